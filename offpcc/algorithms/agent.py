@@ -1,0 +1,121 @@
+"""Agent: what every algorithm is to the rest: it acts, it learns from batches, it can be saved."""
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.data import Batch, Observation, Spec
+from offpcc.networks import Memory, Normalizer
+
+Notes = dict[str, Tensor]
+
+
+class Policy(nn.Module):
+    """The acting network alone: normaliser, memory, actor. It holds no state: the caller does."""
+
+    def __init__(self, normalizer: Normalizer, memory: Memory, actor: nn.Module) -> None:
+        super().__init__()
+        self.normalizer, self.memory, self.actor = normalizer, memory, actor
+
+    def initial_state(self, copies: int = 1) -> Tensor:
+        """The state (copies, S) before an episode's first observation: zeros."""
+        return torch.zeros(copies, self.memory.state_size, device=self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    @torch.no_grad()
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Actions (n, A) in [-1, 1] for observations {key: (n, …)}, and the next state (n, S).
+
+        Not greedy: drawn from the policy if that is stochastic, with torch's global generator.
+        """
+        feature, state = self.memory.step(self.normalizer(observation), state)
+        stochastic = not greedy and hasattr(self.actor, "sample")
+        action = self.actor.sample(feature)[0] if stochastic else self.actor(feature)
+        return action, state
+
+
+class Agent(ABC):
+    """Networks, optimisers and equations of one algorithm.
+
+    `columns` names every metric that `update` may give, each with a line for the reader.
+    """
+
+    columns: dict[str, str]
+    spec: Spec
+    policy: Policy
+    generator: torch.Generator
+    state_size: int  # S of the states that `act` takes and gives
+
+    @abstractmethod
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
+    ) -> tuple[Tensor, Tensor, Notes]:
+        """Actions (n, A) in [-1, 1], the next state (n, S), and notes {name: (n, …)}."""
+
+    @abstractmethod
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Learns from one batch; metrics stay tensors on their device."""
+
+    def observe(self, observation: Observation) -> None:
+        """Takes observations {key: (L, …)} that enter replay into the running normalisation."""
+        self.policy.normalizer.observe(observation)
+
+    def acting_parts(self) -> dict[str, nn.Module]:
+        """The modules that `act` uses, by attribute; an acting copy has its own of each."""
+        return {"policy": self.policy}
+
+    def acting_copy(self, seed: int) -> Self:
+        """A copy that acts with weights of its own until `sync`, and shares everything else."""
+        twin = copy.copy(self)
+        for name, module in self.acting_parts().items():
+            setattr(twin, name, copy.deepcopy(module).requires_grad_(False))
+        twin.generator = torch.Generator(self.policy.device).manual_seed(seed)
+        return twin
+
+    @torch.no_grad()
+    def sync(self, learner: "Agent") -> None:
+        """Takes over the learner's acting weights and statistics."""
+        mine, theirs = self.acting_parts(), learner.acting_parts()
+        for name, module in mine.items():
+            source, goal = theirs[name], module
+            torch._foreach_copy_(list(goal.parameters()), list(source.parameters()))
+            for new, old in zip(source.buffers(), goal.buffers(), strict=True):
+                old.copy_(new)
+
+    def parts(self) -> dict[str, Any]:
+        """Everything of the agent that a checkpoint holds, by attribute."""
+        kept = (nn.Module, torch.optim.Optimizer, torch.Generator, Tensor)
+        return {name: part for name, part in vars(self).items() if isinstance(part, kept)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain containers only."""
+        return {name: _read(part) for name, part in self.parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict` in place."""
+        for name, part in self.parts().items():
+            _write(part, state[name])
+
+
+def _read(part: Any) -> Any:
+    if isinstance(part, torch.Generator):
+        return part.get_state()
+    return part.detach().clone() if isinstance(part, Tensor) else part.state_dict()
+
+
+def _write(part: Any, state: Any) -> None:
+    if isinstance(part, torch.Generator):
+        part.set_state(state.cpu())
+    elif isinstance(part, Tensor):
+        part.data.copy_(state)
+    else:
+        part.load_state_dict(state)

@@ -1,0 +1,67 @@
+"""DDPG: deep deterministic policy gradient (Lillicrap et al., 2015, 1509.02971).
+
+Differences: Gaussian exploration noise in place of Ornstein-Uhlenbeck's; no weight decay; the
+history h in place of the state.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
+from offpcc.data import Batch
+from offpcc.functional import masked_mean
+from offpcc.networks import DeterministicActor, Memory
+
+
+@dataclass
+class DDPG(OffPolicy):
+    """A deterministic actor that climbs its critic's slope; slow copies of both."""
+
+    _: KW_ONLY
+    heads: int = 1  # N
+    noise: float = 0.1  # σ of exploration, in actions of [-1, 1]
+
+    def _build(self) -> None:
+        super()._build()
+        self.target_actor = slow_copy(self.policy.actor)
+        self.target_actor_memory = self.target_critic_memory
+        if not self.shared:
+            self.target_actor_memory = slow_copy(self.policy.memory)
+
+    def make_actor(self, inputs: int) -> nn.Module:
+        """μ."""
+        return DeterministicActor(inputs, self.spec.action, self.hidden)
+
+    def explore(self, feature: Tensor) -> Tensor:
+        """Clip(μ(h) + σ N, ±1): section 7."""
+        action = self.policy.actor(feature)
+        return (action + self.noise * self.gaussian(action)).clamp(-1, 1)
+
+    def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
+        """r + γ (1 - d) min_i Q'_i(h', μ'(h')): algorithm 1, with one head."""
+        action = self.target_action(h_actor)
+        return self.bootstrap(batch, self.target_critic(h_critic, action).amin(0))
+
+    def target_action(self, h_actor: Tensor) -> Tensor:
+        """μ'(h')."""
+        return self.target_actor(h_actor)
+
+    def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
+        """-Q_1(sg h, μ(h)): equation 6."""
+        value = self.critic(h_critic, self.policy.actor(h_actor), heads=1)
+        return -masked_mean(value.squeeze(-1), mask), {}
+
+    def gaussian(self, like: Tensor) -> Tensor:
+        """Standard normal noise of the same shape, from the agent's own generator."""
+        return torch.randn(like.shape, generator=self.generator, device=like.device)
+
+    def next_actor_memory(self) -> Memory:
+        """The slow actor's."""
+        return self.target_actor_memory
+
+    def slow_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The critic's, the actor's, and the actor's memory's where it has its own."""
+        pairs = [*super().slow_pairs(), (self.target_actor, self.policy.actor)]
+        return pairs if self.shared else [*pairs, (self.target_actor_memory, self.policy.memory)]

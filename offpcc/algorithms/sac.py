@@ -1,0 +1,70 @@
+"""SAC: soft actor-critic (Haarnoja et al., 2018, 1812.05905).
+
+Differences: the history h in place of the state; all losses take their gradients at the same
+parameters.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.off_policy import Loss, OffPolicy
+from offpcc.data import Batch
+from offpcc.functional import masked_mean
+from offpcc.networks import GaussianActor
+
+
+@dataclass
+class SAC(OffPolicy):
+    """A stochastic actor rewarded for its entropy, at a temperature that is learned or fixed."""
+
+    _: KW_ONLY
+    temperature: float = 1.0  # α at the start
+    fixed_temperature: bool = False  # α stays where it starts
+    target_entropy: float | None = None  # H̄ in nats; None: -A
+
+    columns: ClassVar[dict[str, str]] = OffPolicy.columns | {
+        "temperature": "α, the price of an action's log-probability",
+        "entropy": "mean of -log π at replayed histories, in nats",
+    }
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"SAC.temperature is {self.temperature}; α must be above 0")
+        log_temperature = torch.tensor(self.temperature, device=self.device).log()
+        self.log_temperature = log_temperature.requires_grad_(not self.fixed_temperature)
+        super().__post_init__()
+        if self.target_entropy is None:
+            self.target_entropy = -float(self.spec.action)
+
+    def make_actor(self, inputs: int) -> nn.Module:
+        """π."""
+        return GaussianActor(inputs, self.spec.action, self.hidden)
+
+    def explore(self, feature: Tensor) -> Tensor:
+        """A ~ π(·|h)."""
+        return self.policy.actor.sample(feature, self.generator)[0]
+
+    def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
+        """r + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""
+        action, log_prob = self.policy.actor.sample(h_actor, self.generator)
+        value = self.target_critic(h_critic, action).amin(0)
+        return self.bootstrap(batch, value - self.log_temperature.exp() * log_prob)
+
+    def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
+        """α log π(a|h) - min_i Q_i(sg h, a), equation 7, and log α (H - H̄), equation 18."""
+        action, log_prob = self.policy.actor.sample(h_actor, self.generator)
+        value = self.critic(h_critic, action).amin(0)
+        temperature = self.log_temperature.detach().exp()
+        loss = masked_mean((temperature * log_prob - value).squeeze(-1), mask)
+        entropy = -masked_mean(log_prob.detach().squeeze(-1), mask)
+        temperature_loss = self.log_temperature * (entropy - self.target_entropy)
+        metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
+        return loss + temperature_loss, metrics
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """With log α, where it is learned."""
+        learned = [] if self.fixed_temperature else [self.log_temperature]
+        return [*super().parameter_groups(), {"params": learned, "lr": self.rate}]

@@ -1,0 +1,29 @@
+"""TD3: twin delayed deep deterministic policy gradient (Fujimoto et al., 2018, 1802.09477).
+
+Differences: the history h in place of the state.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+
+from torch import Tensor
+
+from offpcc.algorithms.ddpg import DDPG
+
+
+@dataclass
+class TD3(DDPG):
+    """DDPG with two critics, a smoothed target and an actor that moves every other update."""
+
+    _: KW_ONLY
+    heads: int = 2
+    delay: int = 2  # d
+    smoothing: float = 0.2  # σ~ of the noise on the target's action
+    smoothing_clip: float = 0.5  # c, its largest size
+
+    def target_action(self, h_actor: Tensor) -> Tensor:
+        """Clip(μ'(h') + clip(σ~ N, ±c), ±1): equation 14."""
+        action = self.target_actor(h_actor)
+        noise = (self.smoothing * self.gaussian(action)).clamp(
+            -self.smoothing_clip, self.smoothing_clip
+        )
+        return (action + noise).clamp(-1, 1)

@@ -1,0 +1,98 @@
+"""What passes between parts: the world's shape, a finished episode, a batch of windows.
+
+The shape letters, used everywhere: B batch, T steps, L episode length, A action size, X input size,
+S state size, F feature size, N critic heads, K atoms per head.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Observation = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Field:
+    """Shape and type of one observation key: float32 for numbers, uint8 for pixels."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def size(self) -> int:
+        """How many numbers one observation of this key holds."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What an agent must know of its world: the observation's keys and the action's size A."""
+
+    observation: Mapping[str, Field]
+    action: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain containers that JSON can hold; `Spec.from_dict` is the way back."""
+        keys = {
+            k: {"shape": list(f.shape), "dtype": f.dtype} for k, f in self.observation.items()
+        }
+        return {"observation": keys, "action": self.action}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Spec":
+        """The spec that `as_dict` laid out."""
+        keys = {
+            k: Field(tuple(f["shape"]), f["dtype"]) for k, f in plain["observation"].items()
+        }
+        return cls(keys, int(plain["action"]))
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One finished episode of L steps; the last observation is its own, never the next one's first.
+
+    terminated: the world ended it, so nothing follows; otherwise a time limit cut it.
+    state: the acting memory *before* each step; notes: what the agent noted beside its actions.
+    """
+
+    observation: Observation  # {key: (L+1, …)}
+    action: np.ndarray  # (L, A)
+    reward: np.ndarray  # (L,)
+    terminated: bool
+    state: np.ndarray  # (L, S)
+    notes: dict[str, np.ndarray] = field(default_factory=dict)  # {name: (L, …)}
+    success: bool | None = None  # where the world says
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows of T steps, padded on the right, and the W steps before them that warm the memory.
+
+    Row i's memory starts from state[i] and first reads the observations in columns
+    0 … warm_up[i]-1; its window is columns W … W+T, W being the largest warm_up.
+    """
+
+    observation: dict[str, Tensor]  # {key: (B, W+T+1, …)}
+    action: Tensor  # (B, T, A)
+    reward: Tensor  # (B, T)
+    terminated: Tensor  # (B, T), 1 at a true end
+    mask: Tensor  # (B, T), 1 at a real step
+    state: Tensor  # (B, S)
+    warm_up: Tensor  # (B,) int64, on the CPU
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch with its tensors (but `warm_up`) on a device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {
+            k: v.to(device) if isinstance(v, Tensor) and k != "warm_up" else v
+            for k, v in moved.items()
+        }
+        moved["observation"] = {k: v.to(device) for k, v in self.observation.items()}
+        return replace(self, **moved)

@@ -1,0 +1,46 @@
+"""Pure tensor mathematics, each function from a named equation; nothing here holds state."""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+
+def td_target(reward: Tensor, terminated: Tensor, value: Tensor, discount: float) -> Tensor:
+    """y = r + γ (1 - d) V(h'), all (…); d is 1 at a true end only, so a time limit bootstraps."""
+    return reward + discount * (1 - terminated) * value
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of values (…, B, T) over the real steps of mask (B, T) and all leading dimensions."""
+    repeats = values.numel() // mask.numel()
+    return (values * mask).sum() / (mask.sum() * repeats).clamp(min=1)
+
+
+def squashed_log_prob(log_std: Tensor, noise: Tensor, raw: Tensor) -> Tensor:
+    """Log π(tanh u) (…, 1) of raw actions u = μ + σ ε (…, A): SAC, app. C (1812.05905).
+
+    log N(u; μ, σ) - Σ log(1 - tanh² u), the last as 2 (ln 2 - u - softplus(-2u)), which is stable.
+    """
+    gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    squash = 2 * (math.log(2) - raw - softplus(-2 * raw))
+    return (gaussian - squash).sum(-1, keepdim=True)
+
+
+@torch.no_grad()
+def polyak(target: Iterable[Tensor], online: Iterable[Tensor], share: float) -> None:
+    """θ' ← (1 - τ) θ' + τ θ, in place; share is τ."""
+    torch._foreach_lerp_(list(target), list(online), share)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Inside, the module's weights take no gradient; what flows through to its inputs does."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)

@@ -1,0 +1,43 @@
+"""Actors: from a feature of the history to an action in (-1, 1)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.functional import squashed_log_prob
+from offpcc.networks.mlp import MLP
+
+
+class DeterministicActor(nn.Module):
+    """μ(h) = tanh(MLP(h)): features (…, F) -> actions (…, A)."""
+
+    def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.trunk = MLP(inputs, hidden, actions)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Actions (…, A)."""
+        return self.trunk(feature).float().tanh()
+
+
+class GaussianActor(nn.Module):
+    """π(·|h) = tanh N(μ(h), σ(h)²): one trunk, two outputs, log σ clamped to [-20, 2]."""
+
+    def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.trunk = MLP(inputs, hidden, 2 * actions)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """The greedy action tanh μ, (…, A)."""
+        return self.trunk(feature).chunk(2, -1)[0].float().tanh()
+
+    def sample(
+        self, feature: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """A reparametrised action (…, A) and its log π (…, 1), in nats."""
+        mean, log_std = self.trunk(feature).float().chunk(2, -1)
+        log_std = log_std.clamp(-20, 2)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        raw = mean + log_std.exp() * noise
+        return raw.tanh(), squashed_log_prob(log_std, noise, raw)

@@ -1,0 +1,24 @@
+"""Critic: N heads on one feature of the history, each K numbers for an action."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.networks.mlp import EnsembleMLP
+
+
+class Critic(nn.Module):
+    """Q_i(h, a): features (B, T, F) and actions (B, T, A) -> values (N, B, T, K)."""
+
+    def __init__(
+        self, inputs: int, actions: int, hidden: Sequence[int], *, heads: int = 1, atoms: int = 1
+    ) -> None:
+        super().__init__()
+        self.trunk = EnsembleMLP(heads, inputs + actions, hidden, atoms)
+
+    def forward(self, feature: Tensor, action: Tensor, heads: int | None = None) -> Tensor:
+        """Values (N, B, T, K); of the first `heads` heads only, if that is given."""
+        rows = torch.cat((feature, action.to(feature.dtype)), -1)
+        values = self.trunk(rows.flatten(0, -2), heads)  # (N, B * T, K)
+        return values.float().unflatten(1, action.shape[:-1])

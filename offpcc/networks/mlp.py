@@ -1,0 +1,46 @@
+"""Multilayer perceptrons: one, and N of them evaluated at once."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class MLP(nn.Sequential):
+    """Linear layers with ReLU between them: (…, inputs) -> (…, outputs)."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+        sizes = (inputs, *hidden, outputs)
+        layers: list[nn.Module] = []
+        for before, after in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        super().__init__(*layers[:-1])
+
+
+class EnsembleMLP(nn.Module):
+    """N independent MLPs on the same input: (R, inputs) -> (N, R, outputs), R rows.
+
+    The first layer is one matrix product for all N, the later ones a batched product each.
+    """
+
+    def __init__(self, heads: int, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        sizes = (inputs, *hidden, outputs)
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for before, after in zip(sizes, sizes[1:], strict=False):
+            bound = 1 / math.sqrt(before)  # as nn.Linear initialises
+            self.weights.append(torch.empty(heads, before, after).uniform_(-bound, bound))
+            self.biases.append(torch.empty(heads, 1, after).uniform_(-bound, bound))
+
+    def forward(self, rows: Tensor, heads: int | None = None) -> Tensor:
+        """Outputs (N, R, outputs) of rows (R, inputs); of the first `heads` MLPs, if given."""
+        weights = [weight[:heads] for weight in self.weights]
+        biases = [bias[:heads] for bias in self.biases]
+        first = weights[0].transpose(0, 1).flatten(1)  # (inputs, N * after)
+        hidden = torch.addmm(biases[0].flatten(), rows, first)
+        hidden = hidden.unflatten(1, (len(weights[0]), -1)).transpose(0, 1)  # (N, R, after)
+        for weight, bias in zip(weights[1:], biases[1:], strict=True):
+            hidden = torch.baddbmm(bias, hidden.relu(), weight)
+        return hidden

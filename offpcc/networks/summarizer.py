@@ -1,0 +1,160 @@
+"""Summarizers: what an agent remembers of its history, as one flat state and one feature a step.
+
+A state is a value, (B, S) float32, laid flat here and nowhere else. It starts at zero; setting a row
+to zero forgets. `Identity` remembers nothing: S = 0, and every algorithm is then memoryless.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+
+class Summarizer(nn.Module):
+    """Maps inputs (B, T, X) and a state (B, S) to features (B, T, F) and the next state (B, S)."""
+
+    size: int  # F
+    state_size: int  # S
+
+    @abstractmethod
+    def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F) of inputs (B, T, X), and the state (B, S) after the last."""
+
+    def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, F) of one step's inputs (B, X), and the next state (B, S)."""
+        features, state = self.unroll(inputs.unsqueeze(1), state)
+        return features.squeeze(1), state
+
+    @torch.no_grad()
+    def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:
+        """The state (B, S) after the first lengths[i] of row i's inputs (B, W, X); no gradient."""
+        lengths = lengths.to(state.device)
+        for t in range(inputs.shape[1]):
+            following = self.step(inputs[:, t], state)[1]
+            state = torch.where((t < lengths).unsqueeze(1), following, state)
+        return state
+
+
+class Identity(Summarizer):
+    """Remembers nothing: the feature is the input."""
+
+    state_size = 0
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.size = inputs
+
+    def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The inputs themselves."""
+        return inputs, state
+
+    def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:
+        """Nothing to warm."""
+        return state
+
+
+class Recurrent(Summarizer):
+    """A stack of recurrent layers, its feature joined by the current input (the shortcut).
+
+    width: units a layer; layers: how many; shortcut: whether the input goes past the memory too.
+    Recurrent weights start orthogonal gate by gate, biases at zero.
+    """
+
+    network: Callable[..., nn.RNNBase]  # torch's layer stack
+    parts: int  # vectors in a layer's state: 2 for (h, c)
+
+    def __init__(
+        self, inputs: int, *, width: int = 128, layers: int = 1, shortcut: bool = True
+    ) -> None:
+        super().__init__()
+        self.memory = self.network(inputs, width, layers, batch_first=True)
+        self.shortcut = shortcut
+        self.size = width + inputs * shortcut
+        self.state_size = self.parts * layers * width
+        for name, parameter in self.memory.named_parameters():
+            if "bias" in name:
+                nn.init.zeros_(parameter)
+            elif "weight_hh" in name:
+                for gate in parameter.data.split(width):
+                    nn.init.orthogonal_(gate)
+
+    def split(self, state: Tensor) -> tuple[Tensor, ...]:
+        """The flat state (B, S) as `parts` tensors (layers, B, width)."""
+        shape = (self.parts, self.memory.num_layers, self.memory.hidden_size)
+        return state.unflatten(1, shape).permute(1, 2, 0, 3).contiguous().unbind(0)
+
+    def join(self, parts: tuple[Tensor, ...]) -> Tensor:
+        """The way back from `split`."""
+        return torch.stack(parts).permute(2, 0, 1, 3).flatten(1).float()
+
+    def run(self, inputs: object, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Torch's own pass over padded or packed inputs: its output and the next flat state."""
+        parts = self.split(state)
+        output, parts = self.memory(inputs, parts if self.parts > 1 else parts[0])
+        return output, self.join(parts if self.parts > 1 else (parts,))
+
+    def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F): the top layer's output, then the input if it has the shortcut."""
+        output, state = self.run(inputs, state)
+        return torch.cat((output, inputs), -1) if self.shortcut else output, state
+
+    def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Cell by cell: several times faster than a pass of one step through torch's stack."""
+        hidden, after = inputs, []
+        for layer, old in enumerate(zip(*self.split(state), strict=True)):
+            weights = [w for w in self.memory.all_weights[layer]]
+            after.append(self.cell(hidden, old, weights))
+            hidden = after[-1][0]
+        feature = torch.cat((hidden, inputs), -1) if self.shortcut else hidden
+        return feature, self.join(tuple(map(torch.stack, zip(*after, strict=True))))
+
+    @abstractmethod
+    def cell(
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """One layer's state (`parts` tensors (B, width)) after one step's inputs (B, ·)."""
+
+    @torch.no_grad()
+    def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:
+        """In one pass over packed rows; rows of length 0 keep their state."""
+        packed = pack_padded_sequence(inputs, lengths.clamp(min=1), True, enforce_sorted=False)
+        warmed = self.run(packed, state)[1]
+        return torch.where((lengths > 0).to(state.device).unsqueeze(1), warmed, state)
+
+
+class LSTM(Recurrent):
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997)."""
+
+    network, parts = nn.LSTM, 2
+
+    def cell(
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """(h, c) after one step."""
+        return torch.lstm_cell(inputs, state, *weights)
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit (Cho et al., 2014, 1406.1078)."""
+
+    network, parts = nn.GRU, 1
+
+    def cell(
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """(h,) after one step."""
+        return (torch.gru_cell(inputs, state[0], *weights),)
+
+
+class RNN(Recurrent):
+    """Elman's network (1990): h' = tanh(W x + U h + b)."""
+
+    network, parts = nn.RNN, 1
+
+    def cell(
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """(h,) after one step."""
+        return (torch.rnn_tanh_cell(inputs, state[0], *weights),)

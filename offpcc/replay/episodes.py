@@ -1,0 +1,189 @@
+"""Episode replay: whole episodes in rings of steps, learned from as episodes or as windows."""
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.replay.replay import Replay
+from offpcc.replay.ring import Ring
+from offpcc.replay.table import Table
+
+
+@dataclass
+class EpisodeReplay(Replay):
+    """Stores the newest `capacity` steps as whole episodes; yields `ratio` batches a new step.
+
+    Every stored step is learned from equally often: a whole episode is drawn uniformly; a window is
+    drawn by its first learned step s in -(T-1) … L-1, and learns the steps s … s+T-1 that exist.
+
+    Raises ValueError for settings that cannot work, and for an episode longer than the capacity.
+    """
+
+    spec: Spec
+    state_size: int = 0  # S of the states that episodes bring along
+    _: KW_ONLY
+    capacity: int = 1_000_000  # steps
+    batch: int = 256  # B
+    segment: int | None = 1  # T, steps a window learns from; None: whole episodes
+    burn_in: int = 0  # steps before the window that warm the memory, without gradient
+    store_states: int = 0  # keeps the acting state of every k-th step; 0: none, rows begin at zero
+    ratio: float = 1.0  # batches a new environment step
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("capacity", "batch", "segment"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"EpisodeReplay.{name} is {value}; it must be at least 1")
+        for name in ("burn_in", "store_states", "ratio"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"EpisodeReplay.{name} is {getattr(self, name)}; it must be ≥ 0")
+        size = self.state_size if self.store_states else 0
+        states = self.capacity // self.store_states + 1 if size else 1
+        numbers = {"action": Field((self.spec.action,)), "reward": Field(())}
+        self._observations = Ring(self.spec.observation, self.capacity + self.capacity // 8)
+        self._steps = Ring(numbers, self.capacity)
+        self._states = Ring({"state": Field((size,))}, states)
+        self._table = Table("length", "terminated", "observation", "step", "state", "weight")
+        self._random = np.random.default_rng(self.seed)
+        self._owed = 0.0
+
+    def __len__(self) -> int:
+        """How many steps are stored."""
+        return self._steps.live
+
+    @property
+    def episodes(self) -> range:
+        """The numbers of the stored episodes, counted from the run's first."""
+        return self._table.live
+
+    def add(self, episode: Episode) -> None:
+        """Stores an episode of L steps; the oldest ones make room."""
+        every = self.store_states or len(episode)
+        kept = episode.state[::every, : self._states.arrays["state"].shape[1]]
+        steps = {"action": episode.action, "reward": episode.reward}
+        self._store(episode.observation, steps, {"state": kept}, episode.terminated)
+
+    def _store(
+        self,
+        observation: dict[str, np.ndarray],
+        steps: dict[str, np.ndarray],
+        states: dict[str, np.ndarray],
+        terminated: bool,
+    ) -> None:
+        length = len(steps["reward"])
+        if length > self.capacity:
+            raise ValueError(
+                f"an episode of {length} steps does not fit a capacity of {self.capacity} steps; "
+                "raise EpisodeReplay.capacity"
+            )
+        while len(self) + length > self.capacity:
+            self._drop_oldest()
+        self._table.append(
+            length=length,
+            terminated=terminated,
+            observation=self._observations.append(observation, length + 1),
+            step=self._steps.append(steps, length),
+            state=self._states.append(states, len(states["state"])),
+            weight=1 if self.segment is None else length + self.segment - 1,
+        )
+
+    def _drop_oldest(self) -> None:
+        length = int(self._table["length"][0])
+        self._observations.free(length + 1)
+        self._steps.free(length)
+        self._states.free(-(-length // (self.store_states or length)))
+        self._table.drop_oldest()
+
+    def batches(self, steps: int) -> Iterator[Batch]:
+        """`ratio` batches a step; what is left of a fraction is owed later."""
+        if not len(self):
+            return
+        self._owed += self.ratio * steps
+        while self._owed >= 1:
+            self._owed -= 1
+            yield self.sample()
+
+    def sample(self) -> Batch:
+        """B independent draws, as one batch; the cost does not depend on the capacity."""
+        row, offset = self._table.draw(self._random, self.batch)
+        length = self._table["length"][row]
+        if self.segment is None:
+            first, last = np.zeros_like(length), length
+        else:
+            start = offset - (self.segment - 1)  # s
+            first, last = np.maximum(start, 0), np.minimum(start + self.segment, length)
+        return self._gather(row, first, last)
+
+    def _gather(self, row: np.ndarray, first: np.ndarray, last: np.ndarray) -> Batch:
+        """Windows over the steps first … last-1 of the episodes in these rows of the table."""
+        table = self._table
+        begin = np.maximum(first - self.burn_in, 0)
+        every = self.store_states or self.capacity
+        if self.store_states:
+            begin -= begin % every
+        warm_up = first - begin
+        before = begin[:, None] + np.arange(warm_up.max())
+        window = first[:, None] + np.arange((last - first).max() + 1)
+        columns = np.concatenate((before, np.minimum(window, last[:, None])), 1)
+        step = np.minimum(window[:, :-1], last[:, None] - 1)
+        observation = self._observations.take(table["observation"][row, None] + columns)
+        numbers = self._steps.take(table["step"][row, None] + step)
+        mask = window[:, :-1] < last[:, None]
+        ends = table["terminated"][row, None] & (step == table["length"][row, None] - 1) & mask
+        state = np.zeros((len(row), self.state_size), np.float32)
+        if self.store_states:
+            state = self._states.take(table["state"][row] + begin // every)["state"]
+        return Batch(
+            observation={k: torch.from_numpy(v) for k, v in observation.items()},
+            action=torch.from_numpy(numbers["action"]),
+            reward=torch.from_numpy(numbers["reward"]),
+            terminated=torch.from_numpy(ends.astype(np.float32)),
+            mask=torch.from_numpy(mask.astype(np.float32)),
+            state=torch.from_numpy(state),
+            warm_up=torch.from_numpy(warm_up),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sampling generator and what is owed."""
+        return {"random": self._random.bit_generator.state, "owed": self._owed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
+        self._random.bit_generator.state, self._owed = state["random"], state["owed"]
+
+    def chunk(self, since: int) -> dict[str, Tensor]:
+        """Episodes `since` and later: their lengths and ends, then their rows, end to end."""
+        live, table = self.episodes, self._table
+        skip = max(since - live.start, 0)
+        parts = {"length": table["length"][skip:], "terminated": table["terminated"][skip:]}
+        rings = (("observation", self._observations), ("step", self._steps), ("state", self._states))
+        for column, ring in rings:
+            start = table[column][skip] if skip < len(live) else ring.written
+            rows = ring.take(np.arange(start, ring.written))
+            parts |= {f"{column}/{name}": values for name, values in rows.items()}
+        return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in parts.items()}
+
+    def extend(self, chunk: dict[str, Tensor]) -> None:
+        """Stores the episodes of a chunk."""
+        length = chunk["length"].numpy()
+        rows = {
+            "observation": length + 1,
+            "step": length,
+            "state": -(-length // (self.store_states or length)),
+        }
+        pieces: dict[str, dict[str, list[np.ndarray]]] = {column: {} for column in rows}
+        for name, values in chunk.items():
+            column, _, key = name.partition("/")
+            if key:
+                pieces[column][key] = np.split(values.numpy(), np.cumsum(rows[column])[:-1])
+        for i, ended in enumerate(chunk["terminated"].tolist()):
+            observation, steps, states = (
+                {key: parts[i] for key, parts in pieces[column].items()} for column in rows
+            )
+            self._store(observation, steps, states, bool(ended))

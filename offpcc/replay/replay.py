@@ -1,0 +1,37 @@
+"""Replay: what the experience is; it decides what is learned from, and how often."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+from offpcc.data import Batch, Episode
+
+
+class Replay(ABC):
+    """Takes finished episodes and yields the batches that new steps of the world are worth."""
+
+    @abstractmethod
+    def add(self, episode: Episode) -> None:
+        """Takes one finished episode in."""
+
+    @abstractmethod
+    def batches(self, steps: int) -> Iterator[Batch]:
+        """The batches owed for this many new environment steps."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Counters and generators, without the episodes themselves."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what `state_dict` gave, once the chunks are in."""
+
+    @abstractmethod
+    def chunk(self, since: int) -> dict[str, Tensor]:
+        """The stored episodes with number `since` and later, end to end, for a checkpoint."""
+
+    @abstractmethod
+    def extend(self, chunk: dict[str, Tensor]) -> None:
+        """Adds the episodes of a chunk, in their order."""

@@ -1,0 +1,51 @@
+"""Table: a queue of episodes with named integer columns, from which rows are drawn by weight."""
+
+import numpy as np
+
+
+class Table:
+    """Rows in the order they came; the oldest leave. A column `weight` says how often one is drawn."""
+
+    def __init__(self, *columns: str) -> None:
+        self._columns = {name: np.zeros(64, np.int64) for name in (*columns, "cumulative")}
+        self._first, self._last = 0, 0  # the live rows of the arrays
+        self._dropped = 0  # rows that have left, ever
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        """The live rows of a column, oldest first."""
+        return self._columns[column][self._first : self._last]
+
+    @property
+    def live(self) -> range:
+        """The live rows' numbers, counted from the first row ever."""
+        return range(self._dropped, self._dropped + self._last - self._first)
+
+    def append(self, **values: int) -> None:
+        """Adds a row."""
+        if self._last == len(self._columns["cumulative"]):
+            self._make_room()
+        total = self._columns["cumulative"][self._last - 1] if self._last > self._first else 0
+        for name, value in (values | {"cumulative": total + values["weight"]}).items():
+            self._columns[name][self._last] = value
+        self._last += 1
+
+    def drop_oldest(self) -> None:
+        """Forgets the oldest row."""
+        self._first += 1
+        self._dropped += 1
+
+    def draw(self, random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Live rows (count,), each with probability weight / Σ weight, and a place 0 … weight-1."""
+        cumulative, weight = self["cumulative"], self["weight"]
+        low = cumulative[0] - weight[0]
+        place = low + random.integers(cumulative[-1] - low, size=count)
+        row = cumulative.searchsorted(place, side="right")
+        return row, place - (cumulative[row] - weight[row])
+
+    def _make_room(self) -> None:
+        """Moves the live rows to the front of arrays twice as long as they are many."""
+        size = max(64, 2 * (self._last - self._first))
+        for name, old in self._columns.items():
+            live = old[self._first : self._last]
+            self._columns[name] = np.concatenate((live, np.zeros(size - len(live), np.int64)))
+        self._first, self._last = 0, self._last - self._first

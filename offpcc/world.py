@@ -1,0 +1,141 @@
+"""World: any gymnasium environment as offpcc plays it.
+
+Observations become a mapping {key: array} of float32 (uint8 for pixels), actions lie in [-1, 1],
+and the agent's own past joins the observation where the recipe asks for it.
+"""
+
+import importlib
+from difflib import get_close_matches
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from offpcc.data import Field, Observation, Spec
+
+
+def make_world(
+    env: str,
+    *,
+    previous_action: bool = False,
+    previous_reward: bool = False,
+    render_mode: str | None = None,
+) -> "World":
+    """The world behind a gymnasium id; `module:Id-v0` imports the module first.
+
+    Raises ValueError for an id that is not registered, naming the nearest ones, and for spaces
+    that cannot be served.
+    """
+    module, _, name = env.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"--env {env}: there is no module {error.name!r}") from error
+    if name not in gymnasium.registry:
+        near = get_close_matches(name, gymnasium.registry, 3, 0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"unknown environment {name!r}{hint}")
+    made = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True)
+    return World(made, previous_action=previous_action, previous_reward=previous_reward)
+
+
+class World(gymnasium.Wrapper):
+    """A mapping of observations out, actions (A,) in [-1, 1] in.
+
+    previous_action, previous_reward: whether the observation has these keys, zero at reset.
+    """
+
+    def __init__(
+        self, env: gymnasium.Env, *, previous_action: bool = False, previous_reward: bool = False
+    ) -> None:
+        super().__init__(env)
+        self._box = _finite_box(env.action_space)
+        size = int(np.prod(self._box.shape))
+        low, high = (bound.astype(np.float64).ravel() for bound in (self._box.low, self._box.high))
+        self._centre, self._scale = (low + high) / 2, (high - low) / 2
+        self._spaces = _keys(env.observation_space)
+        self._past: Observation = {}
+        if previous_action:
+            self._past["previous_action"] = np.zeros(size, np.float32)
+        if previous_reward:
+            self._past["previous_reward"] = np.zeros(1, np.float32)
+        keys = {key: _field(key, space) for key, space in self._spaces.items()}
+        past = {key: Field(value.shape) for key, value in self._past.items()}
+        self.spec_of_agent = Spec(keys | past, size)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """The first observation of an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        past = {key: np.zeros_like(value) for key, value in self._past.items()}
+        return self._read(observation) | past, info
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One step of an action (A,) in [-1, 1]; a rescaled one never leaves the world's bounds."""
+        raw = (self._centre + self._scale * np.asarray(action, np.float64)).astype(self._box.dtype)
+        raw = np.clip(raw.reshape(self._box.shape), self._box.low, self._box.high)
+        observation, reward, terminated, truncated, info = self.env.step(raw)
+        past = {
+            "previous_action": np.array(action, np.float32),
+            "previous_reward": np.array([reward], np.float32),
+        }
+        seen = self._read(observation) | {key: past[key] for key in self._past}
+        return seen, float(reward), bool(terminated), bool(truncated), info
+
+    def _read(self, observation: Any) -> Observation:
+        """The mapping of one raw observation."""
+        if not isinstance(observation, dict):
+            observation = {"observation": observation}
+        return {key: _array(space, observation[key]) for key, space in self._spaces.items()}
+
+
+def _finite_box(space: gymnasium.Space) -> spaces.Box:
+    """The action space, if it can be served."""
+    if not isinstance(space, spaces.Box):
+        raise ValueError(
+            f"the action space is {space}; this algorithm serves continuous actions (a Box) only"
+        )
+    if not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(f"the action space is {space} of integers; actions must be floats")
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise ValueError(
+            f"the action space {space} has no finite bounds; wrap the environment in "
+            "gymnasium.wrappers.RescaleAction or give its Box finite ones"
+        )
+    return space
+
+
+def _keys(space: gymnasium.Space) -> dict[str, gymnasium.Space]:
+    """The observation's keys; a plain space is the key `observation`."""
+    mapping = dict(space.spaces) if isinstance(space, spaces.Dict) else {"observation": space}
+    for key, part in mapping.items():
+        if not isinstance(part, (spaces.Box, spaces.Discrete)):
+            raise ValueError(
+                f"observation {key!r} is a {type(part).__name__} space; offpcc reads Box, Discrete "
+                "and Dict of these: flatten it with gymnasium.wrappers.FlattenObservation"
+            )
+    return mapping
+
+
+def _field(key: str, space: gymnasium.Space) -> Field:
+    """Shape and type of one key as offpcc stores it."""
+    if isinstance(space, spaces.Discrete):
+        return Field((int(space.n),))
+    assert isinstance(space, spaces.Box)
+    pixels = space.dtype == np.uint8 and len(space.shape) > 1
+    return Field(space.shape or (1,), "uint8" if pixels else "float32")
+
+
+def _array(space: gymnasium.Space, value: Any) -> np.ndarray:
+    """One key's value: pixels as they are, a Discrete one as one-hot, all else float32."""
+    if isinstance(space, spaces.Discrete):
+        one_hot = np.zeros(int(space.n), np.float32)
+        one_hot[int(value) - int(space.start)] = 1
+        return one_hot
+    value = np.asarray(value)
+    if value.dtype == np.uint8 and value.ndim > 1:
+        return value
+    return np.atleast_1d(value.astype(np.float32))
