@@ -17,7 +17,7 @@ for _row in TABLE:
         id=_row.id,
         entry_point=_row.task.entry_point,
         max_episode_steps=_row.task.steps,
-        # The worlds refuse these mistakes themselves, at a tenth of the cost.
+        # The worlds themselves refuse what these two wrappers watch for, and faster.
         order_enforce=False,
         disable_env_checker=True,
         additional_wrappers=_row.wrappers(),

@@ -43,7 +43,7 @@ class CartPole(World):
     action_size = 1
     # One step from within these stays within BOUNDS, wherever a state is set.
     state_limit = (2 * MAX_POSITION, MAX_POSITION / DT, 2 * MAX_ANGLE, MAX_ANGLE / DT)
-    frame = Frame(size=(600, 260), scale=100.0, centre=(0.0, 0.6))
+    frame = Frame(size=(608, 256), scale=100.0, centre=(0.0, 0.6))
 
     def __init__(self, render_mode: str | None = None, hidden: str = "nothing") -> None:
         super().__init__(render_mode, hidden)
@@ -87,7 +87,7 @@ class CartPole(World):
         """Draw the track and its ends, the cart, its force, the pole and the angles it may take."""
         x, speed, angle, turn = self._state
         hinge = (x, 0.25)
-        canvas.line([(-3.0, 0.0), (3.0, 0.0)], "ink", width=0.02)
+        canvas.line([(-3.1, 0.0), (3.1, 0.0)], "ink", width=0.02)
         for end in (-MAX_POSITION, MAX_POSITION):
             canvas.line([(end, 0.0), (end, 0.35)], "limit", width=0.05)
         for edge in (-MAX_ANGLE, MAX_ANGLE):

@@ -26,7 +26,7 @@ def drawn_at(fps: int) -> dict[str, Any]:
 class Frame(NamedTuple):
     """The piece of a world that is drawn."""
 
-    size: tuple[int, int]  # width and height, pixels
+    size: tuple[int, int]  # width and height, pixels; multiples of 16, as video wants them
     scale: float  # pixels a metre
     centre: tuple[float, float] = (0.0, 0.0)  # the point in the middle, m
 

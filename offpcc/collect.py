@@ -9,11 +9,8 @@ import torch
 
 from offpcc.algorithms import Agent
 from offpcc.data import Episode, Observation
+from offpcc.faults import WorldFault
 from offpcc.world import World
-
-
-class WorldFault(RuntimeError):
-    """A world raised, or gave a number that is not finite; says where and when."""
 
 
 @dataclass

@@ -37,17 +37,13 @@ class Spec:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain containers that JSON can hold; `Spec.from_dict` is the way back."""
-        keys = {
-            k: {"shape": list(f.shape), "dtype": f.dtype} for k, f in self.observation.items()
-        }
+        keys = {k: {"shape": list(f.shape), "dtype": f.dtype} for k, f in self.observation.items()}
         return {"observation": keys, "action": self.action}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Spec":
         """The spec that `as_dict` laid out."""
-        keys = {
-            k: Field(tuple(f["shape"]), f["dtype"]) for k, f in plain["observation"].items()
-        }
+        keys = {k: Field(tuple(f["shape"]), f["dtype"]) for k, f in plain["observation"].items()}
         return cls(keys, int(plain["action"]))
 
 

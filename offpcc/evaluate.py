@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import gymnasium
 import numpy as np
 import torch
-from torch import Tensor
 
 from offpcc.algorithms import Policy
-from offpcc.world import World
 
 
 class Score(NamedTuple):
@@ -38,16 +37,14 @@ def summary(prefix: str, scores: Sequence[Score]) -> dict[str, float]:
     return row | ({f"{prefix}_success": float(np.mean(known))} if known else {})
 
 
-Choose = Callable[[dict[str, Tensor], Tensor], tuple[Tensor, Tensor]]
-
-
 @dataclass
 class Evaluator:
     """Plays `episodes` greedy episodes, the same starts each time, on copies of the world."""
 
-    worlds: Sequence[World]
+    worlds: Sequence[gymnasium.Env]
     episodes: int = 10
     seed: int = 0
+    interrupt: Callable[[], None] = lambda: None  # called at every step
 
     def __call__(self, policy: Policy) -> list[Score]:
         """One score an episode, in the order of their seeds."""
@@ -55,7 +52,7 @@ class Evaluator:
         for first in range(0, self.episodes, len(self.worlds)):
             count = min(len(self.worlds), self.episodes - first)
             seeds = [self._seed(first + i) for i in range(count)]
-            scores += play(policy, self.worlds[:count], seeds)
+            scores += play(policy, self.worlds[:count], seeds, self.interrupt)
         return scores
 
     def _seed(self, episode: int) -> int:
@@ -64,7 +61,12 @@ class Evaluator:
         return int(entropy.generate_state(1)[0])
 
 
-def play(policy: Policy, worlds: Sequence[World], seeds: Sequence[int]) -> list[Score]:
+def play(
+    policy: Policy,
+    worlds: Sequence[gymnasium.Env],
+    seeds: Sequence[int],
+    interrupt: Callable[[], None] = lambda: None,
+) -> list[Score]:
     """One greedy episode in each world, side by side."""
     latest = [world.reset(seed=seed)[0] for world, seed in zip(worlds, seeds, strict=True)]
     state = policy.initial_state(len(worlds))
@@ -72,6 +74,7 @@ def play(policy: Policy, worlds: Sequence[World], seeds: Sequence[int]) -> list[
     success: list[bool | None] = [None] * len(worlds)
     open_ = list(range(len(worlds)))
     while open_:
+        interrupt()
         inputs = {
             k: torch.from_numpy(np.stack([latest[i][k] for i in open_])).to(policy.device)
             for k in latest[open_[0]]
@@ -80,7 +83,7 @@ def play(policy: Policy, worlds: Sequence[World], seeds: Sequence[int]) -> list[
         still = []
         for i, chosen in zip(open_, action.cpu().numpy(), strict=True):
             latest[i], reward, terminated, truncated, info = worlds[i].step(chosen)
-            totals[i] += reward
+            totals[i] += float(reward)
             lengths[i] += 1
             success[i] = info.get("success", success[i])
             if not (terminated or truncated):

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 
 def td_target(reward: Tensor, terminated: Tensor, value: Tensor, discount: float) -> Tensor:
-    """y = r + γ (1 - d) V(h'), all (…); d is 1 at a true end only, so a time limit bootstraps."""
+    """Y = r + γ (1 - d) V(h'), all (…); d is 1 at a true end only, so a time limit bootstraps."""
     return reward + discount * (1 - terminated) * value
 
 

@@ -4,14 +4,13 @@ Observations become a mapping {key: array} of float32 (uint8 for pixels), action
 and the agent's own past joins the observation where the recipe asks for it.
 """
 
-import importlib
-from difflib import get_close_matches
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from offpcc.catalog import bare, check_id
 from offpcc.data import Field, Observation, Spec
 
 
@@ -27,17 +26,8 @@ def make_world(
     Raises ValueError for an id that is not registered, naming the nearest ones, and for spaces
     that cannot be served.
     """
-    module, _, name = env.rpartition(":")
-    if module:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"--env {env}: there is no module {error.name!r}") from error
-    if name not in gymnasium.registry:
-        near = get_close_matches(name, gymnasium.registry, 3, 0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"unknown environment {name!r}{hint}")
-    made = gymnasium.make(name, render_mode=render_mode, disable_env_checker=True)
+    check_id(env)
+    made = gymnasium.make(bare(env), render_mode=render_mode, disable_env_checker=True)
     return World(made, previous_action=previous_action, previous_reward=previous_reward)
 
 

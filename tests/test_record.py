@@ -158,6 +158,7 @@ def test_a_resumed_run_writes_the_bytes_of_an_unbroken_one(tmp_path, saved):
 
     resumed = Recorder(tmp_path / "killed", COLUMNS)
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert read(tmp_path / "killed").count("\n") == (saved // 3 + 1 if saved >= 3 else 0)
     train(resumed, range(saved + 1, 13))
     assert read(tmp_path / "killed") == read(tmp_path / "unbroken")
 
@@ -231,8 +232,8 @@ def fake_wandb(monkeypatch: pytest.MonkeyPatch, run: FakeRun, reachable: bool) -
 
 
 def make_wandb(folder: Path, mode: str = "online") -> WandB:
-    names = {"env": "pendulum-p-v0", "algo": "rsac", "config": "template_recurrent"}
-    return WandB(folder, **names, run_id=3, values={"discount": 0.99}, mode=mode)
+    config = {"discount": 0.99}
+    return WandB(folder, group="pendulum rsac lstm", name="run_id=3", config=config, mode=mode)
 
 
 def test_wandb_is_told_group_name_config_and_axis(tmp_path, monkeypatch):
@@ -242,7 +243,7 @@ def test_wandb_is_told_group_name_config_and_axis(tmp_path, monkeypatch):
     mirror.write({"env_steps": 10, "test_return": 1.0})
     mirror.close()
     assert asked[0]["mode"] == "online"
-    assert asked[0]["group"] == "pendulum-p-v0 rsac template_recurrent"
+    assert asked[0]["group"] == "pendulum rsac lstm"
     assert asked[0]["name"] == "run_id=3"
     assert asked[0]["config"] == {"discount": 0.99}
     assert asked[0]["dir"] == str(tmp_path)

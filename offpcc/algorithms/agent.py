@@ -2,13 +2,13 @@
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from offpcc.data import Batch, Observation, Spec
-from offpcc.networks import Memory, Normalizer
+from offpcc.networks import Actor, Memory, Normalizer
 
 Notes = dict[str, Tensor]
 
@@ -16,7 +16,11 @@ Notes = dict[str, Tensor]
 class Policy(nn.Module):
     """The acting network alone: normaliser, memory, actor. It holds no state: the caller does."""
 
-    def __init__(self, normalizer: Normalizer, memory: Memory, actor: nn.Module) -> None:
+    normalizer: Normalizer
+    memory: Memory
+    actor: Actor
+
+    def __init__(self, normalizer: Normalizer, memory: Memory, actor: Actor) -> None:
         super().__init__()
         self.normalizer, self.memory, self.actor = normalizer, memory, actor
 
@@ -38,9 +42,7 @@ class Policy(nn.Module):
         Not greedy: drawn from the policy if that is stochastic, with torch's global generator.
         """
         feature, state = self.memory.step(self.normalizer(observation), state)
-        stochastic = not greedy and hasattr(self.actor, "sample")
-        action = self.actor.sample(feature)[0] if stochastic else self.actor(feature)
-        return action, state
+        return self.actor(feature) if greedy else self.actor.draw(feature), state
 
 
 class Agent(ABC):
@@ -49,11 +51,12 @@ class Agent(ABC):
     `columns` names every metric that `update` may give, each with a line for the reader.
     """
 
-    columns: dict[str, str]
+    columns: ClassVar[dict[str, str]]
     spec: Spec
     policy: Policy
     generator: torch.Generator
     state_size: int  # S of the states that `act` takes and gives
+    bad_in_a_row: Tensor  # () int64, the latest updates that were left out as not finite
 
     @abstractmethod
     def act(
@@ -64,6 +67,10 @@ class Agent(ABC):
     @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Learns from one batch; metrics stay tensors on their device."""
+
+    @abstractmethod
+    def refresh(self, observation: dict[str, Tensor]) -> Tensor:
+        """The state (n, S) that today's weights reach over observations {key: (n, T, …)}."""
 
     def observe(self, observation: Observation) -> None:
         """Takes observations {key: (L, …)} that enter replay into the running normalisation."""

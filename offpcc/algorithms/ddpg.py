@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
 from offpcc.data import Batch
 from offpcc.functional import masked_mean
-from offpcc.networks import DeterministicActor, Memory
+from offpcc.networks import Actor, DeterministicActor, Memory
 
 
 @dataclass
@@ -30,7 +30,7 @@ class DDPG(OffPolicy):
         if not self.shared:
             self.target_actor_memory = slow_copy(self.policy.memory)
 
-    def make_actor(self, inputs: int) -> nn.Module:
+    def make_actor(self, inputs: int) -> Actor:
         """μ."""
         return DeterministicActor(inputs, self.spec.action, self.hidden)
 
@@ -40,7 +40,7 @@ class DDPG(OffPolicy):
         return (action + self.noise * self.gaussian(action)).clamp(-1, 1)
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
-        """r + γ (1 - d) min_i Q'_i(h', μ'(h')): algorithm 1, with one head."""
+        """R + γ (1 - d) min_i Q'_i(h', μ'(h')): algorithm 1, with one head."""
         action = self.target_action(h_actor)
         return self.bootstrap(batch, self.target_critic(h_critic, action).amin(0))
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from offpcc.algorithms.agent import Agent, Notes, Policy
 from offpcc.data import Batch, Spec
 from offpcc.functional import frozen, masked_mean, polyak, td_target
-from offpcc.networks import Critic, Encoder, Identity, Memory, Normalizer, Summarizer
+from offpcc.networks import Actor, Critic, Encoder, Identity, Memory, Normalizer, Summarizer
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 
@@ -39,7 +39,7 @@ class OffPolicy(Agent):
     memory_rate: float = 3e-4  # learning rate of encoders and summarizers
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
-    clip: float = float("inf")  # largest gradient norm, of actor and critic each
+    clip: float | None = None  # largest gradient norm, of actor and critic each
     normalize: bool = False  # observations, by running moments
     critic_state: bool = False  # act also advances the critic's memory, for stored states
     precision: str = "fp32"  # or bf16: autocast of all passes in an update
@@ -99,7 +99,7 @@ class OffPolicy(Agent):
     # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
 
     @abstractmethod
-    def make_actor(self, inputs: int) -> nn.Module:
+    def make_actor(self, inputs: int) -> Actor:
         """The actor's head on features of this size."""
 
     @abstractmethod
@@ -108,7 +108,7 @@ class OffPolicy(Agent):
 
     @abstractmethod
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
-        """y (B, T, K) from the next step's features: of a' and of the slow critic."""
+        """Y (B, T, K) from the next step's features: of a' and of the slow critic."""
 
     @abstractmethod
     def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
@@ -141,7 +141,7 @@ class OffPolicy(Agent):
     # What is the same for all.
 
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
-        """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K)."""
+        """Y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K)."""
         reward, terminated = batch.reward.unsqueeze(-1), batch.terminated.unsqueeze(-1)
         return td_target(reward, terminated, value, self.discount)
 
@@ -220,7 +220,8 @@ class OffPolicy(Agent):
             ),
         }
         bad = ~torch.isfinite(torch.stack((loss.detach(), *norms.values()))).all()
-        self.optimiser.found_inf = bad.float()  # the fused step does nothing where this is 1
+        # The fused step does nothing where this is 1; gradient scalers set it the same way.
+        self.optimiser.found_inf = bad.float()  # type: ignore[attr-defined]
         self.optimiser.step()
         self.bad_in_a_row.add_(1).mul_(bad)
         return norms | {"skipped": bad.float()}
@@ -231,7 +232,7 @@ class OffPolicy(Agent):
         if not gradients:
             return self.bad_in_a_row.new_zeros((), dtype=torch.float32)
         norm = torch.nn.utils.get_total_norm(gradients)
-        if self.clip < float("inf"):
+        if self.clip is not None:
             torch._foreach_mul_(gradients, (self.clip / (norm + 1e-6)).clamp(max=1))
         return norm
 
@@ -250,7 +251,7 @@ class OffPolicy(Agent):
 
     @torch.no_grad()
     def refresh(self, observation: dict[str, Tensor]) -> Tensor:
-        """The state (n, S) that today's weights reach over observations {key: (n, T, …)}."""
+        """See `Agent.refresh`."""
         observation = self.policy.normalizer(observation)
         copies = len(next(iter(observation.values())))
         zeros = torch.zeros(copies, self.state_size, device=self.device)

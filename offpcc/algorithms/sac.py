@@ -5,10 +5,10 @@ parameters.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from offpcc.algorithms.off_policy import Loss, OffPolicy
 from offpcc.data import Batch
@@ -36,31 +36,34 @@ class SAC(OffPolicy):
         log_temperature = torch.tensor(self.temperature, device=self.device).log()
         self.log_temperature = log_temperature.requires_grad_(not self.fixed_temperature)
         super().__post_init__()
-        if self.target_entropy is None:
-            self.target_entropy = -float(self.spec.action)
 
-    def make_actor(self, inputs: int) -> nn.Module:
+    def make_actor(self, inputs: int) -> GaussianActor:
         """π."""
         return GaussianActor(inputs, self.spec.action, self.hidden)
 
+    def sample(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        """A ~ π(·|h) (…, A) and log π(a|h) (…, 1)."""
+        return cast(GaussianActor, self.policy.actor).sample(feature, self.generator)
+
     def explore(self, feature: Tensor) -> Tensor:
         """A ~ π(·|h)."""
-        return self.policy.actor.sample(feature, self.generator)[0]
+        return self.sample(feature)[0]
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
-        """r + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""
-        action, log_prob = self.policy.actor.sample(h_actor, self.generator)
+        """R + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""
+        action, log_prob = self.sample(h_actor)
         value = self.target_critic(h_critic, action).amin(0)
         return self.bootstrap(batch, value - self.log_temperature.exp() * log_prob)
 
     def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
         """α log π(a|h) - min_i Q_i(sg h, a), equation 7, and log α (H - H̄), equation 18."""
-        action, log_prob = self.policy.actor.sample(h_actor, self.generator)
+        action, log_prob = self.sample(h_actor)
         value = self.critic(h_critic, action).amin(0)
         temperature = self.log_temperature.detach().exp()
         loss = masked_mean((temperature * log_prob - value).squeeze(-1), mask)
         entropy = -masked_mean(log_prob.detach().squeeze(-1), mask)
-        temperature_loss = self.log_temperature * (entropy - self.target_entropy)
+        goal = -self.spec.action if self.target_entropy is None else self.target_entropy
+        temperature_loss = self.log_temperature * (entropy - goal)
         metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
         return loss + temperature_loss, metrics
 

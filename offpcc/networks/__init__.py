@@ -1,6 +1,6 @@
 """Networks: encoder -> summarizer -> actor or critic, and running normalisation."""
 
-from offpcc.networks.actor import DeterministicActor, GaussianActor
+from offpcc.networks.actor import Actor, DeterministicActor, GaussianActor
 from offpcc.networks.critic import Critic
 from offpcc.networks.encoder import Encoder
 from offpcc.networks.memory import Memory
@@ -13,6 +13,7 @@ __all__ = [
     "LSTM",
     "MLP",
     "RNN",
+    "Actor",
     "Critic",
     "DeterministicActor",
     "Encoder",

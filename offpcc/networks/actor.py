@@ -1,6 +1,7 @@
 """Actors: from a feature of the history to an action in (-1, 1)."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,15 @@ from offpcc.functional import squashed_log_prob
 from offpcc.networks.mlp import MLP
 
 
-class DeterministicActor(nn.Module):
+class Actor(nn.Module):
+    """A head: features (…, F) -> greedy actions (…, A)."""
+
+    def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Actions (…, A) of the policy itself; greedy where it is deterministic."""
+        return cast(Tensor, self(feature))
+
+
+class DeterministicActor(Actor):
     """μ(h) = tanh(MLP(h)): features (…, F) -> actions (…, A)."""
 
     def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
@@ -21,7 +30,7 @@ class DeterministicActor(nn.Module):
         return self.trunk(feature).float().tanh()
 
 
-class GaussianActor(nn.Module):
+class GaussianActor(Actor):
     """π(·|h) = tanh N(μ(h), σ(h)²): one trunk, two outputs, log σ clamped to [-20, 2]."""
 
     def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
@@ -31,6 +40,10 @@ class GaussianActor(nn.Module):
     def forward(self, feature: Tensor) -> Tensor:
         """The greedy action tanh μ, (…, A)."""
         return self.trunk(feature).chunk(2, -1)[0].float().tanh()
+
+    def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Actions (…, A) drawn from π."""
+        return self.sample(feature, generator)[0]
 
     def sample(
         self, feature: Tensor, generator: torch.Generator | None = None

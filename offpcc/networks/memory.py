@@ -10,7 +10,7 @@ from offpcc.networks.summarizer import Summarizer
 
 
 class Memory(nn.Module):
-    """What a network knows of the history h: observations {key: (B, T, …)} -> features (B, T, F)."""
+    """What a network knows of the history h, from observations {key: (B, T, …)}."""
 
     def __init__(self, encoder: Encoder, summarizer: Callable[[int], Summarizer]) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ class MLP(nn.Sequential):
     def __init__(self, inputs: int, hidden: Sequence[int], outputs: int) -> None:
         sizes = (inputs, *hidden, outputs)
         layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.ReLU()]
         super().__init__(*layers[:-1])
 
@@ -29,7 +30,7 @@ class EnsembleMLP(nn.Module):
         sizes = (inputs, *hidden, outputs)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             bound = 1 / math.sqrt(before)  # as nn.Linear initialises
             self.weights.append(torch.empty(heads, before, after).uniform_(-bound, bound))
             self.biases.append(torch.empty(heads, 1, after).uniform_(-bound, bound))

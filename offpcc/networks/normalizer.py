@@ -1,5 +1,7 @@
 """Running normalisation of observations, kept inside the agent and its checkpoint."""
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -65,4 +67,4 @@ class Normalizer(nn.Module):
     def observe(self, observation: Observation) -> None:
         """Takes observations {key: (L, …)} into the moments."""
         for key, moments in zip(self.keys, self.moments, strict=True):
-            moments.observe(observation[key])
+            cast(Moments, moments).observe(observation[key])

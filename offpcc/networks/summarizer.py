@@ -1,11 +1,11 @@
 """Summarizers: what an agent remembers of its history, as one flat state and one feature a step.
 
-A state is a value, (B, S) float32, laid flat here and nowhere else. It starts at zero; setting a row
-to zero forgets. `Identity` remembers nothing: S = 0, and every algorithm is then memoryless.
+A state is a value, (B, S) float32, laid flat here and nowhere else. It starts at zero; setting a
+row to zero forgets. `Identity` remembers nothing: S = 0, and every algorithm is then memoryless.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -104,15 +104,14 @@ class Recurrent(Summarizer):
         """Cell by cell: several times faster than a pass of one step through torch's stack."""
         hidden, after = inputs, []
         for layer, old in enumerate(zip(*self.split(state), strict=True)):
-            weights = [w for w in self.memory.all_weights[layer]]
-            after.append(self.cell(hidden, old, weights))
+            after.append(self.cell(hidden, old, self.memory.all_weights[layer]))
             hidden = after[-1][0]
         feature = torch.cat((hidden, inputs), -1) if self.shortcut else hidden
         return feature, self.join(tuple(map(torch.stack, zip(*after, strict=True))))
 
     @abstractmethod
     def cell(
-        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
         """One layer's state (`parts` tensors (B, width)) after one step's inputs (B, ·)."""
 
@@ -130,7 +129,7 @@ class LSTM(Recurrent):
     network, parts = nn.LSTM, 2
 
     def cell(
-        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
         """(h, c) after one step."""
         return torch.lstm_cell(inputs, state, *weights)
@@ -142,7 +141,7 @@ class GRU(Recurrent):
     network, parts = nn.GRU, 1
 
     def cell(
-        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
         """(h,) after one step."""
         return (torch.gru_cell(inputs, state[0], *weights),)
@@ -154,7 +153,7 @@ class RNN(Recurrent):
     network, parts = nn.RNN, 1
 
     def cell(
-        self, inputs: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
+        self, inputs: Tensor, state: tuple[Tensor, ...], weights: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
         """(h,) after one step."""
         return (torch.rnn_tanh_cell(inputs, state[0], *weights),)

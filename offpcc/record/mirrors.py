@@ -6,7 +6,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,8 +16,18 @@ logger = logging.getLogger(__name__)
 Row = Mapping[str, float | int]
 
 
-class Mirror(ABC):
-    """A second copy of the rows, elsewhere; if it fails it says so once and training goes on."""
+class Mirror(Protocol):
+    """Whatever follows the rows of a run."""
+
+    def write(self, row: Row) -> None:
+        """Take one row, by column name, without the columns that are empty."""
+
+    def close(self) -> None:
+        """Take the end of the run."""
+
+
+class OptionalMirror(ABC):
+    """A mirror that may fail: it says so once and stops, and training goes on."""
 
     stopped = False
 
@@ -51,7 +61,7 @@ class Mirror(ABC):
     def _abandon(self) -> None: ...  # lets go of what a failure has left behind
 
 
-class TensorBoard(Mirror):
+class TensorBoard(OptionalMirror):
     """Rows as scalars under folder/tensorboard, over env_steps."""
 
     def __init__(self, folder: Path):
@@ -80,7 +90,7 @@ class TensorBoard(Mirror):
         self._writer = None
 
 
-class WandB(Mirror):
+class WandB(OptionalMirror):
     """Rows as one wandb run, kept under folder/wandb, over env_steps.
 
     Online without a key or a server: waits less than 30 seconds, then logs offline and says so.
@@ -90,11 +100,9 @@ class WandB(Mirror):
         self,
         folder: Path,
         *,
-        env: str,
-        algo: str,
-        config: str,  # its name; runs that differ in nothing but run_id share a group
-        run_id: str | int,
-        values: Mapping[str, Any],  # the config's every value: wandb shows and filters by them
+        group: str,  # "<env> <algo> <config>": wandb averages over it
+        name: str,  # "run_id=<k>"
+        config: Mapping[str, Any],  # the values that wandb shows, and filters by
         mode: str = "online",  # or "offline"
         project: str = "offpcc",
     ):
@@ -102,7 +110,7 @@ class WandB(Mirror):
             raise ValueError(f'wandb has no mode {mode!r}; choose "online" or "offline"')
         os.environ["WANDB_ERROR_REPORTING"] = "false"  # else even an offline run calls out
         os.environ.setdefault("WANDB_LOGIN_TIMEOUT", "5")  # s; at a terminal it asks for a key
-        os.environ.setdefault("WANDB_FINISH_TIMEOUT", "30")  # s; else it waits for a lost server
+        os.environ.setdefault("WANDB_FINISH_TIMEOUT", "15")  # s; else it waits for a lost server
         try:
             import wandb
         except ImportError as error:
@@ -112,9 +120,9 @@ class WandB(Mirror):
         self._arguments = {
             "dir": str(folder),
             "project": project,
-            "group": f"{env} {algo} {config}",
-            "name": f"run_id={run_id}",
-            "config": dict(values),
+            "group": group,
+            "name": name,
+            "config": dict(config),
         }
         folder.mkdir(parents=True, exist_ok=True)  # else wandb writes to /tmp
         self._start(mode)

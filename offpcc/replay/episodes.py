@@ -162,7 +162,11 @@ class EpisodeReplay(Replay):
         live, table = self.episodes, self._table
         skip = max(since - live.start, 0)
         parts = {"length": table["length"][skip:], "terminated": table["terminated"][skip:]}
-        rings = (("observation", self._observations), ("step", self._steps), ("state", self._states))
+        rings = (
+            ("observation", self._observations),
+            ("step", self._steps),
+            ("state", self._states),
+        )
         for column, ring in rings:
             start = table[column][skip] if skip < len(live) else ring.written
             rows = ring.take(np.arange(start, ring.written))

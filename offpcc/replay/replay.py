@@ -28,6 +28,11 @@ class Replay(ABC):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` gave, once the chunks are in."""
 
+    @property
+    @abstractmethod
+    def episodes(self) -> range:
+        """The numbers of the stored episodes, counted from the run's first."""
+
     @abstractmethod
     def chunk(self, since: int) -> dict[str, Tensor]:
         """The stored episodes with number `since` and later, end to end, for a checkpoint."""

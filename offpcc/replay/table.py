@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Table:
-    """Rows in the order they came; the oldest leave. A column `weight` says how often one is drawn."""
+    """Rows in the order they came; the oldest leave. A row is drawn as often as its `weight`."""
 
     def __init__(self, *columns: str) -> None:
         self._columns = {name: np.zeros(64, np.int64) for name in (*columns, "cumulative")}

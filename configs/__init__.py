@@ -1,0 +1,1 @@
+"""Configs: gin files, as package data."""

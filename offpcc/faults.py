@@ -1,0 +1,39 @@
+"""Everything that can end a run, by name; the command line has an exit code for each."""
+
+import signal
+
+
+class ConfigError(ValueError):
+    """A config says something that it cannot mean; the message has file and line."""
+
+
+class RunExistsError(ValueError):
+    """The run is there already, and was to be neither continued nor replaced."""
+
+
+class RunMissingError(ValueError):
+    """There is no such run."""
+
+
+class RunLockedError(RuntimeError):
+    """Another process is at work on the run."""
+
+
+class DivergedError(RuntimeError):
+    """Too many updates in a row were not finite."""
+
+
+class NoCheckpointError(RuntimeError):
+    """No checkpoint of the run is valid."""
+
+
+class WorldFault(RuntimeError):  # noqa: N818
+    """A world raised, or gave a number that is not finite; says where and when."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """A signal, `number`, asked the run to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; continue with --resume")
+        self.number = number

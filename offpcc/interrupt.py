@@ -1,0 +1,37 @@
+"""Interrupts: a stop signal is noted, and the run ends at its next step with a checkpoint."""
+
+import os
+import signal
+from types import FrameType
+
+from offpcc.faults import Stopped
+
+
+class Interrupt:
+    """Inside, SIGTERM and SIGINT are noted; a second one leaves at once.
+
+    Calling it raises Stopped if a signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "Interrupt":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def __call__(self) -> None:
+        """Raises Stopped if a signal has come."""
+        if self.number:
+            raise Stopped(self.number)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            os._exit(128 + number)
+        self.number = number

@@ -1,0 +1,122 @@
+"""Runs on the disk: results/<env>/<algo>/<run_id>/progress.csv, read into columns."""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+NEEDED = ("env_steps", "seconds", "test_return")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: `columns` of progress.csv, (rows,) each, NaN where a cell is empty."""
+
+    env: str
+    algo: str
+    run_id: str
+    columns: dict[str, Array]
+    evaluation_episodes: int | None = None  # a point of test_return is their mean; None: unknown
+
+    def curve(self, x: str) -> tuple[Array, Array]:
+        """Give x and test_return of the evaluations, (evaluations,) each, x increasing."""
+        steps, returns = self.columns[x], self.columns["test_return"]
+        evaluated = np.isfinite(steps) & np.isfinite(returns)
+        return steps[evaluated], returns[evaluated]
+
+    def final_return(self) -> float:
+        """Give the mean of test_return over the last tenth of the evaluations, one at least."""
+        _, returns = self.curve("env_steps")
+        return float(returns[-max(1, len(returns) // 10) :].mean())
+
+
+def find_runs(paths: Iterable[Path | str]) -> list[Run]:
+    """Read the runs under these paths: results/, an env's, an algorithm's or a run's folder.
+
+    A run without an evaluation yet is left out, which the log says. Raises ValueError for a path
+    that is not there, a file that is not a progress.csv, and if there is no run at all.
+    """
+    places = [Path(path) for path in paths]
+    folders = list(dict.fromkeys(folder for place in places for folder in _run_folders(place)))
+    if not folders:
+        raise ValueError(
+            f"no runs in {', '.join(map(str, places))}; "
+            "a run is <env>/<algo>/<run_id>/progress.csv, as launch.py writes it under results/"
+        )
+    runs = [run for folder in folders if (run := _read_run(folder)) is not None]
+    if not runs:
+        raise ValueError(f"none of the {len(folders)} runs has an evaluation yet; wait for one")
+    return sorted(runs, key=lambda run: (run.env, run.algo, run.run_id))
+
+
+def algorithms(runs: Iterable[Run]) -> list[str]:
+    """Give the names of the algorithms, sorted: the order of colours."""
+    return sorted({run.algo for run in runs})
+
+
+def by_env(runs: Iterable[Run]) -> dict[str, dict[str, list[Run]]]:
+    """Sort runs into {env: {algo: runs}}."""
+    tree: dict[str, dict[str, list[Run]]] = {}
+    for run in runs:
+        tree.setdefault(run.env, {}).setdefault(run.algo, []).append(run)
+    return tree
+
+
+def _run_folders(place: Path) -> list[Path]:
+    """Give the folders with a progress.csv here or below, as deep as an env named a/b needs."""
+    if not place.is_dir():
+        raise ValueError(f"{place} is not a folder; give results/ or a folder under it")
+    files = (file for depth in range(5) for file in place.glob("*/" * depth + "progress.csv"))
+    return sorted(file.parent.resolve() for file in files)
+
+
+def _read_run(folder: Path) -> Run | None:
+    env, algo, run_id = folder.parts[-3:]
+    columns = _read_columns(folder / "progress.csv")
+    run = Run(env, algo, run_id, columns, _evaluation_episodes(folder / "run.json"))
+    if np.isfinite(columns["test_return"]).any():
+        return run
+    logger.warning("%s has no evaluation yet and is left out", folder)
+    return None
+
+
+def _read_columns(path: Path) -> dict[str, Array]:
+    """Read a progress.csv; a last line without its end was cut by a kill and does not count."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    names = lines[0].split(",") if lines else list(NEEDED)
+    if missing := sorted(set(NEEDED) - set(names)):
+        raise ValueError(f"{path} has no columns {missing}; it is not a run's, move it away")
+    rows = [_read_row(path, names, number, line) for number, line in enumerate(lines[1:], start=2)]
+    table = np.array(rows, dtype=np.float64).reshape(-1, len(names))
+    return dict(zip(names, table.T, strict=True))
+
+
+def _read_row(path: Path, names: Sequence[str], number: int, line: str) -> list[float]:
+    cells = line.split(",")
+    try:
+        row = [float(cell) if cell else np.nan for cell in cells]
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: {error}; repair or move the run") from error
+    if len(row) != len(names):
+        raise ValueError(
+            f"{path}, line {number}: {len(row)} cells for {len(names)} columns; "
+            "repair or move the run"
+        )
+    return row
+
+
+def _evaluation_episodes(path: Path) -> int | None:
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("evaluation_episodes")
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); repair or remove it") from error

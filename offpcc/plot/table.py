@@ -1,0 +1,89 @@
+"""Final scores as Markdown: means with intervals, and who beats whom how often."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from offpcc.plot.runs import Array, Run, by_env
+from offpcc.plot.statistics import (
+    bootstrap,
+    improvement_interval,
+    interquartile_mean,
+    mean,
+    probability_of_improvement,
+)
+
+SCORES = ("environment", "algorithm", "runs", "final return", "IQM", "env steps", "minutes")
+PAIRS = ("environment", "X", "Y", "P(X > Y)")
+
+
+def table(runs: Sequence[Run]) -> str:
+    """Give the final scores, best first in each environment, and below them the comparisons."""
+    scores, pairs = [], []
+    for env, group in by_env(runs).items():
+        finals = {a: np.array([r.final_return() for r in members]) for a, members in group.items()}
+        order = sorted(group, key=lambda algo: -finals[algo].mean())
+        digits = _digits(np.concatenate(list(finals.values())))
+        scores += [_score(group[algo], finals[algo], digits) for algo in order]
+        pairs += [_pair(env, x, y, finals) for x, y in combinations(order, 2)]
+    notes = (
+        "Final return: mean of the last 10 % of the evaluations of a run, then mean over runs. "
+        "IQM: interquartile mean over runs. Brackets: 95 % bootstrap intervals over runs.\n"
+    )
+    parts = [_markdown(SCORES, scores), notes]
+    if pairs:
+        notes = "P(X > Y): chance that a run of X ends above a run of Y; a tie counts half.\n"
+        parts += [_markdown(PAIRS, pairs), notes]
+    return "\n".join(parts)
+
+
+def _score(members: Sequence[Run], finals: Array, digits: int) -> list[str]:
+    steps = [run.columns["env_steps"][-1] for run in members]
+    minutes = [run.columns["seconds"][-1] / 60 for run in members]
+    return [
+        members[0].env,
+        members[0].algo,
+        str(len(members)),
+        _with_interval(mean(finals), bootstrap(finals, mean), digits),
+        _with_interval(interquartile_mean(finals), bootstrap(finals, interquartile_mean), digits),
+        _span(steps, 0),
+        _span(minutes, 1 if max(minutes) < 100 else 0),
+    ]
+
+
+def _pair(env: str, x: str, y: str, finals: dict[str, Array]) -> list[str]:
+    chance = probability_of_improvement(finals[x], finals[y])
+    return [
+        env,
+        x,
+        y,
+        _with_interval(chance, improvement_interval(finals[x], finals[y]), 2),
+    ]
+
+
+def _digits(values: Array) -> int:
+    """Choose the decimals that a column of such values needs."""
+    largest = np.abs(values).max()
+    return 0 if largest >= 1000 else 1 if largest >= 10 else 2 if largest >= 1 else 3
+
+
+def _with_interval(value: Array, ends: tuple[Array, Array], digits: int) -> str:
+    text = f"{value:,.{digits}f}"
+    if np.isnan(ends[0]):
+        return text
+    return f"{text} [{ends[0]:,.{digits}f}, {ends[1]:,.{digits}f}]"
+
+
+def _span(values: Sequence[float], digits: int) -> str:
+    texts = [f"{value:,.{digits}f}" for value in (min(values), max(values))]
+    return " to ".join(dict.fromkeys(texts))
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table whose columns line up in plain text too."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    cells = ([c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)

@@ -1,0 +1,23 @@
+"""Recipe: which parts a run is made of; a config binds it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from offpcc.algorithms import SAC, Agent
+from offpcc.replay import EpisodeReplay, Replay
+
+
+@dataclass(kw_only=True)
+class Recipe:
+    """The choices that no single part can make.
+
+    agent, replay: what makes them, given a spec and the run's seed.
+    """
+
+    agent: Callable[..., Agent] = SAC
+    replay: Callable[..., Replay] = EpisodeReplay
+    copies: int = 1  # worlds stepped side by side
+    store_states: int = 0  # keeps both memories' states of every k-th step; 0: none
+    device: str = "auto"  # auto: a GPU if there is one
+    threads: int | None = None  # of torch on a CPU; None: as many as it likes
+    checkpoints: int = 2  # how many are kept

@@ -1,0 +1,185 @@
+"""The training loop: steps the worlds, makes the updates that are owed, closes epochs.
+
+It is handed all its parts and builds none; what it learns from, and how often, the replay decides.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
+
+from offpcc.algorithms import Agent
+from offpcc.checkpoint import Checkpoints
+from offpcc.collect import Collector
+from offpcc.data import Episode
+from offpcc.evaluate import Evaluator, Score, mean_and_error, summary
+from offpcc.faults import DivergedError, Stopped
+from offpcc.record import Recorder
+from offpcc.replay import Replay
+
+CLOCK = ("seconds", "steps_per_second", "updates_per_second")
+COUNTS = ("env_steps", "updates", "episodes")
+SCORES = tuple(
+    f"{side}_{what}"
+    for side in ("train", "test")
+    for what in ("return", "return_se", "length", "success")
+)
+
+
+def columns(agent: Agent) -> tuple[str, ...]:
+    """The columns of progress.csv, in order."""
+    return (*COUNTS, *SCORES, *agent.columns, *CLOCK)
+
+
+@dataclass
+class Training:
+    """One run: `run` goes on until `steps`, or until `interrupt` raises.
+
+    Each epoch ends with an evaluation of the learner, a row, and a checkpoint.
+    """
+
+    agent: Agent
+    replay: Replay
+    collector: Collector
+    evaluator: Evaluator
+    recorder: Recorder
+    checkpoints: Checkpoints | None = None
+    interrupt: Callable[[], None] = lambda: None
+    advance: Callable[[int], None] = lambda steps: None  # told how many steps were just made
+    facts: dict[str, Any] = field(default_factory=dict)  # for the checkpoint's manifest
+    _: KW_ONLY
+    steps: int = 100_000  # environment steps, over all copies
+    epoch: int = 1_000  # environment steps
+    warm_up: int = 1_000  # uniform steps before the first update
+    patience: int = 10  # updates in a row that may be not finite
+
+    def __post_init__(self) -> None:
+        self.epochs = self.updates = self.episodes = 0
+        self.scores: list[Score] = []  # of the training episodes since the last row
+        self.best = float("-inf")
+        self.seconds = 0.0
+        self.row_at = {"seconds": 0.0, "env_steps": 0, "updates": 0}
+        self.last_row: dict[str, float] = {}
+        self.save_failed = False
+        self._since = time.perf_counter()
+
+    def run(self) -> None:
+        """Trains to the end; saves, whether it ends or is interrupted."""
+        self._since = time.perf_counter()
+        try:
+            while True:
+                if self.collector.steps // self.epoch > self.epochs:
+                    self.end_epoch()
+                if self.collector.steps >= self.steps:
+                    break
+                self.interrupt()
+                self.step()
+        except Stopped:
+            self.save()
+            raise
+        if self.row_at["env_steps"] < self.collector.steps:
+            self.end_epoch()
+
+    def step(self) -> None:
+        """One step of every copy, and the updates that it is worth."""
+        before = self.collector.steps
+        for episode in self.collector.step(uniform=before < self.warm_up):
+            self.take(episode)
+        made = self.collector.steps - before
+        if self.collector.steps > self.warm_up:
+            for batch in self.replay.batches(made):
+                self.recorder.add(self.agent.update(batch))
+                self.updates += 1
+        if self.collector.steps % 100 < made and self.agent.bad_in_a_row >= self.patience:
+            raise DivergedError(
+                f"{int(self.agent.bad_in_a_row)} updates in a row had a loss or gradient that is "
+                "not finite; the weights are those before them. Lower rate, or set clip"
+            )
+        self.advance(made)
+
+    def take(self, episode: Episode) -> None:
+        """Takes a finished episode into statistics, replay and scores."""
+        self.agent.observe({key: values[:-1] for key, values in episode.observation.items()})
+        self.replay.add(episode)
+        self.episodes += 1
+        self.scores.append(Score(float(episode.reward.sum()), len(episode), episode.success))
+
+    def end_epoch(self) -> None:
+        """Evaluates the learner, writes the row, saves."""
+        scores = self.evaluator(self.agent.policy)
+        self.epochs = self.collector.steps // self.epoch
+        self.last_row = self._row(scores)
+        self.recorder.write(self.last_row)
+        self.scores.clear()
+        mean, _ = mean_and_error([score.total for score in scores])
+        if mean > self.best and self.checkpoints:
+            self.best = mean
+            self.checkpoints.save_best(self.agent.policy.state_dict())
+        self.save()
+
+    def _row(self, scores: list[Score]) -> dict[str, float]:
+        self._tick()
+        counts = {
+            "env_steps": self.collector.steps,
+            "updates": self.updates,
+            "episodes": self.episodes,
+        }
+        now = {"seconds": self.seconds} | counts
+        since = {key: now[key] - before for key, before in self.row_at.items()}
+        self.row_at = {key: now[key] for key in self.row_at}
+        span = max(since["seconds"], 1e-9)
+        rates = {
+            "steps_per_second": since["env_steps"] / span,
+            "updates_per_second": since["updates"] / span,
+        }
+        return now | summary("train", self.scores) | summary("test", scores) | rates
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._since
+        self._since = now
+
+    def save(self) -> None:
+        """Writes a checkpoint; a disk that refuses is reported, and tried again next time."""
+        if self.checkpoints is None:
+            return
+        self._tick()
+        try:
+            self.checkpoints.save(self.collector.steps, self.parts(), self.replay, self.facts)
+            self.save_failed = False
+        except OSError as error:
+            self.save_failed = True
+            print(f"the checkpoint was not written: {error}; training goes on, to try again later")
+
+    def parts(self) -> dict[str, Any]:
+        """All state, as files of a checkpoint; `policy` is the acting network alone."""
+        own = {
+            "epochs": self.epochs,
+            "updates": self.updates,
+            "episodes": self.episodes,
+            "scores": [tuple(score) for score in self.scores],
+            "best": self.best,
+            "seconds": self.seconds,
+            "row_at": dict(self.row_at),
+            "last_row": dict(self.last_row),
+        }
+        run = {
+            "training": own,
+            "collector": self.collector.state_dict(),
+            "replay": self.replay.state_dict(),
+            "recorder": self.recorder.state_dict(),
+        }
+        return {"agent": self.agent.state_dict(), "policy": self.agent.policy.state_dict()} | {
+            "run": run
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Continues from `parts`; the replay has its chunks already."""
+        self.agent.load_state_dict(parts["agent"])
+        run = parts["run"]
+        self.collector.load_state_dict(run["collector"])
+        self.replay.load_state_dict(run["replay"])
+        self.recorder.load_state_dict(run["recorder"])
+        own = dict(run["training"])
+        self.scores = [Score(*score) for score in own.pop("scores")]
+        vars(self).update(own)

@@ -1,0 +1,103 @@
+import gymnasium
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import domains  # noqa: F401
+from domains.cartpole_continuous import CartPole
+
+
+@pytest.fixture
+def world() -> CartPole:
+    world = CartPole()
+    world.reset(seed=0)
+    return world
+
+
+def test_a_push_from_rest_tips_the_pole_backwards(world):
+    world.state = [0.0, 0.0, 0.0, 0.0]
+    observation, _, _, _, _ = world.step([1.0])
+    # F = 30; tmp = 30/1.1 = 27.2727273; θ̈ = -27.2727273 / (0.5 (4/3 - 0.1/1.1)) = -43.9024390
+    # ẍ = 27.2727273 + 0.1 · 0.5 · 43.9024390 / 1.1 = 29.2682927; both times 0.02 s
+    np.testing.assert_allclose(world.state, [0, 0.585365854, 0, -0.878048780], rtol=1e-8)
+    np.testing.assert_allclose(observation, [0, 0.585365854, 0, -0.878048780], rtol=1e-6)
+
+
+def test_one_step_follows_every_term_of_the_dynamics(world):
+    world.state = [1.0, 2.0, 0.1, -3.0]
+    world.step([-0.5])
+    # F = -15, sin 0.1 = 0.0998334166, cos 0.1 = 0.9950041653
+    # tmp = (-15 + 0.05 · 9 · 0.0998334166) / 1.1 = -13.5955227
+    # θ̈ = (0.978367483 + 0.9950041653 · 13.5955227) / (0.5 (1.333333333 - 0.0900030263))
+    #    = 14.5059692 / 0.621665153 = 23.3340556
+    # ẍ = -13.5955227 - 0.05 · 23.3340556 · 0.9950041653 / 1.1 = -14.6508628
+    # x' = 1 + 0.02 · 2, ẋ' = 2 - 0.02 · 14.6508628, θ' = 0.1 - 0.02 · 3, θ̇' = -3 + 0.02 · 23.334
+    np.testing.assert_allclose(world.state, [1.04, 1.706982744, 0.04, -2.533318888], rtol=1e-7)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+@pytest.mark.parametrize(
+    ("state", "ends"),
+    [
+        ([2.39, 0.4, 0.0, 0.0], False),  # x' = 2.398
+        ([2.39, 0.6, 0.0, 0.0], True),  # x' = 2.402
+        ([0.0, 0.0, 0.2, 0.46], False),  # θ' = 0.2092, and 12° = 0.20944
+        ([0.0, 0.0, 0.2, 0.48], True),  # θ' = 0.2096
+    ],
+)
+def test_an_episode_ends_beyond_2_4_m_or_12_degrees(world, side, state, ends):
+    world.state = side * np.array(state)
+    _, reward, terminated, truncated, _ = world.step([0.0])
+    assert (terminated, truncated) == (ends, False)
+    assert reward == 1.0  # the failing step is paid too
+
+
+def test_a_linear_law_holds_the_pole_for_1000_of_1000_steps():
+    world = gymnasium.make("cartpole-continuous-long-v0")
+    for seed in range(3):
+        observation, _ = world.reset(seed=seed)
+        ended, rewards = False, []
+        while not ended:
+            push = 0.05 * observation[0] + 0.1 * observation[1]
+            push += 1.5 * observation[2] + 0.3 * observation[3]
+            observation, reward, terminated, truncated, _ = world.step(np.array([push]))
+            ended = terminated or truncated
+            rewards.append(reward)
+        assert (sum(rewards), terminated, truncated) == (1000.0, False, True)
+
+
+def test_left_alone_the_pole_falls(world):
+    world.reset(seed=0)
+    steps = 1
+    while not world.step([0.0])[2]:
+        steps += 1
+    assert steps < 200
+
+
+def test_all_four_entries_begin_within_0_05():
+    world = CartPole()
+    world.reset(seed=0)
+    starts = np.array([world.reset() and world.state for _ in range(1000)])
+    assert np.abs(starts).max(axis=0) == pytest.approx(np.full(4, 0.05), abs=0.001)
+    assert (np.abs(starts) <= 0.05).all()
+    assert np.corrcoef(starts.T) == pytest.approx(np.eye(4), abs=0.15)  # drawn one by one
+
+
+def fraction_of(limit: float) -> st.SearchStrategy[float]:
+    return st.floats(-1, 1).map(lambda part: part * limit)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    state=st.tuples(*map(fraction_of, CartPole.state_limit)),
+    actions=st.lists(st.sampled_from([-1.0, 0.3, 1.0]), min_size=5, max_size=30),
+)
+def test_no_observation_leaves_the_box_wherever_the_state_is_set(state, actions):
+    world = CartPole()
+    world.state = state
+    for action in actions:
+        observation, _, terminated, _, _ = world.step([action])
+        assert observation in world.observation_space
+        if terminated:
+            break

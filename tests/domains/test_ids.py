@@ -1,0 +1,161 @@
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import domains
+
+# id: observation size, step limit, as the table of ids was agreed on
+AGREED = {
+    "cartpole-continuous-v0": (4, 200),
+    "cartpole-continuous-p-v0": (2, 200),
+    "cartpole-continuous-v-v0": (2, 200),
+    "cartpole-continuous-va-v0": (3, 200),
+    "cartpole-continuous-long-v0": (4, 1000),
+    "cartpole-continuous-long-p-v0": (2, 1000),
+    "cartpole-continuous-long-v-v0": (2, 1000),
+    "cartpole-continuous-long-p-concat5-v0": (10, 1000),
+    "cartpole-continuous-long-v-concat10-v0": (20, 1000),
+    "pendulum-v0": (3, 200),
+    "pendulum-p-v0": (2, 200),
+    "pendulum-v-v0": (1, 200),
+    "pendulum-va-v0": (2, 200),
+    "pendulum-p-concat5-v0": (10, 200),
+    "pendulum-v-concat10-v0": (10, 200),
+    "pendulum-va-concat10-v0": (20, 200),
+}
+every_id = pytest.mark.parametrize("id", AGREED)
+
+
+def play(env, seed, steps):
+    """What an episode shows under one fixed sequence of actions."""
+    seen = [env.reset(seed=seed)[0]]
+    for action in np.random.default_rng(1).uniform(-0.2, 0.2, size=(steps, 1)):
+        observation, _, terminated, truncated, _ = env.step(action)
+        seen.append(observation)
+        if terminated or truncated:
+            break
+    return np.array(seen)
+
+
+@every_id
+def test_sizes_and_limits_are_as_agreed(id):
+    size, limit = AGREED[id]
+    env = gymnasium.make(id)
+    assert env.observation_space.shape == (size,)
+    assert env.observation_space.dtype == np.float32
+    assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    assert env.spec.max_episode_steps == limit
+
+
+@every_id
+def test_every_id_says_what_it_hides(id):
+    assert domains.HIDDEN[id]
+    assert gymnasium.make(id).unwrapped.hidden == domains.HIDDEN[id]
+
+
+@every_id
+@pytest.mark.usefixtures("no_display")
+@pytest.mark.filterwarnings("ignore:.*is different from the unwrapped version")
+def test_gymnasiums_checker_finds_no_fault(id):
+    check_env(gymnasium.make(id))
+    check_env(gymnasium.make(id).unwrapped)
+
+
+@every_id
+def test_observations_stay_inside_their_box(id):
+    env = gymnasium.make(id)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    for _ in range(300):
+        observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        assert observation in env.observation_space
+        if terminated or truncated:
+            assert env.reset()[0] in env.observation_space
+
+
+@every_id
+def test_a_seed_repeats_an_episode_whatever_was_played_before(id):
+    fresh = play(gymnasium.make(id), seed=7, steps=40)
+    used = gymnasium.make(id)
+    play(used, seed=3, steps=17)
+    used.reset()
+    assert np.array_equal(play(used, seed=7, steps=40), fresh)
+    assert not np.array_equal(play(used, seed=8, steps=40)[0], fresh[0])
+
+
+@pytest.mark.parametrize("id", ["pendulum-va-concat10-v0", "cartpole-continuous-long-p-concat5-v0"])
+def test_two_copies_played_in_turns_equal_each_played_alone(id):
+    alone = [play(gymnasium.make(id), seed, steps=10) for seed in (1, 2)]
+    copies = [gymnasium.make(id) for _ in range(2)]
+    seen = [[copy.reset(seed=seed)[0]] for copy, seed in zip(copies, (1, 2), strict=True)]
+    for action in np.random.default_rng(1).uniform(-0.2, 0.2, size=(10, 1)):
+        for copy, observations in zip(copies, seen, strict=True):
+            observations.append(copy.step(action)[0])
+    assert all(np.array_equal(one, two) for one, two in zip(alone, seen, strict=True))
+
+
+@pytest.mark.parametrize("id", ["pendulum-v0", "pendulum-va-concat10-v0"])
+def test_there_is_one_time_limit_and_it_truncates(id):
+    env = gymnasium.make(id)
+    layers = str(env)
+    assert layers.count("TimeLimit") == 1
+    assert "OrderEnforcing" not in layers and "PassiveEnvChecker" not in layers
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(1))[2:4] for _ in range(200)]
+    assert ends[-1] == (False, True)
+    assert set(ends[:-1]) == {(False, False)}
+
+
+@pytest.mark.parametrize(
+    ("world", "view", "entries"),
+    [
+        ("pendulum", "-p", [0, 1]),
+        ("pendulum", "-p-concat5", [0, 1]),
+        ("pendulum", "-v", [2]),
+        ("pendulum", "-v-concat10", [2]),
+        ("pendulum", "-va", [2, "action"]),
+        ("pendulum", "-va-concat10", [2, "action"]),
+        ("cartpole-continuous", "-p", [0, 2]),
+        ("cartpole-continuous", "-v", [1, 3]),
+        ("cartpole-continuous", "-va", [1, 3, "action"]),
+        ("cartpole-continuous-long", "-p", [0, 2]),
+        ("cartpole-continuous-long", "-p-concat5", [0, 2]),
+        ("cartpole-continuous-long", "-v", [1, 3]),
+        ("cartpole-continuous-long", "-v-concat10", [1, 3]),
+    ],
+)
+def test_the_newest_frame_is_these_entries_of_the_full_observation(world, view, entries):
+    full = play(gymnasium.make(f"{world}-v0"), seed=5, steps=20)
+    seen = play(gymnasium.make(f"{world}{view}-v0"), seed=5, steps=20)[:, -len(entries) :]
+    actions = np.random.default_rng(1).uniform(-0.2, 0.2, size=20)  # those of play
+    for column, entry in enumerate(entries):
+        expected = np.float32([0.0, *actions]) if entry == "action" else full[:, entry]
+        assert np.array_equal(seen[:, column], expected)
+
+
+def test_the_last_frame_of_va_concat10_is_the_velocity_and_the_action_before():
+    env = gymnasium.make("pendulum-va-concat10-v0")
+    first, _ = env.reset(seed=0)
+    speed = np.float32(env.unwrapped.state[1])
+    assert first.tolist() == [speed, 0.0] * 10
+    second = env.step(np.array([-0.75], dtype=np.float32))[0]
+    assert second[:-2].tolist() == [speed, 0.0] * 9
+    assert second[-2:].tolist() == [np.float32(env.unwrapped.state[1]), -0.75]
+
+
+def test_an_environment_can_be_made_again_from_its_spec():
+    env = gymnasium.make("pendulum-va-concat10-v0")
+    again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert str(again) == str(env)
+    assert np.array_equal(play(again, seed=0, steps=5), play(env, seed=0, steps=5))
+
+
+def test_importing_the_package_loads_no_world_and_no_pygame():
+    loaded = "import sys, domains; print([m for m in sys.modules if m in ('pygame', 'torch')"
+    loaded += " or m.startswith('domains.')])"
+    run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "['domains.table']"

@@ -1,0 +1,91 @@
+import math
+
+import gymnasium
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domains.pendulum import Pendulum, wrapped
+
+
+@pytest.fixture
+def world() -> Pendulum:
+    world = Pendulum()
+    world.reset(seed=0)
+    return world
+
+
+def test_one_step_follows_the_dynamics(world):
+    world.state = [math.pi / 2, 1.0]
+    observation, _, _, _, _ = world.step([0.5])
+    # u = 2 · 0.5 = 1; θ̇' = 1 + (3 · 10 / 2 · sin(π/2) + 3 · 1) · 0.05 = 1 + 18 · 0.05 = 1.9
+    # θ' = π/2 + 1.9 · 0.05 = π/2 + 0.095, so cos θ' = -sin 0.095 and sin θ' = cos 0.095
+    np.testing.assert_allclose(world.state, [math.pi / 2 + 0.095, 1.9], rtol=1e-12)
+    np.testing.assert_allclose(observation, [-0.0948571683, 0.9954908899, 1.9], rtol=1e-6)
+
+
+def test_the_reward_is_that_of_the_state_before_the_step(world):
+    world.state = [math.pi / 2, 1.0]
+    # (π/2)² + 0.1 · 1² + 0.001 · 1² = 2.4674011003 + 0.1 + 0.001
+    assert world.step([0.5])[1] == pytest.approx(-2.5684011003, abs=1e-9)
+    world.state = [0.0, 0.0]
+    assert world.step([1.0])[1] == pytest.approx(-0.004, abs=1e-12)  # 0.001 · 2²
+
+
+def test_the_speed_is_clipped_before_the_angle_moves(world):
+    world.state = [math.pi / 2, 7.9]
+    world.step([0.5])  # 7.9 + 0.9 = 8.8 -> 8; θ' = π/2 + 8 · 0.05
+    np.testing.assert_allclose(world.state, [math.pi / 2 + 0.4, 8.0], rtol=1e-12)
+
+
+def test_the_cost_counts_the_shorter_way_round(world):
+    for angle in (-math.pi / 2, 3 * math.pi / 2, -5 * math.pi / 2):
+        world.state = [angle, 0.0]
+        assert world.step([0.0])[1] == pytest.approx(-((math.pi / 2) ** 2))
+
+
+def test_angles_wrap_to_minus_pi_and_never_to_plus_pi():
+    assert wrapped(math.pi) == -math.pi
+    assert wrapped(-math.pi) == -math.pi
+    assert wrapped(2 * math.pi + 0.25) == pytest.approx(0.25)
+
+
+def test_it_moves_exactly_as_gymnasiums_pendulum(world):
+    other = gymnasium.make("Pendulum-v1").unwrapped
+    other.reset(seed=0)
+    other.state = np.array([2.5, -0.5])
+    world.state = [2.5, -0.5]
+    for step in range(400):
+        action = ((step * 7) % 17 - 8) / 8  # -1, -0.875, … 1: exact in float32
+        observation, reward, _, _, _ = world.step(np.array([action]))
+        expected, expected_reward, _, _, _ = other.step(np.array([2 * action]))
+        np.testing.assert_allclose(world.state, other.state, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(observation, expected, rtol=0, atol=1e-6)
+        assert reward == pytest.approx(float(expected_reward), abs=1e-9)
+
+
+def test_episodes_begin_at_any_angle_and_a_speed_up_to_1():
+    world = Pendulum()
+    world.reset(seed=0)
+    starts = np.array([world.reset() and world.state for _ in range(2000)])
+    assert np.abs(starts[:, 0]).max() == pytest.approx(math.pi, abs=0.01)
+    assert np.abs(starts[:, 1]).max() == pytest.approx(1.0, abs=0.01)
+    # uniform on ±h: mean 0, deviation h/√3; the mean of 2000 is off by less than 4 · h/√6000
+    assert abs(starts[:, 0].mean()) < 4 * math.pi / math.sqrt(6000)
+    assert starts.std(axis=0) == pytest.approx([math.pi / 3**0.5, 1 / 3**0.5], rel=0.05)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    angle=st.floats(-1e6, 1e6),
+    speed=st.floats(-8, 8),
+    actions=st.lists(st.floats(-5, 5), min_size=1, max_size=30),
+)
+def test_no_observation_leaves_the_box_and_no_episode_ends(angle, speed, actions):
+    world = Pendulum()
+    world.state = [angle, speed]
+    for action in actions:
+        observation, _, terminated, truncated, _ = world.step([action])
+        assert observation in world.observation_space
+        assert not terminated and not truncated

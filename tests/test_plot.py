@@ -1,0 +1,289 @@
+"""Runs on the disk become curves, tables and profiles: what is counted, and how."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offpcc.plot import Run, find_runs, learning_curves, performance_profiles, plot, table
+from offpcc.plot.curves import aligned
+from offpcc.plot.picture import COLOURS, STYLES
+from offpcc.plot.profiles import THRESHOLDS, normalised, profile
+from offpcc.plot.statistics import (
+    bootstrap,
+    improvement_interval,
+    interquartile_mean,
+    mean,
+    probability_of_improvement,
+    resample,
+)
+
+
+def make(returns: Sequence[float], algo: str = "rsac", env: str = "pendulum", **more: int) -> Run:
+    """A run that was evaluated every 1,000 steps and every 30 seconds."""
+    steps = 1000.0 * np.arange(1, len(returns) + 1)
+    columns = {"env_steps": steps, "seconds": steps * 0.03, "test_return": np.array(returns)}
+    return Run(env, algo, "1", columns, **more)
+
+
+def make_on(steps: Sequence[float], returns: Sequence[float]) -> Run:
+    columns = {"env_steps": np.array(steps), "test_return": np.array(returns)}
+    return Run("pendulum", "rsac", "1", columns)
+
+
+def write(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "progress.csv").write_text(text)
+    return folder
+
+
+def write_results(folder: Path) -> Path:
+    """Two environments, two algorithms, two runs each; RSAC ends 10 above SAC."""
+    for env in ("pendulum", "cartpole"):
+        for algo, level in (("rsac", 20.0), ("sac", 10.0)):
+            for k in (1, 2):
+                rows = [f"{1000 * t},{30 * t},{level + k + t / 10}\n" for t in range(1, 6)]
+                run = folder / env / algo / str(k)
+                write(run, "env_steps,seconds,test_return\n" + "".join(rows))
+                (run / "run.json").write_text(json.dumps({"evaluation_episodes": 10}))
+    return folder
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("path", "number"), [("", 8), ("pendulum", 4), ("pendulum/sac", 2), ("pendulum/sac/2", 1)]
+)
+def test_runs_are_found_from_every_level(tmp_path, path, number):
+    assert len(find_runs([write_results(tmp_path) / path])) == number
+
+
+def test_a_run_is_named_by_its_folders_and_counted_once(tmp_path):
+    write_results(tmp_path)
+    folder = tmp_path / "pendulum" / "sac" / "2"
+    (run,) = find_runs([folder, str(folder)])
+    assert (run.env, run.algo, run.run_id) == ("pendulum", "sac", "2")
+    assert run.evaluation_episodes == 10
+
+
+def test_empty_cells_are_nan_and_rows_without_an_evaluation_are_no_points(tmp_path):
+    text = "env_steps,seconds,test_return\n1000,30,\n2000,60,5.5\n3000,90,nan\n"
+    (run,) = find_runs([write(tmp_path / "e" / "a" / "1", text)])
+    steps, returns = run.curve("env_steps")
+    assert steps.tolist() == [2000.0]
+    assert returns.tolist() == [5.5]
+
+
+def test_a_line_torn_by_a_kill_does_not_count(tmp_path):
+    text = "env_steps,seconds,test_return\n1000,30,1.5\n2000,60,2"  # perhaps it was 250
+    (run,) = find_runs([write(tmp_path / "e" / "a" / "1", text)])
+    assert run.columns["test_return"].tolist() == [1.5]
+
+
+@pytest.mark.parametrize("text", ["", "env_st", "env_steps,seconds,test_return\n"])
+def test_a_run_without_an_evaluation_is_left_out_and_named(tmp_path, caplog, text):
+    write_results(tmp_path)
+    write(tmp_path / "pendulum" / "ddpg" / "7", text)
+    with caplog.at_level(logging.WARNING):
+        assert len(find_runs([tmp_path])) == 8
+    assert str(Path("pendulum") / "ddpg" / "7") in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("env_steps,seconds,test_return\n1,2,3\n1,x,3\n", "line 3: could not convert"),
+        ("env_steps,seconds,test_return\n1,2\n", "line 2: 2 cells for 3 columns"),
+        ("step,loss\n1,2\n", "no columns"),
+    ],
+)
+def test_a_broken_file_is_refused_by_name(tmp_path, text, message):
+    with pytest.raises(ValueError, match=rf"progress.csv.*{message}"):
+        find_runs([write(tmp_path / "e" / "a" / "1", text)])
+
+
+def test_a_broken_run_json_is_refused_by_name(tmp_path):
+    write_results(tmp_path)
+    (tmp_path / "pendulum" / "sac" / "1" / "run.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run\.json is not JSON"):
+        find_runs([tmp_path])
+
+
+def test_no_runs_is_an_error_that_says_what_a_run_is(tmp_path):
+    with pytest.raises(ValueError, match="<env>/<algo>/<run_id>"):
+        find_runs([tmp_path])
+    with pytest.raises(ValueError, match="not a folder"):
+        find_runs([tmp_path / "nowhere"])
+    write(tmp_path / "e" / "a" / "1", "")
+    with pytest.raises(ValueError, match="none of the 1 runs"):
+        find_runs([tmp_path])
+
+
+# Statistics
+
+
+def test_the_final_return_is_over_the_last_tenth_of_the_evaluations():
+    assert make(list(range(20))).final_return() == 18.5  # (18 + 19) / 2
+    assert make([1.0, 2.0, 7.0]).final_return() == 7.0  # one at least
+
+
+def test_the_interquartile_mean_cuts_a_quarter_at_each_end():
+    assert interquartile_mean(np.array([100.0, 10, 20, 0])) == 15  # (10 + 20) / 2
+    assert interquartile_mean(np.array([0.0, 1, 2, 3, 1000])) == 2  # (1 + 2 + 3) / 3
+    assert interquartile_mean(np.array([0.0, 1, 8])) == 3  # of three nothing is cut
+
+
+def test_the_bootstrap_interval_of_many_runs_is_the_normal_one():
+    # 0 … 99: mean 49.5, standard deviation 28.87; 49.5 ± 1.96 · 28.87 / 10 is 43.84 … 55.16.
+    low, high = bootstrap(np.arange(100.0), mean)
+    assert low == pytest.approx(43.84, abs=0.4)
+    assert high == pytest.approx(55.16, abs=0.4)
+
+
+def test_the_bootstrap_interval_of_two_runs_spans_both():
+    # A quarter of the resamples draws the same run twice, at either end.
+    low, high = bootstrap(np.array([[0.0, 1.0], [5.0, 5.0]]), mean)
+    assert low.tolist() == [0.0, 5.0]
+    assert high.tolist() == [1.0, 5.0]
+
+
+def test_one_run_has_no_interval():
+    low, high = bootstrap(np.zeros((3, 1)), mean)
+    assert np.isnan(low).all()
+    assert low.shape == high.shape == (3,)
+
+
+def test_resampling_draws_whole_runs():
+    scores = np.array([[1.0, 2, 3], [10, 20, 30]])  # the second point is ten times the first
+    drawn = resample(scores, np.random.default_rng(0))
+    assert drawn.shape == (2000, 2, 3)
+    assert np.array_equal(drawn[:, 1], 10 * drawn[:, 0])
+
+
+def test_probability_of_improvement_counts_pairs_and_half_of_ties():
+    # 1 < 2, 1 < 3, 3 > 2, 3 = 3: (0 + 0 + 1 + 1/2) / 4
+    assert probability_of_improvement(np.array([1.0, 3]), np.array([2.0, 3])) == 0.375
+    low, high = improvement_interval(np.array([3.0, 4]), np.array([1.0, 2]))
+    assert low == high == 1
+    assert np.isnan(improvement_interval(np.array([3.0]), np.array([1.0, 2]))).all()
+
+
+def test_curves_are_drawn_only_where_all_runs_have_been():
+    runs = [make_on([0, 10, 20], [0, 10, 20]), make_on([5, 15], [100, 200])]
+    grid, returns = aligned(runs, "env_steps")
+    assert grid.tolist() == [5, 10, 15]
+    assert returns.tolist() == [[5, 100], [10, 150], [15, 200]]
+
+
+def test_runs_without_a_common_stretch_have_no_curve():
+    grid, returns = aligned([make_on([0, 1], [0, 0]), make_on([2, 3], [0, 0])], "env_steps")
+    assert grid.shape == (0,)
+    assert returns.shape == (0, 2)
+
+
+def test_returns_are_normalised_by_the_worst_and_best_run_of_an_environment():
+    runs = [make([-10.0], "a"), make([0.0], "a"), make([10.0], "b"), make([3.0], "a", "other")]
+    scores = normalised(runs)
+    assert scores["pendulum"]["a"].tolist() == [0.0, 0.5]
+    assert scores["pendulum"]["b"].tolist() == [1.0]
+    assert scores["other"]["a"].tolist() == [0.0]
+
+
+def test_a_profile_weighs_environments_alike():
+    # Above 0.3: one of two, and all of one: (1/2 + 1) / 2. Above 0: the same; 0 is not above 0.
+    shares = profile([np.array([0.0, 0.5]), np.array([0.4])])
+    assert shares[np.isclose(THRESHOLDS, 0.3)] == 0.75
+    assert shares[0] == 0.75
+    assert shares[np.isclose(THRESHOLDS, 0.45)] == 0.25  # (1/2 + 0) / 2
+    assert shares[-1] == 0.0
+
+
+# Table
+
+
+def test_the_table_gives_runs_scores_steps_and_minutes_best_first():
+    runs = [make([1.0], "sac"), make([4.0, 3.0], "sac"), make([5.0], "rsac")]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table(runs).split("\n")]
+    # 1,000 steps take 30 s; SAC: (1 + 3) / 2, and the interval of two runs spans both.
+    assert lines[2] == ["pendulum", "rsac", "1", "5.00", "5.00", "1,000", "0.5"]
+    ends = "2.00 [1.00, 3.00]"
+    assert lines[3] == ["pendulum", "sac", "2", ends, ends, "1,000 to 2,000", "0.5 to 1.0"]
+    assert ["pendulum", "rsac", "sac", "1.00"] in lines
+
+
+def test_the_same_runs_give_the_same_table():
+    runs = [make(np.random.default_rng(k).normal(size=10).tolist()) for k in range(5)]
+    assert table(runs) == table(runs)
+
+
+# Pictures
+
+
+def test_everything_is_written_and_the_paths_are_returned(tmp_path):
+    written = plot([write_results(tmp_path / "results")], tmp_path / "plots")
+    names = ["return_steps.png", "return_time.png", "table.md", "profiles.png"]
+    assert [path.name for path in written] == names
+    for path in written:
+        assert path.read_bytes().startswith(b"| env" if path.suffix == ".md" else b"\x89PNG")
+
+
+def test_one_environment_has_no_profiles(tmp_path):
+    written = plot([write_results(tmp_path / "results") / "pendulum"], tmp_path / "plots")
+    assert "profiles.png" not in [path.name for path in written]
+
+
+def test_axes_have_units_and_the_caption_counts_runs_and_episodes(tmp_path):
+    runs = find_runs([write_results(tmp_path)])
+    steps = learning_curves(runs, tmp_path / "steps.svg", statistic="iqm").read_text()
+    time = learning_curves(runs, tmp_path / "time.svg", x="seconds").read_text()
+    for text in ("environment steps", "return", "5k", "rsac", "pendulum"):
+        assert text in steps
+    assert "wall time [min]" in time
+    assert "<!-- 2.5 -->" in time  # the last of five epochs of 30 s, on the axis
+    assert "interquartile mean over 2 runs" in " ".join(steps.split())
+    assert "10 evaluation episodes" in " ".join(steps.split())
+
+
+def test_the_caption_owns_up_to_unequal_runs_and_undrawn_curves(tmp_path):
+    runs = [make([1.0, 2.0]), make([1.0, 2.0], "sac"), make([3.0], "sac")]
+    runs[2].columns["env_steps"][:] = 5000.0
+    picture = " ".join(learning_curves(runs, tmp_path / "curves.svg").read_text().split())
+    assert "mean over runs (rsac: 1, sac: 2)" in picture
+    assert "unrecorded number" in picture
+    assert "no stretch in common: sac on pendulum" in picture
+
+
+def test_the_caption_of_profiles_names_who_is_left_out(tmp_path):
+    runs = [make([1.0], "a"), make([2.0], "a", "other"), make([3.0], "b")]
+    picture = " ".join(performance_profiles(runs, tmp_path / "profiles.svg").read_text().split())
+    assert "Left out, not run everywhere: b." in picture
+    with pytest.raises(ValueError, match="no algorithm has runs in all of"):
+        performance_profiles([make([1.0], "a"), make([1.0], "b", "other")], tmp_path / "p.png")
+
+
+def test_unknown_axes_and_statistics_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no axis 'hours'"):
+        learning_curves([make([1.0])], tmp_path / "p.png", x="hours")
+    with pytest.raises(ValueError, match="no statistic 'median'"):
+        learning_curves([make([1.0])], tmp_path / "p.png", statistic="median")
+
+
+def test_the_first_35_algorithms_look_different():
+    looks = {(COLOURS[k % len(COLOURS)], STYLES[k % len(STYLES)]) for k in range(35)}
+    assert len(looks) == 35
+
+
+def test_plotting_needs_no_torch_and_no_pyplot(tmp_path):
+    write_results(tmp_path / "results")
+    code = (
+        "import sys, offpcc.plot as p; assert 'matplotlib' not in sys.modules; "
+        f"p.plot([r'{tmp_path / 'results'}'], r'{tmp_path / 'plots'}'); "
+        "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
