@@ -37,6 +37,7 @@ class OffPolicy(Agent):
     discount: float = 0.99  # γ
     rate: float = 3e-4  # learning rate of the heads
     memory_rate: float = 3e-4  # learning rate of encoders and summarizers
+    decay: int | None = None  # updates over which all rates fall to zero, linearly; None: never
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
     clip: float | None = None  # largest gradient norm, of actor and critic each
@@ -67,6 +68,7 @@ class OffPolicy(Agent):
         self.bad_in_a_row = torch.zeros((), dtype=torch.int64, device=self.device)
         groups = [group for group in self.parameter_groups() if group["params"]]
         self.optimiser = torch.optim.Adam(groups, fused=True)
+        self._rates = [group["lr"] for group in groups]
         self.state_size = self.policy.memory.state_size
         if self.critic_state and not self.shared:
             self.state_size += self.critic_memory.state_size
@@ -77,8 +79,8 @@ class OffPolicy(Agent):
             raise ValueError(f"discount is {self.discount}; γ lies in [0, 1]")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}; it is fp32 or bf16")
-        for name in ("heads", "delay"):
-            if getattr(self, name) < 1:
+        for name in ("heads", "delay", "decay"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def _build(self) -> None:
@@ -222,9 +224,15 @@ class OffPolicy(Agent):
         bad = ~torch.isfinite(torch.stack((loss.detach(), *norms.values()))).all()
         # The fused step does nothing where this is 1; gradient scalers set it the same way.
         self.optimiser.found_inf = bad.float()  # type: ignore[attr-defined]
+        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * self._share_left()
         self.optimiser.step()
         self.bad_in_a_row.add_(1).mul_(bad)
         return norms | {"skipped": bad.float()}
+
+    def _share_left(self) -> float:
+        """How much of the learning rates is left."""
+        return 1.0 if self.decay is None else max(1 - int(self.updates) / self.decay, 0.0)
 
     def _clip(self, parameters: Iterable[Tensor]) -> Tensor:
         """The gradients' norm, before they are scaled down to at most `clip`."""

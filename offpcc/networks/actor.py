@@ -27,7 +27,7 @@ class DeterministicActor(Actor):
 
     def forward(self, feature: Tensor) -> Tensor:
         """Actions (…, A)."""
-        return self.trunk(feature).float().tanh()
+        return self.trunk(feature).tanh()
 
 
 class GaussianActor(Actor):
@@ -39,7 +39,7 @@ class GaussianActor(Actor):
 
     def forward(self, feature: Tensor) -> Tensor:
         """The greedy action tanh μ, (…, A)."""
-        return self.trunk(feature).chunk(2, -1)[0].float().tanh()
+        return self.trunk(feature).chunk(2, -1)[0].tanh()
 
     def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions (…, A) drawn from π."""
@@ -49,7 +49,7 @@ class GaussianActor(Actor):
         self, feature: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """A reparametrised action (…, A) and its log π (…, 1), in nats."""
-        mean, log_std = self.trunk(feature).float().chunk(2, -1)
+        mean, log_std = self.trunk(feature).chunk(2, -1)
         log_std = log_std.clamp(-20, 2)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         raw = mean + log_std.exp() * noise

@@ -21,4 +21,4 @@ class Critic(nn.Module):
         """Values (N, B, T, K); of the first `heads` heads only, if that is given."""
         rows = torch.cat((feature, action.to(feature.dtype)), -1)
         values = self.trunk(rows.flatten(0, -2), heads)  # (N, B * T, K)
-        return values.float().unflatten(1, action.shape[:-1])
+        return values.unflatten(1, action.shape[:-1])

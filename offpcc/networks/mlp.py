@@ -3,9 +3,15 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """Inside, bf16 is off: a last layer gives values and actions, whose small parts count."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 class MLP(nn.Sequential):
@@ -17,6 +23,14 @@ class MLP(nn.Sequential):
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.ReLU()]
         super().__init__(*layers[:-1])
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Outputs (…, outputs), the last layer in float32."""
+        *trunk, last = self
+        for layer in trunk:
+            rows = layer(rows)
+        with full_precision(rows):
+            return cast(Tensor, last(rows.float()))
 
 
 class EnsembleMLP(nn.Module):
@@ -42,6 +56,7 @@ class EnsembleMLP(nn.Module):
         first = weights[0].transpose(0, 1).flatten(1)  # (inputs, N * after)
         hidden = torch.addmm(biases[0].flatten(), rows, first)
         hidden = hidden.unflatten(1, (len(weights[0]), -1)).transpose(0, 1)  # (N, R, after)
-        for weight, bias in zip(weights[1:], biases[1:], strict=True):
+        for weight, bias in zip(weights[1:-1], biases[1:-1], strict=True):
             hidden = torch.baddbmm(bias, hidden.relu(), weight)
-        return hidden
+        with full_precision(hidden):
+            return torch.baddbmm(biases[-1], hidden.relu().float(), weights[-1])
