@@ -21,7 +21,7 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def squashed_log_prob(log_std: Tensor, noise: Tensor, raw: Tensor) -> Tensor:
-    """Log π(tanh u) (…, 1) of raw actions u = μ + σ ε (…, A): SAC, app. C (1812.05905).
+    """log π(tanh u) (…, 1) of raw actions u = μ + σ ε (…, A): SAC, app. C (1812.05905).
 
     log N(u; μ, σ) - Σ log(1 - tanh² u), the last as 2 (ln 2 - u - softplus(-2u)), which is stable.
     """
@@ -39,8 +39,10 @@ def polyak(target: Iterable[Tensor], online: Iterable[Tensor], share: float) -> 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """Inside, the module's weights take no gradient; what flows through to its inputs does."""
+    learned = [weight for weight in module.parameters() if weight.requires_grad]
     module.requires_grad_(False)
     try:
         yield
     finally:
-        module.requires_grad_(True)
+        for weight in learned:
+            weight.requires_grad_(True)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from offpcc.algorithms.optimiser import Optimiser
 from offpcc.data import Batch, Observation, Spec
 from offpcc.networks import Actor, Memory, Normalizer
 
@@ -56,7 +57,11 @@ class Agent(ABC):
     policy: Policy
     generator: torch.Generator
     state_size: int  # S of the states that `act` takes and gives
-    bad_in_a_row: Tensor  # () int64, the latest updates that were left out as not finite
+
+    @property
+    @abstractmethod
+    def bad_in_a_row(self) -> Tensor:
+        """How many of the latest updates, one after another, were left out as not finite: ()."""
 
     @abstractmethod
     def act(
@@ -100,7 +105,7 @@ class Agent(ABC):
 
     def parts(self) -> dict[str, Any]:
         """Everything of the agent that a checkpoint holds, by attribute."""
-        kept = (nn.Module, torch.optim.Optimizer, torch.Generator, Tensor)
+        kept = (nn.Module, Optimiser, torch.Generator, Tensor)
         return {name: part for name, part in vars(self).items() if isinstance(part, kept)}
 
     def state_dict(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class DDPG(OffPolicy):
         return DeterministicActor(inputs, self.spec.action, self.hidden)
 
     def explore(self, feature: Tensor) -> Tensor:
-        """Clip(μ(h) + σ N, ±1): section 7."""
+        """clip(μ(h) + σ N, ±1): section 7."""
         action = self.policy.actor(feature)
         return (action + self.noise * self.gaussian(action)).clamp(-1, 1)
 

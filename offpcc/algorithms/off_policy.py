@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.agent import Agent, Notes, Policy
+from offpcc.algorithms.optimiser import Group, Optimiser
 from offpcc.data import Batch, Spec
 from offpcc.functional import frozen, masked_mean, polyak, td_target
 from offpcc.networks import Actor, Critic, Encoder, Identity, Memory, Normalizer, Summarizer
@@ -64,14 +65,8 @@ class OffPolicy(Agent):
             torch.manual_seed(self.seed)
             self._build()
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
-        self.updates = torch.zeros((), dtype=torch.int64)
-        self.bad_in_a_row = torch.zeros((), dtype=torch.int64, device=self.device)
-        groups = [group for group in self.parameter_groups() if group["params"]]
-        self.optimiser = torch.optim.Adam(groups, fused=True)
-        self._rates = [group["lr"] for group in groups]
-        self.state_size = self.policy.memory.state_size
-        if self.critic_state and not self.shared:
-            self.state_size += self.critic_memory.state_size
+        self.optimiser = Optimiser(self.groups(), self.clip, self.decay)
+        self.state_size = sum(memory.state_size for memory in self._carried())
 
     def _check(self) -> None:
         """Raises ValueError for settings that cannot work."""
@@ -110,11 +105,16 @@ class OffPolicy(Agent):
 
     @abstractmethod
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
-        """Y (B, T, K) from the next step's features: of a' and of the slow critic."""
+        """y (B, T, K) from the next step's features: of a' and of the slow critic."""
 
     @abstractmethod
     def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
         """A number to minimise, from this step's features, and metrics beside it."""
+
+    @property
+    def bad_in_a_row(self) -> Tensor:
+        """See `Agent`."""
+        return self.optimiser.bad_in_a_row
 
     def critic_loss(self, value: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """½ Σ_i (Q_i(h, a) - y)²: values (N, B, T, K), target (B, T, K), mask (B, T)."""
@@ -131,37 +131,35 @@ class OffPolicy(Agent):
             (self.target_critic_memory, self.critic_memory),
         ]
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """What the optimiser moves, at which rates."""
-        memories = [*self.policy.memory.parameters(), *self.critic_memory.parameters()]
-        return [
-            {"params": [*self.policy.actor.parameters()], "lr": self.rate},
-            {"params": [*self.critic.parameters()], "lr": self.rate},
-            {"params": list(dict.fromkeys(memories)), "lr": self.memory_rate},
+    def groups(self) -> list[Group]:
+        """What the optimiser moves, at which rates; a shared memory is the critic's."""
+        groups = [
+            Group("actor", [*self.policy.actor.parameters()], self.rate),
+            Group("critic", [*self.critic.parameters()], self.rate),
+            Group("critic", [*self.critic_memory.parameters()], self.memory_rate),
         ]
+        own = [] if self.shared else [*self.policy.memory.parameters()]
+        return [*groups, Group("actor", own, self.memory_rate)]
 
     # What is the same for all.
 
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
-        """Y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K)."""
+        """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K)."""
         reward, terminated = batch.reward.unsqueeze(-1), batch.terminated.unsqueeze(-1)
         return td_target(reward, terminated, value, self.discount)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step on every network that is due; gives metrics named in `columns`."""
         batch = batch.to(self.device)
-        due = int(self.updates) % self.delay == 0
+        due = self.optimiser.steps % self.delay == 0
         with torch.autocast(
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
         ):
             loss, metrics = self.loss(batch, due)
-        self.optimiser.zero_grad()
-        loss.backward()
-        metrics |= self._step(loss)
+        metrics |= self.optimiser.step(loss)
         if due:
             slow, online = zip(*self.slow_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.polyak)
-        self.updates += 1
         return metrics
 
     def loss(self, batch: Batch, due: bool) -> Loss:
@@ -204,45 +202,18 @@ class OffPolicy(Agent):
 
         return unroll
 
+    def _carried(self) -> list[Memory]:
+        """The memories whose states `act` takes and gives, side by side: the actor's first."""
+        both = self.critic_state and not self.shared
+        return [self.policy.memory, self.critic_memory] if both else [self.policy.memory]
+
     def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """The states (B, ·) of the actor's and the critic's memory; zero where it is not kept."""
-        size = self.policy.memory.state_size
+        actor, *critic = state.split([memory.state_size for memory in self._carried()], 1)
         if self.shared:
-            return state, state
-        if self.critic_state:
-            return state[:, :size], state[:, size:]
-        return state, state.new_zeros(len(state), self.critic_memory.state_size)
-
-    def _step(self, loss: Tensor) -> dict[str, Tensor]:
-        """Clips the gradients and takes the optimiser's step, unless something is not finite."""
-        norms = {
-            "actor_gradient": self._clip(self.policy.parameters()),
-            "critic_gradient": self._clip(
-                [*self.critic.parameters(), *self.critic_memory.parameters()]
-            ),
-        }
-        bad = ~torch.isfinite(torch.stack((loss.detach(), *norms.values()))).all()
-        # The fused step does nothing where this is 1; gradient scalers set it the same way.
-        self.optimiser.found_inf = bad.float()  # type: ignore[attr-defined]
-        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * self._share_left()
-        self.optimiser.step()
-        self.bad_in_a_row.add_(1).mul_(bad)
-        return norms | {"skipped": bad.float()}
-
-    def _share_left(self) -> float:
-        """How much of the learning rates is left."""
-        return 1.0 if self.decay is None else max(1 - int(self.updates) / self.decay, 0.0)
-
-    def _clip(self, parameters: Iterable[Tensor]) -> Tensor:
-        """The gradients' norm, before they are scaled down to at most `clip`."""
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if not gradients:
-            return self.bad_in_a_row.new_zeros((), dtype=torch.float32)
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.clip is not None:
-            torch._foreach_mul_(gradients, (self.clip / (norm + 1e-6)).clamp(max=1))
-        return norm
+            return actor, actor
+        none = state.new_zeros(len(state), self.critic_memory.state_size)
+        return actor, critic[0] if critic else none
 
     @torch.no_grad()
     def act(
@@ -250,11 +221,9 @@ class OffPolicy(Agent):
     ) -> tuple[Tensor, Tensor, Notes]:
         """See `Agent.act`; greedy leaves the exploration out."""
         observation = self.policy.normalizer(observation)
-        actor_state, critic_state = self._split(state)
-        feature, after = self.policy.memory.step(observation, actor_state)
-        if self.critic_state and not self.shared:
-            critic_after = self.critic_memory.step(observation, critic_state)[1]
-            after = torch.cat((after, critic_after), 1)
+        pairs = zip(self._carried(), self._split(state), strict=False)
+        steps = [memory.step(observation, part) for memory, part in pairs]
+        feature, after = steps[0][0], torch.cat([after for _, after in steps], 1)
         return self.policy.actor(feature) if greedy else self.explore(feature), after, {}
 
     @torch.no_grad()
@@ -263,18 +232,13 @@ class OffPolicy(Agent):
         observation = self.policy.normalizer(observation)
         copies = len(next(iter(observation.values())))
         zeros = torch.zeros(copies, self.state_size, device=self.device)
-        memories = [self.policy.memory]
-        if self.critic_state and not self.shared:
-            memories.append(self.critic_memory)
-        pairs = zip(memories, self._split(zeros), strict=False)
+        pairs = zip(self._carried(), self._split(zeros), strict=False)
         return torch.cat([memory.unroll(observation, part)[1] for memory, part in pairs], 1)
 
     def acting_parts(self) -> dict[str, nn.Module]:
-        """The policy, and the critic's memory where its states are kept."""
-        parts: dict[str, nn.Module] = {"policy": self.policy}
-        if self.critic_state and not self.shared:
-            parts["critic_memory"] = self.critic_memory
-        return parts
+        """The policy, and the critic's memory where `act` advances it."""
+        both = len(self._carried()) > 1
+        return {"policy": self.policy} | ({"critic_memory": self.critic_memory} if both else {})
 
 
 def slow_copy(module: nn.Module) -> Any:

@@ -5,12 +5,13 @@ parameters.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from offpcc.algorithms.off_policy import Loss, OffPolicy
+from offpcc.algorithms.optimiser import Group
 from offpcc.data import Batch
 from offpcc.functional import masked_mean
 from offpcc.networks import GaussianActor
@@ -27,6 +28,7 @@ class SAC(OffPolicy):
 
     columns: ClassVar[dict[str, str]] = OffPolicy.columns | {
         "temperature": "α, the price of an action's log-probability",
+        "temperature_gradient": "how far the entropy is from its goal, in nats",
         "entropy": "mean of -log π at replayed histories, in nats",
     }
 
@@ -46,7 +48,7 @@ class SAC(OffPolicy):
         return cast(GaussianActor, self.policy.actor).sample(feature, self.generator)
 
     def explore(self, feature: Tensor) -> Tensor:
-        """A ~ π(·|h)."""
+        """a ~ π(·|h)."""
         return self.sample(feature)[0]
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ class SAC(OffPolicy):
         metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
         return loss + temperature_loss, metrics
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def groups(self) -> list[Group]:
         """With log α, where it is learned."""
         learned = [] if self.fixed_temperature else [self.log_temperature]
-        return [*super().parameter_groups(), {"params": learned, "lr": self.rate}]
+        return [*super().groups(), Group("temperature", learned, self.rate)]

@@ -21,7 +21,7 @@ class TD3(DDPG):
     smoothing_clip: float = 0.5  # c, its largest size
 
     def target_action(self, h_actor: Tensor) -> Tensor:
-        """Clip(μ'(h') + clip(σ~ N, ±c), ±1): equation 14."""
+        """clip(μ'(h') + clip(σ~ N, ±c), ±1): equation 14."""
         action = self.target_actor(h_actor)
         noise = (self.smoothing * self.gaussian(action)).clamp(
             -self.smoothing_clip, self.smoothing_clip

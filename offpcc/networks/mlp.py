@@ -21,7 +21,7 @@ class MLP(nn.Sequential):
         sizes = (inputs, *hidden, outputs)
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.ReLU()]
+            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
         super().__init__(*layers[:-1])
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -57,6 +57,6 @@ class EnsembleMLP(nn.Module):
         hidden = torch.addmm(biases[0].flatten(), rows, first)
         hidden = hidden.unflatten(1, (len(weights[0]), -1)).transpose(0, 1)  # (N, R, after)
         for weight, bias in zip(weights[1:-1], biases[1:-1], strict=True):
-            hidden = torch.baddbmm(bias, hidden.relu(), weight)
+            hidden = torch.baddbmm(bias, hidden.relu_(), weight)
         with full_precision(hidden):
-            return torch.baddbmm(biases[-1], hidden.relu().float(), weights[-1])
+            return torch.baddbmm(biases[-1], hidden.relu_().float(), weights[-1])

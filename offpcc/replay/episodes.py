@@ -130,7 +130,7 @@ class EpisodeReplay(Replay):
         warm_up = first - begin
         before = begin[:, None] + np.arange(warm_up.max())
         window = first[:, None] + np.arange((last - first).max() + 1)
-        columns = np.concatenate((before, np.minimum(window, last[:, None])), 1)
+        columns = np.minimum(np.concatenate((before, window), 1), last[:, None])
         step = np.minimum(window[:, :-1], last[:, None] - 1)
         observation = self._observations.take(table["observation"][row, None] + columns)
         numbers = self._steps.take(table["step"][row, None] + step)
@@ -150,12 +150,14 @@ class EpisodeReplay(Replay):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The sampling generator and what is owed."""
-        return {"random": self._random.bit_generator.state, "owed": self._owed}
+        """The sampling generator, what is owed, and the oldest episode's number."""
+        random = self._random.bit_generator.state
+        return {"random": random, "owed": self._owed, "first": self.episodes.start}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
         self._random.bit_generator.state, self._owed = state["random"], state["owed"]
+        self._table.number_from(state["first"])
 
     def chunk(self, since: int) -> dict[str, Tensor]:
         """Episodes `since` and later: their lengths and ends, then their rows, end to end."""

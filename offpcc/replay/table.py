@@ -20,6 +20,10 @@ class Table:
         """The live rows' numbers, counted from the first row ever."""
         return range(self._dropped, self._dropped + self._last - self._first)
 
+    def number_from(self, first: int) -> None:
+        """Gives the oldest live row this number: after a restore, fewer came than ever did."""
+        self._dropped = first
+
     def append(self, **values: int) -> None:
         """Adds a row."""
         if self._last == len(self._columns["cumulative"]):

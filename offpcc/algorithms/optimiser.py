@@ -1,0 +1,82 @@
+"""Optimiser: Adam over several networks, with what every algorithm wants around it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Group:
+    """Parameters that move at one rate; a network's groups share one gradient norm."""
+
+    network: str
+    parameters: Sequence[Tensor]
+    rate: float
+
+
+class Optimiser:
+    """Adam (Kingma & Ba, 2014, 1412.6980), in one fused step for all groups.
+
+    clip: largest gradient norm of a network; None: any.
+    decay: steps over which all rates fall to zero, linearly; None: never.
+
+    A step whose loss or gradient is not finite is left out: weights and moments stay as they were.
+    """
+
+    def __init__(
+        self, groups: Iterable[Group], clip: float | None = None, decay: int | None = None
+    ) -> None:
+        self.groups = [group for group in groups if group.parameters]
+        self.clip, self.decay = clip, decay
+        self.adam = torch.optim.Adam(
+            [{"params": list(g.parameters), "lr": g.rate} for g in self.groups], fused=True
+        )
+        device = self.groups[0].parameters[0].device
+        self.steps = 0
+        self.bad_in_a_row = torch.zeros((), dtype=torch.int64, device=device)
+
+    def step(self, loss: Tensor) -> dict[str, Tensor]:
+        """Goes down the gradient of a loss (); gives each network's norm, and what was skipped."""
+        self.adam.zero_grad()
+        loss.backward()
+        norms = self._clipped_norms()
+        bad = ~torch.isfinite(torch.stack((loss.detach(), *norms.values()))).all()
+        # The fused step does nothing where this is 1; gradient scalers set it the same way.
+        self.adam.found_inf = bad.float()  # type: ignore[attr-defined]
+        left = 1.0 if self.decay is None else max(1 - self.steps / self.decay, 0.0)
+        for group, held in zip(self.groups, self.adam.param_groups, strict=True):
+            held["lr"] = group.rate * left
+        self.adam.step()
+        self.steps += 1
+        self.bad_in_a_row.add_(1).mul_(bad)
+        return norms | {"skipped": bad.float()}
+
+    def _clipped_norms(self) -> dict[str, Tensor]:
+        """Each network's gradient norm, {network}_gradient, before it is cut down to `clip`."""
+        gradients: dict[str, list[Tensor]] = {}
+        for group in self.groups:
+            found = [p.grad for p in group.parameters if p.grad is not None]
+            gradients.setdefault(group.network, []).extend(found)
+        norms = {}
+        for network, parts in gradients.items():
+            if not parts:
+                continue
+            norm = torch.stack(torch._foreach_norm(parts)).norm()
+            if self.clip is not None:
+                torch._foreach_mul_(parts, (self.clip / (norm + 1e-6)).clamp(max=1))
+            norms[f"{network}_gradient"] = norm
+        return norms
+
+    def state_dict(self) -> dict[str, Any]:
+        """Adam's moments and the counters."""
+        counters = {"steps": self.steps, "bad_in_a_row": self.bad_in_a_row.clone()}
+        return {"adam": self.adam.state_dict()} | counters
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
+        self.adam.load_state_dict(state["adam"])
+        self.steps = state["steps"]
+        self.bad_in_a_row.copy_(state["bad_in_a_row"])
