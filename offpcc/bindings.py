@@ -198,7 +198,7 @@ def _check_type(binding: Binding, values: dict[str, Binding], macros: set[str]) 
 
 
 def _annotated(item: Callable[..., Any]) -> Any:
-    return vars(item)["__init__"] if isinstance(item, type) else item
+    return item.__init__ if isinstance(item, type) else item  # type: ignore[misc]
 
 
 def _said(kind: Any) -> str:

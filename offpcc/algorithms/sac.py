@@ -44,7 +44,7 @@ class SAC(OffPolicy):
         return GaussianActor(inputs, self.spec.action, self.hidden)
 
     def sample(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """A ~ π(·|h) (…, A) and log π(a|h) (…, 1)."""
+        """a ~ π(·|h) (…, A) and log π(a|h) (…, 1)."""
         return cast(GaussianActor, self.policy.actor).sample(feature, self.generator)
 
     def explore(self, feature: Tensor) -> Tensor:
