@@ -1,6 +1,7 @@
 # make demo · make test · make bench: each sets itself up and runs. Needs Python 3.11 and nothing else.
 PYTHON ?= python3.11
 BIN := .venv/bin
+SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: .venv demo test test-all lint bench
 
@@ -24,7 +25,9 @@ bench: .venv
 .venv: .venv/complete
 
 .venv/complete: requirements.txt
-	command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; PYTHON=... make says where it is"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch .venv/complete
+	@$(PYTHON) -c "$(SUPPORTED)" 2>/dev/null || \
+	  { echo "Python 3.11 is needed, as $(PYTHON); if it has another name: make PYTHON=... $(MAKECMDGOALS)"; exit 1; }
+	@echo "making .venv from requirements.txt; the packages are large, this takes some minutes"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch .venv/complete

@@ -2,10 +2,13 @@
 """Trains an agent, continues a run, plays a trained one, or compares results; see --help."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offpcc.request import Request
 
 EXAMPLES = """examples:
   python launch.py --env pendulum-p-v0 --algo rsac --run_id 1
@@ -17,7 +20,8 @@ exit codes: 0 done, 2 usage or config, 3 diverged, 4 no valid checkpoint, 5 run 
 6 environment fault, 7 storage fault, 130 or 143 stopped by a signal (continue with --resume)"""
 
 DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
-WANDB = "left out: online if OFFPCC_WANDB_PROJECT is set, else off"
+WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
+WATCHED, RECORDED = 10, 3  # episodes
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         description="Reinforcement learning for agents that must remember.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     what = p.add_argument_group("what to run").add_argument
     what("--env", metavar="ID", help="a gymnasium id; module:Id-v0 imports module first")
@@ -42,11 +47,13 @@ def parser() -> argparse.ArgumentParser:
     set_("--precision", choices=("fp32", "bf16"), help="of an update's passes")
     set_("--wandb", choices=("online", "offline", "off"), help=WANDB)
     set_("--debug", action="store_true", help="show tracebacks")
-    runs = p.add_argument_group("runs that exist").add_argument
-    runs("--resume", action="store_true", help="continue exactly where it stopped")
-    runs("--overwrite", action="store_true", help="begin again")
-    runs("--render", action="store_true", help="play 10 episodes in a window")
-    runs("--record", action="store_true", help="play 3 episodes into videos/*.mp4")
+    group = p.add_argument_group("runs that exist")
+    again = group.add_mutually_exclusive_group().add_argument
+    again("--resume", action="store_true", help="continue exactly where it stopped")
+    again("--overwrite", action="store_true", help="begin again")
+    runs = group.add_argument
+    runs("--render", action="store_true", help=f"play {WATCHED} episodes in a window")
+    runs("--record", action="store_true", help=f"play {RECORDED} episodes into videos/*.mp4")
     runs("--evaluate", type=int, metavar="N", help="N greedy episodes: mean and interval")
     other = p.add_argument_group("other").add_argument
     other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
@@ -60,20 +67,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         return dispatch(asked)
-    except Exception as error:  # the one place where every fault becomes a line and a code
+    except (Exception, KeyboardInterrupt) as error:  # where every fault becomes a line and a code
         code = exit_code(error)
         if asked.debug or code is None:
             raise
-        print(f"launch.py: {str(error).splitlines()[0]}", file=sys.stderr)
+        line = (str(error) or "stopped").splitlines()[0]
+        print(f"launch.py: {line}", file=sys.stderr)
         return code
 
 
-def exit_code(error: Exception) -> int | None:
+def exit_code(error: BaseException) -> int | None:
     """What launch.py leaves with; None for what it does not know."""
-    import offpcc.faults as faults
+    from offpcc import faults
 
     known = (
         (faults.Stopped, 128 + getattr(error, "number", 0)),
+        (KeyboardInterrupt, 130),
         (faults.DivergedError, 3),
         (faults.NoCheckpointError, 4),
         (faults.RunLockedError, 5),
@@ -87,23 +96,22 @@ def exit_code(error: Exception) -> int | None:
 def dispatch(asked: argparse.Namespace) -> int:
     """Chooses what to do. Heavy imports wait until they are needed."""
     if asked.plot is not None:
-        from offpcc.plot import plot
-
-        paths = [Path(path) for path in asked.plot or [asked.results]]
-        for file in plot(paths, Path(asked.results) / "plots"):
-            print(file)
-        return 0
+        return plot(asked)
     import domains
 
     if asked.list:
         return list_all(domains.HIDDEN)
-    if asked.check:
-        from offpcc.check import check_world
+    return check(asked.check) if asked.check else runs(asked)
 
-        lines = check_world(asked.check)
-        print("\n".join(lines))
-        return int(any(": NO" in line for line in lines))
-    return runs(asked)
+
+def plot(asked: argparse.Namespace) -> int:
+    """Draws what there is to compare."""
+    from offpcc.plot import plot
+
+    paths = [Path(path) for path in asked.plot or [asked.results]]
+    for file in plot(paths, Path(asked.results) / "plots"):
+        print(file)
+    return 0
 
 
 def list_all(hidden: dict[str, str]) -> int:
@@ -114,63 +122,86 @@ def list_all(hidden: dict[str, str]) -> int:
     for name, what in hidden.items():
         print(f"  {name:34s} {what}")
     print("\nalgorithms\n  " + " ".join(catalog.algorithms()))
-    print("\nconfigs")
-    for path in sorted(catalog.CONFIGS.glob("*/*.gin")):
-        if path.parent.name != "algorithms":
-            print(f"  {path.relative_to(catalog.CONFIGS.parent)}")
+    print("\nconfigs\n  " + "\n  ".join(catalog.configs()))
     return 0
+
+
+def check(env: str) -> int:
+    """Prints what the checks of a world say; 6 if one fails."""
+    from offpcc import catalog
+
+    catalog.check_id(env)
+    from offpcc.check import check_world
+
+    said = check_world(env)
+    for what, verdict in said.items():
+        print(f"{what}: {verdict}")
+    return 6 if any(verdict.startswith("NO") for verdict in said.values()) else 0
 
 
 def runs(asked: argparse.Namespace) -> int:
-    """Trains or plays each run id in turn."""
-    from offpcc import catalog
-
-    if not (asked.env and asked.algo):
-        raise ValueError("--env and --algo are needed; --list shows what there is")
-    catalog.check_id(asked.env)
-    catalog.algorithm_file(asked.algo)
-    if asked.config and not Path(asked.config).exists():
-        raise ValueError(f"there is no config {asked.config}")
-    for count, run_id in enumerate(asked.run_id):
-        if asked.render or asked.record or asked.evaluate:
-            play(asked, run_id)
+    """Trains or plays each run id in turn, once all of them are found to be in order."""
+    if asked.evaluate is not None and asked.evaluate < 1:
+        raise ValueError(f"--evaluate {asked.evaluate}: it must be at least 1 episode")
+    plays = asked.render or asked.record or asked.evaluate
+    asked_for = requests(asked)
+    for request in asked_for:
+        if plays:
+            request.folder.read()
         else:
-            train(asked, run_id, None if asked.seed is None else asked.seed + count)
+            request.folder.check(resume=asked.resume, overwrite=asked.overwrite)
+    for request in asked_for:
+        if plays:
+            play(asked, request.folder.path)
+        else:
+            train(asked, request)
     return 0
 
 
-def train(asked: argparse.Namespace, run_id: str, seed: int | None) -> None:
-    """Begins or continues one run."""
-    from offpcc.experiment import run
+def requests(asked: argparse.Namespace) -> "list[Request]":
+    """The runs that are meant, checked as far as is possible before torch is imported."""
+    from offpcc.request import Request
 
-    macros = {"copies": asked.envs, "device": asked.device, "precision": asked.precision}
+    if not (asked.env and asked.algo):
+        raise ValueError("--env and --algo are needed; --list shows what there is")
+    macros = {"steps": asked.steps, "copies": asked.envs}
+    macros |= {"device": asked.device, "precision": asked.precision}
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
-    wandb = asked.wandb or ("online" if os.environ.get("OFFPCC_WANDB_PROJECT") else "off")
-    folder = run(
-        asked.env, asked.algo, steps=asked.steps, resume=asked.resume, overwrite=asked.overwrite,
-        run_id=run_id, config=asked.config, bind=[*common, *asked.bind], seed=seed,
-        results=asked.results, wandb=wandb,
-    )  # fmt: skip
+    return [
+        Request(
+            asked.env, asked.algo, run_id=run_id, config=asked.config,
+            bind=[*common, *asked.bind], results=asked.results, wandb=asked.wandb,
+            seed=None if asked.seed is None else asked.seed + count,
+        )
+        for count, run_id in enumerate(asked.run_id)
+    ]  # fmt: skip
+
+
+def train(asked: argparse.Namespace, request: "Request") -> None:
+    """Begins or continues one run."""
+    from offpcc.experiment import begin, proceed
+
+    folder = proceed(request) if asked.resume else begin(request, asked.overwrite)
     final = folder.read()["final"]
-    print(f"{folder.path}: return {final['test_return']:.1f} ± {final['test_return_se']:.1f} "
-          f"after {final['env_steps']:.0f} steps and {final['seconds']:.0f} s")  # fmt: skip
+    told = f"{folder.path}: {final['env_steps']:.0f} steps in {final['seconds']:.0f} s"
+    if "test_return" in final:
+        told += f", return {final['test_return']:.1f} ± {final['test_return_se']:.1f}"
+    print(told)
 
 
-def play(asked: argparse.Namespace, run_id: str) -> None:
+def play(asked: argparse.Namespace, path: Path) -> None:
     """Plays one trained run."""
     from offpcc import play
-    from offpcc.experiment import Run
 
-    folder = Run(asked.env, asked.algo, run_id=run_id, results=asked.results).folder
-    folder.read()
     if asked.evaluate:
-        print(play.evaluate_run(folder.path, asked.evaluate))
-    if asked.render and play.has_display():
-        play.watch(folder.path, 10)
+        print(play.evaluate(path, asked.evaluate))
+    window = asked.render and play.has_display()
+    if window:
+        play.watch(path, WATCHED)
     elif asked.render:
         print("there is no display to open a window on; recording videos instead")
-    if asked.record or (asked.render and not play.has_display()):
-        play.record(folder.path, 3)
+    if asked.record or (asked.render and not window):
+        play.record(path, RECORDED)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Offpcc: reinforcement learning for agents that must remember, off-policy first."""
 
+from importlib import import_module
 from typing import Any
+
+_HOMES = {"run": "experiment", "load": "trained", "world_of": "trained"}
 
 __all__ = ["load", "run", "world_of"]
 
 
 def __getattr__(name: str) -> Any:
     # Importing offpcc starts nothing and needs no gin; its front door opens when first used.
-    if name in __all__:
-        from offpcc import experiment
-
-        return getattr(experiment, name)
+    if name in _HOMES:
+        return getattr(import_module(f"offpcc.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'offpcc' has no attribute {name!r}")

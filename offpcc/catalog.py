@@ -1,12 +1,14 @@
 """Catalog: which algorithms, configs and environments there are; cheap to ask, imports no torch."""
 
 import importlib
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
 import gymnasium
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+FEW = 12  # names that are listed where none is near
 
 
 def algorithms() -> list[str]:
@@ -16,10 +18,23 @@ def algorithms() -> list[str]:
 
 def algorithm_file(name: str) -> Path:
     """An algorithm's gin file. Raises ValueError, naming the nearest, if there is none."""
-    path = CONFIGS / "algorithms" / f"{name}.gin"
-    if not path.exists():
+    if name not in algorithms():
         raise ValueError(f"unknown algorithm {name!r}{nearest(name, algorithms())}")
-    return path
+    return CONFIGS / "algorithms" / f"{name}.gin"
+
+
+def configs() -> list[str]:
+    """The files that `--config` takes, as they are named from the project's folder."""
+    files = (path for path in CONFIGS.glob("*/*.gin") if path.parent.name != "algorithms")
+    return sorted(path.relative_to(CONFIGS.parent).as_posix() for path in files)
+
+
+def config_file(name: str) -> Path:
+    """A config by its path, from here or from the project's folder. Raises ValueError."""
+    for path in (Path(name), CONFIGS.parent / name, CONFIGS / name):
+        if path.is_file():
+            return path
+    raise ValueError(f"there is no config {name}{nearest(name, configs())}")
 
 
 def domain_config(env: str) -> Path | None:
@@ -44,10 +59,13 @@ def check_id(env: str) -> None:
             raise ValueError(f"--env {env}: there is no module {error.name!r}") from error
     name = bare(env)
     if name not in gymnasium.registry:
-        raise ValueError(f"unknown environment {name!r}{nearest(name, list(gymnasium.registry))}")
+        near = nearest(name, gymnasium.registry) or "; --list shows those of this project"
+        raise ValueError(f"unknown environment {name!r}{near}")
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """A hint to put behind a complaint."""
-    found = get_close_matches(name, names, 3, 0.5)
-    return f"; did you mean {' or '.join(found)}?" if found else f"; there are {', '.join(names)}"
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint to put behind a complaint: the names that come near, or all if they are few."""
+    known = sorted(names)
+    if found := get_close_matches(name, known, 3, 0.5):
+        return f"; did you mean {' or '.join(found)}?"
+    return f"; there are {', '.join(known)}" if 0 < len(known) <= FEW else ""

@@ -97,11 +97,11 @@ class Collector:
     def _step(self, copy: int, action: np.ndarray) -> Episode | None:
         """Steps one copy; gives its episode if that has ended, and begins the next."""
         tape = self.tapes[copy]
+        tape.action.append(action)
         try:
             seen, reward, terminated, truncated, info = self.worlds[copy].step(action)
         except Exception as error:  # a world is other people's code and may raise anything
-            raise WorldFault(f"the world raised {error!r}; {self._where(copy, action)}") from error
-        tape.action.append(action)
+            raise WorldFault(f"the world raised {error!r}; {self._where(copy)}") from error
         self._refuse_non_finite(copy, seen | {"reward": np.asarray(reward)})
         tape.observation.append(seen)
         tape.reward.append(reward)
@@ -130,10 +130,9 @@ class Collector:
             if not np.isfinite(value).all():
                 raise WorldFault(f"{key} is {value}; {self._where(copy)}")
 
-    def _where(self, copy: int, action: np.ndarray | None = None) -> str:
+    def _where(self, copy: int) -> str:
         tape = self.tapes[copy]
-        actions = [*tape.action, *([] if action is None else [action])][-3:]
-        last = ", ".join(str(a.tolist()) for a in actions) or "none"
+        last = ", ".join(str(action.tolist()) for action in tape.action[-3:]) or "none"
         return (
             f"copy {copy}, seed {self.seed}, episode {tape.episode}, "
             f"step {len(tape.action)}, last actions {last}"

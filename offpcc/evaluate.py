@@ -39,17 +39,24 @@ def summary(prefix: str, scores: Sequence[Score]) -> dict[str, float]:
 
 @dataclass
 class Evaluator:
-    """Plays `episodes` greedy episodes, the same starts each time, on copies of the world."""
+    """Plays `episodes` greedy episodes, the same starts each time, on copies of the world.
+
+    Raises ValueError for less than none; none is no evaluation.
+    """
 
     worlds: Sequence[gymnasium.Env]
     episodes: int = 10
     seed: int = 0
     interrupt: Callable[[], None] = lambda: None  # called at every step
 
+    def __post_init__(self) -> None:
+        if self.episodes < 0:
+            raise ValueError(f"Evaluator.episodes is {self.episodes}; it must be at least 0")
+
     def __call__(self, policy: Policy) -> list[Score]:
         """One score an episode, in the order of their seeds."""
         scores: list[Score] = []
-        for first in range(0, self.episodes, len(self.worlds)):
+        for first in range(0, self.episodes, len(self.worlds) or 1):
             count = min(len(self.worlds), self.episodes - first)
             seeds = [self._seed(first + i) for i in range(count)]
             scores += play(policy, self.worlds[:count], seeds, self.interrupt)

@@ -27,6 +27,10 @@ class NoCheckpointError(RuntimeError):
     """No checkpoint of the run is valid."""
 
 
+class StorageError(OSError):
+    """The disk did not take what had to be kept."""
+
+
 class WorldFault(RuntimeError):  # noqa: N818
     """A world raised, or gave a number that is not finite; says where and when."""
 

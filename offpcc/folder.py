@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from offpcc.faults import RunLockedError, RunMissingError
+from offpcc.faults import RunExistsError, RunLockedError, RunMissingError
 
 
 class RunFolder:
@@ -21,6 +21,9 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
     @property
     def exists(self) -> bool:
         """Whether a run was ever begun here."""
@@ -30,22 +33,47 @@ class RunFolder:
         """What run.json says. Raises RunMissingError."""
         if not self.exists:
             raise RunMissingError(f"there is no run in {self.path}")
-        description: dict[str, Any] = json.loads((self / "run.json").read_text())
+        description: dict[str, Any] = json.loads((self / "run.json").read_text(encoding="utf-8"))
         return description
 
     def write(self, description: dict[str, Any]) -> None:
         """Replaces run.json in one piece."""
         draft = self / ".run.json"
-        draft.write_text(json.dumps(description, indent=2) + "\n")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(description, indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(self / "run.json")
 
     def clear(self) -> None:
-        """Removes what an earlier run left here; the lock stays."""
+        """Removes what an earlier run left here, run.json first; the lock stays."""
+        (self / "run.json").unlink(missing_ok=True)
         for item in self.path.iterdir():
-            if item.is_dir():
+            if item.is_dir() and not item.is_symlink():
                 shutil.rmtree(item)
             elif item.name != "run.lock":
                 item.unlink()
+
+    def check(self, resume: bool = False, overwrite: bool = False) -> None:
+        """Whether a run can be resumed here, or else begun; changes nothing.
+
+        Raises RunLockedError if a process is at work on it, RunMissingError, RunExistsError.
+        """
+        if (self / "run.lock").exists():
+            with self._lock():
+                pass
+        if resume:
+            self.read()
+        elif not overwrite:
+            self.refuse_begun()
+
+    def refuse_begun(self) -> None:
+        """Raises RunExistsError if a run was ever begun here."""
+        if self.exists:
+            raise RunExistsError(
+                f"{self.path} exists; continue it with --resume, replace it with --overwrite, or "
+                "give another --run_id"
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -54,6 +82,14 @@ class RunFolder:
         Raises RunLockedError with the other's process id.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock() as lock:
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    @contextmanager
+    def _lock(self) -> Iterator[Any]:
         with (self / "run.lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +98,4 @@ class RunFolder:
                 raise RunLockedError(
                     f"process {lock.read().strip()} is at work on {self.path}"
                 ) from error
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            yield
+            yield lock

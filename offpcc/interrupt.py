@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from types import FrameType
 
 from offpcc.faults import Stopped
@@ -10,16 +11,17 @@ from offpcc.faults import Stopped
 class Interrupt:
     """Inside, SIGTERM and SIGINT are noted; a second one leaves at once.
 
-    Calling it raises Stopped if a signal has come.
+    Only a process's main thread can take signals: in another one this changes nothing.
     """
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number = 0  # of the signal that came
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupt":
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import imageio.v2 as imageio
 import numpy as np
-import torch
 
-from offpcc.algorithms import Policy
 from offpcc.evaluate import Evaluator, Score, mean_and_error, play, summary
-from offpcc.experiment import load, world_of
+from offpcc.trained import load, world_of
 from offpcc.world import World
 
-EVALUATION_SEED = 0  # the same starts for every run, so that runs can be compared
+SEED = 0  # the same starts for every run, so that runs can be compared
+SIDE_BY_SIDE = 20  # worlds
+NORMAL = 1.96  # standard errors to either side hold 95 %
 
 
 def has_display() -> bool:
@@ -25,96 +26,118 @@ def has_display() -> bool:
     return True
 
 
-def evaluate_run(path: Path, episodes: int) -> str:
-    """Plays N greedy episodes; says, and writes to evaluation.json, what they came to."""
-    worlds = [world_of(path) for _ in range(min(episodes, 20))]
-    scores = Evaluator(worlds, episodes, EVALUATION_SEED)(load(path))
-    row = summary("test", scores)
-    (path / "evaluation.json").write_text(json.dumps({"episodes": episodes} | row, indent=2) + "\n")
-    mean, error = mean_and_error([score.total for score in scores])
-    low, high = mean - 1.96 * error, mean + 1.96 * error
-    told = f"{path}: {episodes} episodes, return {mean:.1f}, standard error {error:.1f}"
-    told += f", 95 % interval {low:.1f} to {high:.1f}, length {row['test_length']:.0f}"
-    return told + (f", success {row['test_success']:.2f}" if "test_success" in row else "")
+def score(path: Path | str, episodes: int) -> tuple[float, float]:
+    """Mean return of greedy episodes, and its standard error."""
+    return mean_and_error([each.total for each in _scores(path, episodes)])
 
 
-def watch(path: Path, episodes: int) -> None:
-    """Plays episodes in a window, and prints each."""
+def chance(world: World, episodes: int) -> tuple[float, float]:
+    """Mean return of uniformly random actions, and its standard error: a floor for a score."""
+    random = np.random.default_rng(SEED)
+    returns = []
+    for episode in range(episodes):
+        world.reset(seed=SEED + episode)
+        total, ended = 0.0, False
+        while not ended:
+            action = random.uniform(-1, 1, world.spec_of_agent.action)
+            _, reward, terminated, truncated, _ = world.step(action)
+            total, ended = total + reward, terminated or truncated
+        returns.append(total)
+    return mean_and_error(returns)
+
+
+def evaluate(path: Path | str, episodes: int) -> str:
+    """Plays greedy episodes; says, and writes to evaluation.json, what they came to."""
+    row = summary("test", _scores(path, episodes))
+    mean, error = row["test_return"], row["test_return_se"]
+    low, high = mean - NORMAL * error, mean + NORMAL * error
+    told = {"episodes": episodes, **row, "test_return_low": low, "test_return_high": high}
+    (Path(path) / "evaluation.json").write_text(json.dumps(told, indent=2) + "\n")
+    success = f", success {row['test_success']:.2f}" if "test_success" in row else ""
+    return (
+        f"{path}: {episodes} episodes, return {mean:.1f}, standard error {error:.1f}, "
+        f"95 % interval {low:.1f} to {high:.1f}, length {row['test_length']:.0f}{success}"
+    )
+
+
+def watch(path: Path | str, episodes: int) -> None:
+    """Plays episodes in a window, and prints each; closing the window ends it."""
     world, policy = world_of(path, "human"), load(path)
     try:
         for episode in range(episodes):
-            print(_told(episode, play(policy, [world], [EVALUATION_SEED + episode])[0]), flush=True)
+            print(_told(episode, play(policy, [world], [SEED + episode])[0]), flush=True)
+    except KeyboardInterrupt as closed:
+        if not closed.args:  # Ctrl-C, and not the window
+            raise
+        print(closed)
     finally:
         world.close()
 
 
-def record(path: Path, episodes: int) -> list[Path]:
-    """Plays episodes into videos/*.mp4, prints each, and gives the files."""
-    import imageio.v2 as imageio
+def record(path: Path | str, episodes: int) -> list[Path]:
+    """Plays episodes into videos/*.mp4, prints each, and gives the files.
 
+    Raises ValueError for a world that draws no pictures.
+    """
     world, policy = world_of(path, "rgb_array"), load(path)
-    folder = path / "videos"
-    folder.mkdir(exist_ok=True)
+    folder = Path(path) / "videos"
     files = []
     for episode in range(episodes):
-        file = folder / f"episode-{episode}.mp4"
-        filming = Filming(world)
-        score = play(policy, [filming], [EVALUATION_SEED + episode])[0]
-        frames: list[Any] = filming.frames
-        imageio.mimwrite(file, frames, fps=_rate(world), macro_block_size=1)
-        print(f"{_told(episode, score)}: {file}", flush=True)
-        files.append(file)
+        files.append(folder / f"episode-{episode}.mp4")
+        filming = Filming(world, files[-1])
+        try:
+            told = _told(episode, play(policy, [filming], [SEED + episode])[0])
+        finally:
+            filming.stop()
+        print(f"{told}: {files[-1]}", flush=True)
     world.close()
     return files
 
 
 class Filming(gymnasium.Wrapper):
-    """A world that keeps a frame of every step."""
+    """A world that writes a picture of every step into a video."""
 
-    frames: list[np.ndarray]
+    def __init__(self, world: World, file: Path) -> None:
+        super().__init__(world)
+        self._file = file
+        self._writer: Any = None
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
-        """As the world; the first frame."""
+        """As the world; the first picture."""
         result = self.env.reset(**options)
-        self.frames = [np.asarray(self.render())]
+        self._film()
         return result
 
     def step(self, action: np.ndarray) -> Any:
-        """As the world; the next frame."""
+        """As the world; the next picture."""
         result = self.env.step(action)
-        self.frames.append(np.asarray(self.render()))
+        self._film()
         return result
 
+    def stop(self) -> None:
+        """Closes the file."""
+        if self._writer is not None:
+            self._writer.close()
 
-def chance(world: World, episodes: int, seed: int = EVALUATION_SEED) -> list[Score]:
-    """What uniformly random actions come to, as a floor for a score."""
-    random = np.random.default_rng(seed)
-    return Evaluator([world], episodes, seed)(_Uniform(random, world.spec_of_agent.action))
-
-
-class _Uniform(Policy):
-    """Acts at random, and remembers nothing."""
-
-    def __init__(self, random: np.random.Generator, size: int) -> None:
-        torch.nn.Module.__init__(self)
-        self._random, self._size = random, size
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
-
-    def initial_state(self, copies: int = 1) -> torch.Tensor:
-        return torch.zeros(copies, 0)
-
-    def act(
-        self, observation: dict[str, torch.Tensor], state: torch.Tensor, greedy: bool = True
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        action = self._random.uniform(-1, 1, (len(state), self._size))
-        return torch.from_numpy(action.astype(np.float32)), state
+    def _film(self) -> None:
+        picture = self.env.render()
+        if not isinstance(picture, np.ndarray):
+            raise ValueError(f"{self.unwrapped} draws no pictures (render_mode 'rgb_array')")
+        if self._writer is None:
+            self._file.parent.mkdir(exist_ok=True)
+            rate = float(self.env.metadata.get("render_fps") or 30)
+            self._writer = imageio.get_writer(self._file, fps=rate, macro_block_size=1)
+        height, width = (size // 2 * 2 for size in picture.shape[:2])  # the codec wants even ones
+        self._writer.append_data(picture[:height, :width])
 
 
-def _rate(world: World) -> float:
-    return float(world.metadata.get("render_fps") or 30)
+def _scores(path: Path | str, episodes: int) -> list[Score]:
+    worlds = [world_of(path) for _ in range(min(episodes, SIDE_BY_SIDE))]
+    try:
+        return Evaluator(worlds, episodes, SEED)(load(path))
+    finally:
+        for world in worlds:
+            world.close()
 
 
 def _told(episode: int, score: Score) -> str:

@@ -11,7 +11,8 @@ from offpcc.replay import EpisodeReplay, Replay
 class Recipe:
     """The choices that no single part can make.
 
-    agent, replay: what makes them, given a spec and the run's seed.
+    agent, replay: what makes them, given a spec and the run's seed. Raises ValueError for numbers
+    that cannot work.
     """
 
     agent: Callable[..., Agent] = SAC
@@ -21,3 +22,9 @@ class Recipe:
     device: str = "auto"  # auto: a GPU if there is one
     threads: int | None = None  # of torch on a CPU; None: as many as it likes
     checkpoints: int = 2  # how many are kept
+
+    def __post_init__(self) -> None:
+        for name, least in (("copies", 1), ("store_states", 0), ("threads", 1), ("checkpoints", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"Recipe.{name} is {value}; it must be at least {least}")

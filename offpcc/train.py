@@ -3,6 +3,7 @@
 It is handed all its parts and builds none; what it learns from, and how often, the replay decides.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
@@ -12,7 +13,7 @@ from offpcc.algorithms import Agent
 from offpcc.checkpoint import Checkpoints
 from offpcc.collect import Collector
 from offpcc.data import Episode
-from offpcc.evaluate import Evaluator, Score, mean_and_error, summary
+from offpcc.evaluate import Evaluator, Score, summary
 from offpcc.faults import DivergedError, Stopped
 from offpcc.record import Recorder
 from offpcc.replay import Replay
@@ -35,7 +36,8 @@ def columns(agent: Agent) -> tuple[str, ...]:
 class Training:
     """One run: `run` goes on until `steps`, or until `interrupt` raises.
 
-    Each epoch ends with an evaluation of the learner, a row, and a checkpoint.
+    Each epoch ends with an evaluation of the learner, a row, and a checkpoint. Raises ValueError
+    for settings that cannot work.
     """
 
     agent: Agent
@@ -54,6 +56,11 @@ class Training:
     patience: int = 10  # updates in a row that may be not finite
 
     def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("epoch", 1), ("warm_up", 0), ("patience", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"Training.{name} is {getattr(self, name)}; it must be at least {least}"
+                )
         self.epochs = self.updates = self.episodes = 0
         self.scores: list[Score] = []  # of the training episodes since the last row
         self.best = float("-inf")
@@ -74,11 +81,11 @@ class Training:
                     break
                 self.interrupt()
                 self.step()
+            if self.row_at["env_steps"] < self.collector.steps:
+                self.end_epoch()
         except Stopped:
             self.save()
             raise
-        if self.row_at["env_steps"] < self.collector.steps:
-            self.end_epoch()
 
     def step(self) -> None:
         """One step of every copy, and the updates that it is worth."""
@@ -111,10 +118,9 @@ class Training:
         self.last_row = self._row(scores)
         self.recorder.write(self.last_row)
         self.scores.clear()
-        mean, _ = mean_and_error([score.total for score in scores])
-        if mean > self.best and self.checkpoints:
-            self.best = mean
-            self.checkpoints.save_best(self.agent.policy.state_dict())
+        if scores and self.last_row["test_return"] > self.best:
+            self.best = self.last_row["test_return"]
+            self._keep(lambda kept: kept.save_best(self.agent.policy.state_dict()))
         self.save()
 
     def _row(self, scores: list[Score]) -> dict[str, float]:
@@ -140,20 +146,31 @@ class Training:
         self._since = now
 
     def save(self) -> None:
-        """Writes a checkpoint; a disk that refuses is reported, and tried again next time."""
-        if self.checkpoints is None:
-            return
+        """Writes a checkpoint; `save_failed` says whether the disk refused it."""
         self._tick()
+        step, parts = self.collector.steps, self.parts()
+        written = self._keep(lambda kept: kept.save(step, parts, self.replay, self.facts))
+        self.save_failed = not written
+
+    def _keep(self, write: Callable[[Checkpoints], object]) -> bool:
+        """Whether the disk took it; if not that is reported, and training goes on."""
         try:
-            self.checkpoints.save(self.collector.steps, self.parts(), self.replay, self.facts)
-            self.save_failed = False
+            if self.checkpoints is not None:
+                write(self.checkpoints)
         except OSError as error:
-            self.save_failed = True
-            print(f"the checkpoint was not written: {error}; training goes on, to try again later")
+            print(
+                f"NOT SAVED: {error}; the checkpoints before stay, training goes on, and the "
+                "next one will be tried",
+                file=sys.stderr,
+                flush=True,
+            )
+            return False
+        return True
 
     def parts(self) -> dict[str, Any]:
         """All state, as files of a checkpoint; `policy` is the acting network alone."""
         own = {
+            "epoch": self.epoch,
             "epochs": self.epochs,
             "updates": self.updates,
             "episodes": self.episodes,
@@ -182,4 +199,6 @@ class Training:
         self.recorder.load_state_dict(run["recorder"])
         own = dict(run["training"])
         self.scores = [Score(*score) for score in own.pop("scores")]
+        if own.pop("epoch") != self.epoch:  # a resumed run may have others
+            own["epochs"] = self.collector.steps // self.epoch
         vars(self).update(own)

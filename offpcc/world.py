@@ -51,6 +51,8 @@ class World(gymnasium.Wrapper):
             self._past["previous_action"] = np.zeros(size, np.float32)
         if previous_reward:
             self._past["previous_reward"] = np.zeros(1, np.float32)
+        if twice := self._past.keys() & self._spaces.keys():
+            raise ValueError(f"the observation has {sorted(twice)} already; do not ask for it")
         keys = {key: _field(key, space) for key, space in self._spaces.items()}
         past = {key: Field(value.shape) for key, value in self._past.items()}
         self.spec_of_agent = Spec(keys | past, size)
@@ -127,5 +129,5 @@ def _array(space: gymnasium.Space, value: Any) -> np.ndarray:
         return one_hot
     value = np.asarray(value)
     if value.dtype == np.uint8 and value.ndim > 1:
-        return value
+        return value.copy()  # many worlds draw every frame into the same array
     return np.atleast_1d(value.astype(np.float32))

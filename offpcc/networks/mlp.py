@@ -37,10 +37,14 @@ class EnsembleMLP(nn.Module):
     """N independent MLPs on the same input: (R, inputs) -> (N, R, outputs), R rows.
 
     The first layer is one matrix product for all N, the later ones a batched product each.
+
+    Raises ValueError without a hidden layer.
     """
 
     def __init__(self, heads: int, inputs: int, hidden: Sequence[int], outputs: int) -> None:
         super().__init__()
+        if not hidden:
+            raise ValueError("hidden is (); a critic's heads need at least one hidden layer")
         sizes = (inputs, *hidden, outputs)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()

@@ -38,7 +38,8 @@ class Moments(nn.Module):
         self.square += gap.square() * self.count * len(fresh) / total
         self.mean += gap * len(fresh) / total
         self.count.copy_(total)
-        self.std.copy_((self.square / total).sqrt().clamp(min=1e-3))
+        std = (self.square / total).sqrt()
+        self.std.copy_(torch.where(std < 1e-6, 1.0, std))  # what never changed is not scaled
 
 
 class Normalizer(nn.Module):

@@ -105,6 +105,7 @@ class WandB(OptionalMirror):
         config: Mapping[str, Any],  # the values that wandb shows, and filters by
         mode: str = "online",  # or "offline"
         project: str = "offpcc",
+        entity: str | None = None,  # a user or a team; None: the account's own
     ):
         if mode not in ("online", "offline"):
             raise ValueError(f'wandb has no mode {mode!r}; choose "online" or "offline"')
@@ -120,6 +121,7 @@ class WandB(OptionalMirror):
         self._arguments = {
             "dir": str(folder),
             "project": project,
+            "entity": entity,
             "group": group,
             "name": name,
             "config": dict(config),

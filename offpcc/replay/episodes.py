@@ -58,6 +58,12 @@ class EpisodeReplay(Replay):
         return self._steps.live
 
     @property
+    def nbytes(self) -> int:
+        """Memory that it takes once it is full, bytes."""
+        rings = (self._observations, self._steps, self._states)
+        return sum(array.nbytes for ring in rings for array in ring.arrays.values())
+
+    @property
     def episodes(self) -> range:
         """The numbers of the stored episodes, counted from the run's first."""
         return self._table.live
@@ -101,11 +107,9 @@ class EpisodeReplay(Replay):
         self._table.drop_oldest()
 
     def batches(self, steps: int) -> Iterator[Batch]:
-        """`ratio` batches a step; what is left of a fraction is owed later."""
-        if not len(self):
-            return
+        """`ratio` batches a step; a fraction is owed later, and all while nothing is stored."""
         self._owed += self.ratio * steps
-        while self._owed >= 1:
+        while self._owed >= 1 and len(self):
             self._owed -= 1
             yield self.sample()
 

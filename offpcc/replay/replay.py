@@ -30,6 +30,11 @@ class Replay(ABC):
 
     @property
     @abstractmethod
+    def nbytes(self) -> int:
+        """Memory that it takes once it is full, bytes."""
+
+    @property
+    @abstractmethod
     def episodes(self) -> range:
         """The numbers of the stored episodes, counted from the run's first."""
 

@@ -1,0 +1,196 @@
+"""Measures the speed of what decides a run's time, each beside a peer's, in one run on one machine.
+
+    python benchmarks/speed.py              all pieces, under 5 minutes on 2 quiet cores
+    python benchmarks/speed.py sac act      some of them
+    python benchmarks/speed.py --quick      whether everything runs; its figures mean little
+
+Ours and the peer's take turns (A B A B …) and each figure is the median of its turns, so that what
+else the machine does meets both. A ratio above 1 says that ours is faster.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import stable_baselines3 as sb3
+import torch
+from measure import Clock, Row, header
+from usual import UsualRSAC
+
+import domains  # noqa: F401 - registers the ids
+from offpcc.algorithms import SAC, TD3, Agent, OffPolicy
+from offpcc.collect import Collector
+from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.evaluate import Evaluator
+from offpcc.networks import LSTM
+from offpcc.record import Recorder
+from offpcc.replay import EpisodeReplay
+from offpcc.train import Training, columns
+from offpcc.world import make_world
+
+# Pendulum without its velocity: two numbers and the previous action.
+SPEC = Spec({"observation": Field((2,)), "previous_action": Field((1,))}, action=1)
+EPISODE = 200  # steps
+
+
+def rsac(width: int = 128, hidden: int = 128, precision: str = "fp32", **memory: Any) -> SAC:
+    """Our RSAC."""
+    summarizer = partial(LSTM, width=width, **memory)
+    return SAC(SPEC, summarizer=summarizer, hidden=(hidden, hidden), precision=precision)
+
+
+def random_batch(agent: Agent, rows: int, steps: int) -> Batch:
+    """B = rows windows of T = steps."""
+    observation = {k: torch.randn(rows, steps + 1, *f.shape) for k, f in SPEC.observation.items()}
+    return Batch(
+        observation=observation,
+        action=torch.rand(rows, steps, SPEC.action) * 2 - 1,
+        reward=torch.randn(rows, steps),
+        terminated=torch.zeros(rows, steps),
+        mask=torch.ones(rows, steps),
+        state=torch.zeros(rows, agent.state_size),
+        warm_up=torch.zeros(rows, dtype=torch.int64),
+    )
+
+
+def updates(clock: Clock) -> Iterator[Row]:
+    """RSAC's update: like against like, and our fastest against what is usually run."""
+    for mine, theirs in (("fp32", "fp32"), ("bf16", "bf16"), ("bf16", "fp32")):
+        peer = UsualRSAC(3, 1, hidden=(128, 128), width=128, precision=theirs)
+        batch = random_batch(agent := rsac(precision=mine), 32, 64)
+        times = clock.duel(partial(agent.update, batch), partial(peer.update, batch))
+        yield Row(f"RSAC, LSTM-128, 32 × 64, {mine}", "updates/s", *times, f"usual, {theirs}")
+
+
+def first_release(clock: Clock) -> Iterator[Row]:
+    """The networks of the first release, where each critic had a memory of its own."""
+    shape: dict[str, Any] = {"width": 256, "layers": 2, "shortcut": False}
+    for precision in ("fp32", "bf16"):
+        peer = UsualRSAC(3, 1, hidden=(256, 256), critic_memories=2, **shape)
+        batch = random_batch(agent := rsac(hidden=256, precision=precision, **shape), 10, 64)
+        times = clock.duel(partial(agent.update, batch), partial(peer.update, batch))
+        what = f"RSAC, 2-layer LSTM-256, 10 × 64, {precision}"
+        yield Row(what, "updates/s", *times, "usual, fp32, LSTM per critic")
+
+
+def filled_replay(capacity: int) -> EpisodeReplay:
+    """As many steps as it takes."""
+    replay = EpisodeReplay(SPEC, capacity=capacity, batch=32, segment=32)
+    observation = {k: np.ones((EPISODE + 1, *f.shape)) for k, f in SPEC.observation.items()}
+    action, state = np.ones((EPISODE, 1)), np.zeros((EPISODE, 0))
+    for _ in range(capacity // EPISODE):
+        replay.add(Episode(observation, action, np.ones(EPISODE), False, state))
+    return replay
+
+
+def sampling(clock: Clock) -> Iterator[Row]:
+    """Sampling against a loop over windows that stay inside their episodes."""
+    random, size = np.random.default_rng(0), 1_000_000
+    observation = np.ones((size, 3), np.float32)
+    others = [np.ones((size, 1), np.float32) for _ in ("action", "reward", "terminated")]
+
+    def loop() -> list[torch.Tensor]:
+        episodes, places = random.integers(size // EPISODE, size=32), random.integers(168, size=32)
+        starts = (episodes * EPISODE + places).tolist()
+        windows = [[observation[start : start + 33] for start in starts]]
+        windows += [[array[start : start + 32] for start in starts] for array in others]
+        return [torch.from_numpy(np.stack(rows)) for rows in windows]
+
+    times = clock.duel(filled_replay(size).sample, loop)
+    yield Row("sampling 32 × 32 of 1,000,000 steps", "µs", *times, "numpy, window by window")
+
+
+def acting(clock: Clock) -> Iterator[Row]:
+    """One action at a time, as a robot asks for them."""
+    agent = rsac(256, 256, layers=2)
+    peer = UsualRSAC(3, 1, hidden=(256, 256), width=256, layers=2)
+    seen = {key: torch.ones(1, *field.shape) for key, field in SPEC.observation.items()}
+    inputs, state = torch.ones(1, 1, 3), torch.zeros(1, agent.state_size)
+    cells = (torch.zeros(2, 1, 256), torch.zeros(2, 1, 256))
+    times = clock.duel(lambda: agent.act(seen, state), lambda: peer.act(inputs, cells))
+    yield Row("one action, 2-layer LSTM-256", "µs", *times, "torch.nn.LSTM, step by step")
+
+
+def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
+    """The whole training loop after its warm-up: world, replay, update; no evaluation."""
+    world = make_world("Pendulum-v1")
+    agent, replay = algorithm(world.spec_of_agent), EpisodeReplay(world.spec_of_agent)
+    recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
+    ours = Training(agent, replay, Collector(agent, [world]), Evaluator([]), recorder)
+    peer = getattr(sb3, algorithm.__name__)(
+        "MlpPolicy", "Pendulum-v1", learning_starts=1_000, batch_size=256, train_freq=1,
+        gradient_steps=1, policy_kwargs={"net_arch": [256, 256]}, device="cpu",
+    )  # fmt: skip
+    for _ in range(1_000):
+        ours.step()
+    peer.learn(1_000)
+    times = clock.duel(
+        lambda: [ours.step() for _ in range(100)],
+        lambda: peer.learn(100, reset_num_timesteps=False),
+    )
+    what = f"{algorithm.__name__}, Pendulum-v1, batch 256, 256 × 256"
+    yield Row(what, "steps/s", *times, f"Stable-Baselines3 {sb3.__version__}", 100)
+
+
+def growth(clock: Clock) -> Iterator[Row]:
+    """How the rates grow with one size, the others being those of `updates`."""
+    for name, width, rows, steps in (
+        *((f"T = {steps}", 128, 32, steps) for steps in (32, 64, 128, 256)),
+        *((f"B = {rows}", 128, rows, 64) for rows in (8, 16, 32, 64)),
+        *((f"width {width}", width, 32, 64) for width in (64, 128, 256)),
+    ):
+        update = partial((agent := rsac(width)).update, random_batch(agent, rows, steps))
+        yield Row(f"RSAC, LSTM-128, 32 × 64, but {name}", "updates/s", clock.alone(update))
+    for copies in (1, 2, 4, 8, 16):
+        worlds = [make_world("pendulum-p-v0", previous_action=True) for _ in range(copies)]
+        step = Collector(rsac(), worlds).step
+        what = f"collecting, LSTM-128, {copies} worlds"
+        yield Row(what, "steps/s", clock.alone(step), count=copies)
+    for capacity in (10_000, 100_000, 1_000_000):
+        sample = filled_replay(capacity).sample
+        yield Row(f"sampling 32 × 32 of {capacity:,} steps", "µs", clock.alone(sample))
+
+
+PIECES: dict[str, Callable[[Clock], Iterator[Row]]] = {
+    "rsac": updates,
+    "first": first_release,
+    "sample": sampling,
+    "act": acting,
+    "sac": partial(loop, SAC),
+    "td3": partial(loop, TD3),
+    "growth": growth,
+}
+
+
+def main() -> None:
+    """Measures the pieces that were asked for."""
+    parser = argparse.ArgumentParser(description="Speed, beside peers; a ratio above 1 is faster.")
+    parser.add_argument("pieces", nargs="*", metavar="PIECE", help=f"{', '.join(PIECES)}; all")
+    parser.add_argument("--quick", action="store_true", help="few and short turns")
+    parser.add_argument("--threads", type=int, default=2, help="of torch; 2")
+    asked = parser.parse_args()
+    if unknown := set(asked.pieces) - set(PIECES):
+        parser.error(f"no piece {', '.join(sorted(unknown))}; there are {', '.join(PIECES)}")
+    began = time.perf_counter()
+    torch.set_num_threads(asked.threads)
+    print(f"{os.cpu_count()} cores, {asked.threads} threads, torch {torch.__version__}, "
+          f"Python {platform.python_version()}\n\n{header()}", flush=True)  # fmt: skip
+    clock = Clock(turns=2, span=0.02) if asked.quick else Clock(turns=7, span=0.5)
+    for name in asked.pieces or PIECES:
+        for row in PIECES[name](clock):
+            print(row, flush=True)
+    print(f"\nmeasured in {(time.perf_counter() - began) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Build: a run's parts from its config: worlds, agent, replay, and the loop around them."""
+
+from typing import Any
+
+import torch
+
+from offpcc import bindings
+from offpcc.algorithms import Agent
+from offpcc.bindings import configured
+from offpcc.collect import Collector
+from offpcc.config import Config
+from offpcc.data import Spec
+from offpcc.evaluate import Evaluator
+from offpcc.faults import ConfigError
+from offpcc.recipe import Recipe
+from offpcc.replay import Replay
+from offpcc.room import refuse_too_large
+from offpcc.train import Training
+from offpcc.world import World, make_world
+
+MOST_EVALUATED = 10  # worlds side by side in an evaluation
+SMALL = 1_000  # steps of a replay that is made to see what a step takes
+
+
+def build(config: Config, env: str, seed: int) -> Training:
+    """The training that a config asks for, without its recorder and checkpoints.
+
+    Raises ValueError for settings and worlds that cannot work; nothing is written.
+    """
+    bindings.give(config)
+    recipe: Recipe = configured(Recipe)()
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    worlds = [build_world(env) for _ in range(recipe.copies)]
+    spec = worlds[0].spec_of_agent
+    agent = build_agent(recipe, spec, seed, definite(recipe.device))
+    replay = _replay(config, recipe, agent, seed)
+    collector: Collector = configured(Collector)(agent, worlds, seed=seed)
+    evaluator: Evaluator = configured(Evaluator)([], seed=seed)
+    evaluator.worlds = [build_world(env) for _ in range(min(evaluator.episodes, MOST_EVALUATED))]
+    training: Training = configured(Training)(agent, replay, collector, evaluator, None)
+    return training
+
+
+def build_world(env: str, render_mode: str | None = None) -> World:
+    """A fresh copy of a world, as the config given to gin asks for it.
+
+    Raises ConfigError for one that cannot be served.
+    """
+    try:
+        world: World = configured(make_world)(env, render_mode=render_mode)
+    except ValueError as error:
+        raise ConfigError(f"{env}: {error}") from error
+    return world
+
+
+def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Agent:
+    """The recipe's agent for worlds of this spec."""
+    keeps = recipe.store_states > 0
+    return recipe.agent(spec, seed=seed, device=device, critic_state=keeps)
+
+
+def _replay(config: Config, recipe: Recipe, agent: Agent, seed: int) -> Replay:
+    """Raises ConfigError where it would not fit into memory."""
+    given: dict[str, Any] = {"store_states": recipe.store_states, "seed": seed}
+    capacity = config.values.get("EpisodeReplay.capacity")
+    if capacity is not None and capacity > SMALL:
+        small = recipe.replay(agent.spec, agent.state_size, capacity=SMALL, **given)
+        refuse_too_large(capacity, small.nbytes / SMALL)
+    return recipe.replay(agent.spec, agent.state_size, **given)
+
+
+def definite(device: str) -> str:
+    """Auto made definite. Raises ConfigError for a device that is not there."""
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} is not to be had: {error}") from error
+    return device

@@ -1,0 +1,97 @@
+"""Trained: what a finished run leaves to be used: its policy, and the world it was made for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from offpcc import bindings
+from offpcc.algorithms import Policy
+from offpcc.bindings import configured
+from offpcc.build import build_agent, build_world
+from offpcc.checkpoint import Checkpoints
+from offpcc.data import Spec
+from offpcc.folder import RunFolder
+from offpcc.recipe import Recipe
+from offpcc.world import World
+
+Given = Mapping[str, Any] | NDArray[Any] | Tensor
+
+
+class Trained(Policy):
+    """A trained policy, on the CPU, that takes what a world or a robot gives.
+
+    `spec` has the observation's keys. The memory stays with the caller: `initial_state()` at an
+    episode's start, then the state that `act` gave last.
+    """
+
+    def __init__(self, policy: Policy, spec: Spec) -> None:
+        super().__init__(policy.normalizer, policy.memory, policy.actor)
+        self.spec = spec
+
+    def act(self, observation: Given, state: Tensor, greedy: bool = True) -> tuple[Any, Tensor]:
+        """Actions in [-1, 1] and the next state (n, S).
+
+        observation: a mapping {key: (n, …)}, or its one key's array alone; of arrays or tensors; of
+        one world without n. The action comes back the same way. Raises ValueError for other keys
+        and shapes.
+        """
+        named = self._named(observation)
+        alone = all(np.ndim(named[k]) == len(f.shape) for k, f in self.spec.observation.items())
+        tensors = {key: torch.as_tensor(value) for key, value in named.items()}
+        if alone:
+            tensors = {key: value.unsqueeze(0) for key, value in tensors.items()}
+        self._check(tensors, len(state))
+        action, state = super().act(tensors, state, greedy)
+        action = action.squeeze(0) if alone else action
+        tensor = any(isinstance(value, Tensor) for value in named.values())
+        return action if tensor else action.numpy(), state
+
+    def _named(self, observation: Given) -> dict[str, Any]:
+        """The keys that are read, whichever way they came."""
+        wanted = list(self.spec.observation)
+        if not isinstance(observation, Mapping):
+            observation = {"observation": observation}
+        missing = [key for key in wanted if key not in observation]
+        if missing:
+            raise ValueError(
+                f"the policy reads {wanted}, and {missing} is not there; "
+                "offpcc.world_of(path) is a world that gives them all"
+            )
+        return {
+            key: value if isinstance(value, Tensor) else np.asarray(value, field.dtype)
+            for key, field in self.spec.observation.items()
+            for value in (observation[key],)
+        }
+
+    def _check(self, tensors: dict[str, Tensor], copies: int) -> None:
+        for key, field in self.spec.observation.items():
+            wanted, found = (copies, *field.shape), tuple(tensors[key].shape)
+            if found != wanted:
+                raise ValueError(f"{key} has shape {found}; a state of {copies} wants {wanted}")
+
+
+def load(path: str | Path, best: bool = False) -> Trained:
+    """The trained policy of a run's folder; its best instead of its newest, if asked.
+
+    Raises RunMissingError, NoCheckpointError.
+    """
+    folder = RunFolder(path)
+    spec = Spec.from_dict(folder.read()["spec"])
+    weights = Checkpoints(folder / "checkpoints").load_policy(best)
+    bindings.give(bindings.compose([folder / "config.gin"]))
+    policy = build_agent(configured(Recipe)(), spec, 0, "cpu").policy
+    policy.load_state_dict(weights)
+    return Trained(policy, spec).requires_grad_(False).eval()
+
+
+def world_of(path: str | Path, render_mode: str | None = None) -> World:
+    """A copy of the world that a run is trained on, as its agent sees it and acts in it."""
+    folder = RunFolder(path)
+    env = folder.read()["env"]
+    bindings.give(bindings.compose([folder / "config.gin"]))
+    return build_world(env, render_mode)

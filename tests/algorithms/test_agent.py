@@ -1,0 +1,176 @@
+"""What an agent is to the rest: it acts with a memory that the caller holds, and can be saved."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from toys import SPEC, make_batch, through_the_disk, weights
+
+from offpcc.algorithms import DDPG, SAC, TD3, Agent, OffPolicy
+from offpcc.networks import GRU, LSTM, RNN, Identity
+
+SMALL: dict[str, Any] = {"summarizer": partial(LSTM, width=6), "hidden": (10, 8)}
+ALGORITHMS = [DDPG, TD3, SAC]
+MEMORIES = [Identity, *(partial(kind, width=6) for kind in (LSTM, GRU, RNN))]
+
+
+def seen(rows: int, seed: int = 0) -> dict[str, Tensor]:
+    return {"observation": torch.randn(rows, 3, generator=torch.Generator().manual_seed(seed))}
+
+
+def acts(agent: Agent, greedy: bool, steps: int = 4) -> list[Tensor]:
+    """The actions of a few steps of two copies."""
+    state, actions = torch.zeros(2, agent.state_size), []
+    for t in range(steps):
+        action, state, _ = agent.act(seen(2, t), state, greedy)
+        actions.append(action)
+    return actions
+
+
+def learn(agent: OffPolicy, updates: int = 3) -> None:
+    for i in range(updates):
+        agent.update(make_batch((4, 1, 3), state_size=agent.state_size, seed=i))
+
+
+@pytest.mark.parametrize("critic_state", [False, True])
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_refreshing_a_memory_equals_acting_step_by_step(algorithm, memory, critic_state):
+    agent = algorithm(SPEC, summarizer=memory, hidden=(8,), critic_state=critic_state)
+    past = torch.stack([seen(3, t)["observation"] for t in range(5)], 1)
+    state = torch.zeros(3, agent.state_size)
+    for t in range(5):
+        state = agent.act({"observation": past[:, t]}, state)[1]
+    torch.testing.assert_close(agent.refresh({"observation": past}), state, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_actions_are_in_bounds_and_states_have_their_size(algorithm):
+    agent = algorithm(SPEC, **SMALL)
+    action, state, notes = agent.act(seen(5), torch.zeros(5, agent.state_size))
+    assert action.shape == (5, 2) and action.abs().max() <= 1
+    assert state.shape == (5, agent.state_size) and agent.state_size == 12
+    assert notes == {}
+
+
+def test_a_state_of_zeros_forgets_a_row_and_leaves_the_others():
+    agent = DDPG(SPEC, **SMALL)
+    state = agent.act(seen(2), torch.zeros(2, agent.state_size))[1]
+    kept = state.clone()
+    kept[0] = 0
+    fresh = agent.act(seen(2, 1), torch.zeros(2, agent.state_size), greedy=True)[0]
+    lasting = agent.act(seen(2, 1), state, greedy=True)[0]
+    mixed = agent.act(seen(2, 1), kept, greedy=True)[0]
+    assert torch.equal(mixed[0], fresh[0]) and torch.equal(mixed[1], lasting[1])
+    assert not torch.equal(fresh[1], lasting[1])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_policy_alone_acts_as_its_greedy_agent(algorithm):
+    agent = algorithm(SPEC, **SMALL, critic_state=True)
+    learn(agent)
+    state, own = torch.zeros(2, agent.state_size), agent.policy.initial_state(2)
+    for t in range(4):
+        action, state, _ = agent.act(seen(2, t), state, greedy=True)
+        alone, own = agent.policy.act(seen(2, t), own)
+        assert torch.equal(action, alone) and torch.equal(state[:, : own.shape[1]], own)
+
+
+def test_a_stochastic_policy_draws_and_a_deterministic_one_does_not():
+    states = torch.zeros(2, 12)
+    stochastic, deterministic = SAC(SPEC, **SMALL).policy, TD3(SPEC, **SMALL).policy
+    greedy = stochastic.act(seen(2), states)[0]
+    assert not torch.equal(stochastic.act(seen(2), states, greedy=False)[0], greedy)
+    greedy = deterministic.act(seen(2), states)[0]
+    assert torch.equal(deterministic.act(seen(2), states, greedy=False)[0], greedy)
+
+
+# The acting copy
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_acting_copy_keeps_its_weights_until_it_is_synced(algorithm, shared):
+    learner = algorithm(SPEC, **SMALL, shared=shared, critic_state=True, rate=0.01)
+    actor = learner.acting_copy(seed=5)
+    before, states = acts(actor, greedy=True), actor.refresh(sequence())
+    learn(learner)
+    assert all(map(torch.equal, acts(actor, greedy=True), before))
+    assert torch.equal(actor.refresh(sequence()), states)
+    assert not all(map(torch.equal, acts(learner, greedy=True), before))
+    actor.sync(learner)
+    assert all(map(torch.equal, acts(actor, greedy=True), acts(learner, greedy=True)))
+    assert torch.equal(actor.refresh(sequence()), learner.refresh(sequence()))
+    assert not torch.equal(actor.refresh(sequence()), states)
+
+
+def sequence() -> dict[str, Tensor]:
+    return {"observation": torch.stack([seen(2, t)["observation"] for t in range(5)], 1)}
+
+
+def test_an_acting_copy_takes_no_gradient_and_draws_its_own_noise():
+    learner = SAC(SPEC, **SMALL)
+    actor, twin = learner.acting_copy(seed=5), learner.acting_copy(seed=5)
+    assert not any(p.requires_grad for p in actor.policy.parameters())
+    kept = learner.generator.get_state()
+    noisy = acts(actor, greedy=False)
+    assert torch.equal(learner.generator.get_state(), kept)
+    assert all(map(torch.equal, acts(twin, greedy=False), noisy))
+    other = learner.acting_copy(seed=6)
+    assert not all(map(torch.equal, acts(other, greedy=False), noisy))
+
+
+def test_statistics_reach_the_acting_copy_only_when_it_is_synced():
+    learner = DDPG(SPEC, **SMALL, normalize=True)
+    actor = learner.acting_copy(seed=0)
+    before = acts(actor, greedy=True)
+    learner.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
+    assert all(map(torch.equal, acts(actor, greedy=True), before))
+    actor.sync(learner)
+    assert all(map(torch.equal, acts(actor, greedy=True), acts(learner, greedy=True)))
+    assert not all(map(torch.equal, acts(actor, greedy=True), before))
+
+
+def test_neither_acting_nor_learning_moves_the_statistics():
+    agent = SAC(SPEC, **SMALL, normalize=True)
+    agent.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
+    before = {k: v.clone() for k, v in agent.policy.normalizer.state_dict().items()}
+    acts(agent, greedy=False)
+    learn(agent)
+    after = agent.policy.normalizer.state_dict()
+    assert all(torch.equal(after[k], before[k]) for k in before) and before
+
+
+# Saving
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared):
+    settings = SMALL | {"shared": shared, "normalize": True, "decay": 50}
+    saved = algorithm(SPEC, **settings, seed=1)
+    saved.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
+    learn(saved)
+    restored = algorithm(SPEC, **settings, seed=2)
+    restored.load_state_dict(through_the_disk(saved.state_dict()))
+    for agent in (saved, restored):
+        learn(agent)
+    one, other = weights(saved), weights(restored)
+    assert all(torch.equal(one[k], other[k]) for k in one | other)
+    assert all(map(torch.equal, acts(saved, greedy=False), acts(restored, greedy=False)))
+
+
+@pytest.mark.parametrize("part", ["target_critic", "optimiser", "generator", "log_temperature"])
+def test_a_restored_agent_without_one_of_its_parts_goes_another_way(part):
+    saved, restored = (SAC(SPEC, **SMALL, seed=seed, rate=0.01, polyak=0.2) for seed in (1, 2))
+    learn(saved)
+    learn(restored)
+    kept = through_the_disk(restored.state_dict())
+    restored.load_state_dict(through_the_disk(saved.state_dict()) | {part: kept[part]})
+    learn(saved, 1)
+    learn(restored, 1)
+    one, other = weights(saved), weights(restored)
+    assert not all(torch.equal(one[k], other[k]) for k in one)

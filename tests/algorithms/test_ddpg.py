@@ -1,0 +1,81 @@
+import pytest
+import torch
+from toys import SPEC, constant_actor, constant_critic, make_batch
+
+from offpcc.algorithms import DDPG, TD3
+
+
+def explored(agent: DDPG, count: int = 20_000) -> torch.Tensor:
+    seen = {"observation": torch.zeros(count, 3)}
+    return agent.act(seen, torch.zeros(count, 0))[0]
+
+
+@pytest.mark.parametrize("algorithm", [DDPG, TD3])
+@pytest.mark.parametrize("noise", [0.1, 0.02])
+def test_exploration_is_normal_about_the_greedy_action_with_deviation_sigma(algorithm, noise):
+    agent = algorithm(SPEC, hidden=(4,), noise=noise)
+    constant_actor(agent.policy.actor, 0.5, -0.5)
+    actions = explored(agent)
+    centre = torch.tensor([0.5, -0.5]).tanh()
+    torch.testing.assert_close(actions.mean(0), centre, rtol=0, atol=noise / 20)
+    torch.testing.assert_close(actions.std(0), torch.full((2,), noise), rtol=0.02, atol=0)
+    inside = ((actions - centre).abs() < noise).float().mean()
+    assert inside.item() == pytest.approx(0.6827, abs=0.01)  # a normal's share within 1 σ
+
+
+def test_exploration_adds_what_the_agents_own_generator_draws():
+    agent = DDPG(SPEC, hidden=(4,), noise=0.1, seed=3)
+    constant_actor(agent.policy.actor, 0.5, -0.5)
+    drawn = torch.randn((4, 2), generator=torch.Generator().manual_seed(3))
+    expected = torch.tensor([0.5, -0.5]).tanh() + 0.1 * drawn
+    torch.testing.assert_close(explored(agent, 4), expected)
+
+
+def test_explored_actions_never_leave_their_bounds():
+    agent = DDPG(SPEC, hidden=(4,), noise=5.0)
+    actions = explored(agent)
+    assert (actions.min(), actions.max()) == (-1, 1)
+
+
+def test_greedy_actions_have_no_noise():
+    agent = DDPG(SPEC, hidden=(4,), noise=5.0)
+    constant_actor(agent.policy.actor, 0.5, -0.5)
+    action = agent.act({"observation": torch.zeros(1, 3)}, torch.zeros(1, 0), greedy=True)[0]
+    torch.testing.assert_close(action[0], torch.tensor([0.5, -0.5]).tanh())
+
+
+def test_the_target_is_the_reward_and_what_the_slow_critic_promises():
+    agent = DDPG(SPEC, hidden=(4,), discount=0.9)
+    constant_critic(agent.target_critic, 2.0)
+    batch = make_batch([1, 1])  # the second row ends truly
+    batch.reward[:] = 1.0
+    h = batch.observation["observation"][:, 1:]
+    # 1 + 0.9 · 2, and 1 alone
+    assert agent.critic_target(batch, h, h).flatten().tolist() == pytest.approx([2.8, 1.0])
+
+
+def test_the_next_action_is_the_slow_actors():
+    agent = DDPG(SPEC, hidden=(4,))
+    constant_actor(agent.target_actor, 1.0, -2.0)
+    h = torch.zeros(1, 1, 3)
+    torch.testing.assert_close(agent.target_action(h)[0, 0], torch.tensor([1.0, -2.0]).tanh())
+
+
+@pytest.mark.parametrize("algorithm", [DDPG, TD3])
+def test_the_actor_climbs_its_first_heads_slope(algorithm):
+    """Q_1 = -a_1 + 0 a_2, so the first action falls; the other head would raise it."""
+    agent = algorithm(SPEC, hidden=(4,), rate=0.05, delay=1)
+    with torch.no_grad():
+        for weight, bias in zip(agent.critic.trunk.weights, agent.critic.trunk.biases, strict=True):
+            weight.zero_(), bias.zero_()
+        first, last = agent.critic.trunk.weights
+        first[:, 3, 0], agent.critic.trunk.biases[0][:, 0, 0] = 1.0, 5.0  # relu(a_1 + 5)
+        last[:, 0, 0] = 1.0
+        last[0, 0, 0] = -1.0
+    constant_actor(agent.policy.actor, 0.0, 0.0)
+    batch = make_batch([1] * 8)
+    loss = agent.actor_loss(*2 * [batch.observation["observation"][:, :1]], batch.mask)[0]
+    assert loss.item() == pytest.approx(5.0)  # -Q_1 = 0 + 5
+    agent.update(batch)
+    action = agent.policy.actor(torch.zeros(1, 3))[0]
+    assert action[0] < -0.01

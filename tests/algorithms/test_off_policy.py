@@ -1,0 +1,325 @@
+"""What the shared update promises whatever the algorithm: what it skips, clips, delays, keeps."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from toys import SPEC, gradients, make_batch, weights
+
+from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
+from offpcc.data import Batch, Field, Spec
+from offpcc.networks import GRU, LSTM, Encoder
+
+SMALL: dict[str, Any] = {"summarizer": partial(LSTM, width=6), "hidden": (10, 8)}
+LENGTHS = (4, 1, 3, 5)
+ALGORITHMS = [DDPG, TD3, SAC]
+
+
+def batch_for(agent: OffPolicy, **settings: Any) -> Batch:
+    return make_batch(LENGTHS, state_size=agent.state_size, **settings)
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return set(one) == set(other) and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def online(agent: OffPolicy) -> dict[str, Tensor]:
+    """Every weight that an optimiser moves."""
+    return {k: v for k, v in weights(agent).items() if not k.startswith("target_")}
+
+
+def moments(agent: OffPolicy) -> dict[str, Tensor]:
+    """Adam's memory of each weight, its step count too."""
+    state = agent.optimiser.state_dict()["adam"]["state"]
+    return {f"{i}.{k}": v.clone() for i, kept in state.items() for k, v in kept.items()}
+
+
+# Updates that are not finite
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 3e38])
+def test_an_update_whose_loss_is_not_finite_is_skipped(algorithm, value):
+    agent = algorithm(SPEC, **SMALL)
+    good = batch_for(agent)
+    agent.update(good)
+    before, adam, slow = online(agent), moments(agent), weights(agent)
+    bad = replace(good, reward=good.reward.clone())
+    bad.reward[1, 0] = value  # 3e38 is finite; its square is not
+    metrics = agent.update(bad)
+    assert metrics["skipped"] == 1
+    assert same(online(agent), before)
+    assert same(moments(agent), adam)
+    assert all(torch.isfinite(w).all() for w in weights(agent).values())
+    assert set(slow) == set(weights(agent))
+
+
+@pytest.mark.parametrize("part", ["policy", "critic", "critic_memory"])
+def test_an_update_with_a_gradient_that_is_not_finite_is_skipped(part):
+    agent = SAC(SPEC, **SMALL, clip=1.0)
+    agent.update(batch_for(agent))
+    before, adam = online(agent), moments(agent)
+    weight = next(getattr(agent, part).parameters())
+    handle = weight.register_hook(lambda gradient: gradient / 0)
+    metrics = agent.update(batch_for(agent))
+    handle.remove()
+    assert torch.isfinite(metrics["critic_loss"]) and torch.isfinite(metrics["actor_loss"])
+    assert metrics["skipped"] == 1
+    assert same(online(agent), before)
+    assert same(moments(agent), adam)
+
+
+def test_a_skipped_update_leaves_no_trace_in_the_next_one():
+    plain, tried = (DDPG(SPEC, **SMALL, polyak=0.0) for _ in range(2))
+    good = batch_for(plain)
+    bad = replace(good, reward=good.reward * float("nan"))
+    for agent, batches in ((plain, (good, good)), (tried, (good, bad, bad, good))):
+        for batch in batches:
+            agent.update(batch)
+    assert same(weights(plain), weights(tried))
+    assert same(moments(plain), moments(tried))
+
+
+def test_skipped_updates_are_counted_until_a_good_one():
+    agent = TD3(SPEC, **SMALL)
+    good = batch_for(agent)
+    bad = replace(good, reward=good.reward / 0)
+    counts = []
+    for batch in (good, bad, bad, bad, good, bad):
+        metrics = agent.update(batch)
+        assert metrics["skipped"] == (batch is bad)
+        counts.append(int(agent.bad_in_a_row))
+    assert counts == [0, 1, 2, 3, 0, 1]
+
+
+def test_garbage_in_the_padding_is_no_reason_to_skip():
+    agent = SAC(SPEC, **SMALL)
+    assert agent.update(batch_for(agent, padding=3))["skipped"] == 0
+
+
+# Clipping
+
+
+def norm(found: dict[str, Tensor], *parts: str) -> Tensor:
+    return torch.stack([g.norm() for k, g in found.items() if k.startswith(parts)]).norm()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_gradient_norms_are_those_of_actor_and_critic_with_their_memories(algorithm):
+    agent = algorithm(SPEC, **SMALL)
+    metrics = agent.update(batch_for(agent))
+    found = gradients(agent)
+    torch.testing.assert_close(metrics["actor_gradient"], norm(found, "policy."))
+    torch.testing.assert_close(metrics["critic_gradient"], norm(found, "critic"))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_clipping_shortens_each_gradient_and_keeps_its_direction(algorithm, shared):
+    free, clipped = (algorithm(SPEC, **SMALL, shared=shared, clip=c) for c in (None, 1e-3))
+    before = free.update(batch_for(free))
+    after = clipped.update(batch_for(clipped))
+    long, short = gradients(free), gradients(clipped)
+    critic = [k for k in long if k.startswith("critic")]
+    actor = [k for k in long if k.startswith("policy.") and not (shared and "memory" in k)]
+    for side, names in (("critic", critic), ("actor", actor)):
+        length = norm({k: long[k] for k in names}, "")
+        assert length > 1e-3
+        torch.testing.assert_close(before[f"{side}_gradient"], length)
+        torch.testing.assert_close(after[f"{side}_gradient"], length)
+        for name in names:
+            torch.testing.assert_close(
+                short[name], long[name] * 1e-3 / length, rtol=1e-3, atol=1e-9
+            )
+
+
+def test_gradients_below_the_clip_are_left_alone():
+    free, clipped = (SAC(SPEC, **SMALL, clip=c) for c in (None, 1e6))
+    for agent in (free, clipped):
+        agent.update(batch_for(agent))
+    assert same(gradients(free), gradients(clipped))
+
+
+# Rates, delays, slow copies
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_memories_and_encoders_move_at_a_rate_of_their_own(algorithm):
+    encoder = partial(Encoder, width=5)
+    agent = algorithm(SPEC, **SMALL, encoder=encoder, rate=1e-2, memory_rate=1e-4)
+    before = online(agent)
+    agent.update(batch_for(agent))
+    after = online(agent)
+    for name, weight in before.items():
+        # Adam's first step is the rate times the gradient's sign, wherever it is not nearly 0.
+        rate = 1e-4 if "memory" in name else 1e-2
+        step = (after[name] - weight).abs().max()
+        torch.testing.assert_close(step, torch.tensor(rate), rtol=0.02, atol=0)
+
+
+def test_with_a_delay_the_actor_and_all_slow_copies_wait():
+    agent = SAC(SPEC, **SMALL, delay=3)
+    for update in range(7):
+        before = weights(agent)
+        metrics = agent.update(batch_for(agent))
+        after = weights(agent)
+        moved = {k.split(".")[0] for k in before if (before[k] != after[k]).any()}
+        quick = {"critic", "critic_memory"}
+        rest = {"policy", "target_critic", "target_critic_memory", "log_temperature"}
+        assert moved == (quick | rest if update % 3 == 0 else quick)
+        assert ("actor_loss" in metrics) == (update % 3 == 0)
+        assert agent.optimiser.steps == update + 1
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_slow_copies_begin_as_their_models(algorithm):
+    agent = algorithm(SPEC, **SMALL)
+    for slow, quick in agent.slow_pairs():
+        assert slow is not quick
+        for a, b in zip(slow.parameters(), quick.parameters(), strict=True):
+            assert torch.equal(a, b) and a is not b and not a.requires_grad
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_agent_is_a_function_of_its_seed_and_leaves_the_global_generator_alone(algorithm):
+    torch.manual_seed(7)
+    kept = torch.get_rng_state()
+    one, same_again, other = (algorithm(SPEC, **SMALL, seed=seed) for seed in (1, 1, 2))
+    for agent in (one, same_again, other):
+        agent.update(batch_for(agent))
+    assert same(weights(one), weights(same_again))
+    assert not same(weights(one), weights(other))
+    assert torch.equal(torch.get_rng_state(), kept)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_metrics_are_finite_numbers_with_a_column_and_without_a_graph(algorithm):
+    agent = algorithm(SPEC, **SMALL)
+    for _ in range(2):
+        for name, value in agent.update(batch_for(agent)).items():
+            assert name in agent.columns
+            assert value.shape == () and torch.isfinite(value) and not value.requires_grad
+
+
+# Precision
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("memory", [LSTM, GRU])
+def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, memory):
+    found = []
+    for precision in ("fp32", "bf16"):
+        agent = algorithm(
+            SPEC, summarizer=partial(memory, width=16), hidden=(32, 32), precision=precision
+        )
+        metrics = agent.update(batch_for(agent))
+        assert metrics["skipped"] == 0
+        assert all(w.dtype == torch.float32 for w in weights(agent).values())
+        found.append(gradients(agent))
+    exact, rough = found
+    assert set(exact) == set(rough)
+    for name, gradient in exact.items():
+        assert (rough[name] - gradient).norm() <= 0.15 * gradient.norm() + 1e-6, name
+
+
+# Two memories' states
+
+
+def test_kept_critic_states_follow_the_critics_own_memory():
+    agent = SAC(SPEC, **SMALL, critic_state=True)
+    observation = batch_for(agent).observation["observation"][:2, :4]
+    state = torch.zeros(2, agent.state_size)
+    for t in range(4):
+        seen = {"observation": observation[:, t]}
+        state = agent.act(seen, state)[1]
+        past = {"observation": observation[:, : t + 1]}
+        halves = [
+            memory.unroll(past, torch.zeros(2, memory.state_size))[1]
+            for memory in (agent.policy.memory, agent.critic_memory)
+        ]
+        assert not torch.allclose(*halves)
+        torch.testing.assert_close(state, torch.cat(halves, 1).detach())
+
+
+@pytest.mark.parametrize("critic_state", [False, True])
+def test_keeping_the_critics_state_changes_no_action(critic_state):
+    agent = DDPG(SPEC, **SMALL, critic_state=critic_state)
+    plain = DDPG(SPEC, **SMALL)
+    seen = {"observation": torch.randn(3, 3, generator=torch.Generator().manual_seed(0))}
+    action = agent.act(seen, torch.zeros(3, agent.state_size), greedy=True)[0]
+    assert torch.equal(action, plain.act(seen, torch.zeros(3, plain.state_size), greedy=True)[0])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared):
+    whole, stored = (
+        DDPG(SPEC, **SMALL, critic_state=True, shared=shared, seed=2) for _ in range(2)
+    )
+    long = make_batch((7, 7), seed=5)
+    zeros = torch.zeros(2, whole.state_size)
+    state = zeros
+    for t in range(4):
+        state = stored.act({"observation": long.observation["observation"][:, t]}, state)[1]
+    window = {
+        "action": long.action[:, 4:],
+        "reward": long.reward[:, 4:],
+        "terminated": long.terminated[:, 4:],
+        "mask": long.mask[:, 4:],
+    }
+    from_start = replace(long, **window, state=zeros, warm_up=torch.tensor([4, 4]))
+    seen = {"observation": long.observation["observation"][:, 4:]}
+    from_state = replace(long, **window, state=state, observation=seen)
+    torch.testing.assert_close(whole.update(from_start), stored.update(from_state))
+    torch.testing.assert_close(gradients(whole), gradients(stored), rtol=1e-4, atol=1e-6)
+
+
+# An asymmetric critic
+
+
+def test_a_critic_may_read_what_its_actor_never_sees():
+    spec = Spec({"observation": Field((3,)), "secret": Field((1,))}, 2)
+    agent = SAC(
+        spec,
+        encoder=partial(Encoder, keys=("observation",)),
+        critic_encoder=Encoder,
+        summarizer=partial(LSTM, width=6),
+        hidden=(8,),
+    )
+    batch = make_batch((3, 3), state_size=agent.state_size)
+    secrets = torch.zeros(2, 4, 1), torch.ones(2, 4, 1)
+    values = []
+    for secret in secrets:
+        told = replace(batch, observation=batch.observation | {"secret": secret})
+        values.append(agent.loss(told, due=False)[1]["q"])
+        agent.generator.manual_seed(0)
+    assert values[0] != values[1]
+    actions = [
+        agent.act(
+            {"observation": torch.ones(1, 3), "secret": secret[:1, 0]},
+            torch.zeros(1, agent.state_size),
+            greedy=True,
+        )[0]
+        for secret in secrets
+    ]
+    assert torch.equal(*actions)
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"discount": 1.1}, "discount is 1.1"),
+        ({"discount": -0.1}, "discount is -0.1"),
+        ({"precision": "fp16"}, "precision is 'fp16'; it is fp32 or bf16"),
+        ({"heads": 0}, "heads is 0"),
+        ({"delay": 0}, "delay is 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(setting, told):
+    with pytest.raises(ValueError, match=told):
+        TD3(SPEC, **setting)

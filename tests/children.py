@@ -1,0 +1,180 @@
+"""Runs of the command line in processes of their own, which may die at a chosen moment.
+
+A process that has imported everything is forked for each, so that one costs milliseconds. Run as a
+script, this file is that process.
+"""
+
+import atexit
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+LAUNCH = [sys.executable, str(ROOT / "launch.py")]
+
+STEPS = "step"  # of a world
+FILES = "fsync rename replace mkdir unlink truncate rmtree"
+
+# A short run with small networks.
+TINY = """
+steps = 250
+epoch = 60
+warm_up = 50
+evaluation_episodes = 1
+device = 'cpu'
+threads = 1
+hidden = (16,)
+width = 8
+batch = 4
+memory_batch = 2
+ratio = 0.3
+"""
+
+
+class Child:
+    """A process of its own: what it said is in `log`."""
+
+    def __init__(self, pid: int, log: Path) -> None:
+        self.pid, self.log = pid, log
+
+    def wait(self) -> int:
+        """Its exit code, or minus the signal that killed it."""
+        return int(_ask({"wait": self.pid}))
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+
+def launch(
+    folder: Path,
+    *arguments: object,
+    die: tuple[str, int] = ("", 0),
+    by: int = signal.SIGKILL,
+    slow: tuple[str, float] = ("", 0),
+) -> Child:
+    """Starts `launch.py` in a folder, where its results and its log will be.
+
+    die: at the n-th moment of these kinds, FILES or STEPS, it gets a signal, `by` default a fatal
+    one; slow: seconds longer that each of these takes.
+    """
+    log = folder / "log"
+    order = {"argv": [str(argument) for argument in arguments], "cwd": str(folder)}
+    return Child(int(_ask(order | {"log": str(log), "die": [*die, by], "slow": slow})), log)
+
+
+def tiny(folder: Path, more: str = "") -> Path:
+    """A config for short runs; further lines replace those that set the same."""
+    lines = {line.partition(" = ")[0]: line for line in (TINY + more).splitlines() if line}
+    path = folder / "tiny.gin"
+    path.write_text("\n".join(lines.values()) + "\n")
+    return path
+
+
+@cache
+def _zygote() -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, __file__],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def close() -> None:
+        process.communicate()
+
+    atexit.register(close)
+    return process
+
+
+def _ask(order: dict[str, Any]) -> str:
+    process = _zygote()
+    assert process.stdin and process.stdout
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.flush()
+    return process.stdout.readline()
+
+
+# What follows runs in the other process.
+
+
+def _serve() -> None:
+    import torch._dynamo  # noqa: F401 - which the first optimiser imports
+
+    import domains  # noqa: F401
+    import launch  # noqa: F401
+    import offpcc.experiment
+    import offpcc.play  # noqa: F401
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "wait" in order:
+            print(os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1]), flush=True)
+        elif pid := os.fork():
+            print(pid, flush=True)
+        else:
+            _obey(order)
+
+
+def _obey(order: dict[str, Any]) -> None:
+    import launch
+
+    os.chdir(order["cwd"])
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    code = 1
+    try:
+        _arm(*order["die"], *order["slow"])
+        code = launch.main(order["argv"])
+    except SystemExit as error:
+        code = int(error.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None:
+    """Counts what is done of these kinds; before the fatal one the process gets a signal.
+
+    What is slow takes some seconds longer.
+    """
+    from offpcc.world import World
+
+    left = fatal
+
+    def counted(kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            if kind in kinds.split():
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), number)
+            if kind in slow.split():
+                time.sleep(seconds)
+            return original(*arguments, **options)
+
+        return call
+
+    for owner, name in (
+        (World, "step"),
+        (shutil, "rmtree"),
+        *((os, n) for n in FILES.split()[:-1]),
+    ):
+        setattr(owner, name, counted(name, getattr(owner, name)))
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,446 @@
+"""Playing copies of a world with an acting copy of the agent."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from toys import SPEC, Walk, make_batch, through_the_disk
+
+from offpcc.algorithms import DDPG, SAC, OffPolicy, Policy
+from offpcc.collect import Collector
+from offpcc.data import Episode
+from offpcc.faults import WorldFault
+from offpcc.networks import LSTM, Identity
+from offpcc.world import World
+
+
+def agent_with(algorithm: type[OffPolicy] = DDPG, **settings: Any) -> OffPolicy:
+    memory = partial(LSTM, width=6)
+    return algorithm(SPEC, **{"summarizer": memory, "hidden": (8,), "seed": 1} | settings)
+
+
+def walks(copies: int, **settings: Any) -> list[World]:
+    return [World(Walk(**settings)) for _ in range(copies)]
+
+
+def played(collector: Collector, steps: int, **how: Any) -> dict[tuple[int, int], Episode]:
+    """The episodes that ended, by (copy, number)."""
+    episodes = {}
+    for _ in range(steps):
+        before = [tape.episode for tape in collector.tapes]
+        ended = iter(collector.step(**how))
+        for i, number in enumerate(before):
+            if collector.tapes[i].episode > number:
+                episodes[i, number] = next(ended)
+        assert next(ended, None) is None
+    return episodes
+
+
+def same(one: Episode, other: Episode) -> bool:
+    return one.terminated == other.terminated and all(
+        np.array_equal(a, b)
+        for a, b in [
+            (one.observation["observation"], other.observation["observation"]),
+            (one.action, other.action),
+            (one.reward, other.reward),
+            (one.state, other.state),
+        ]
+    )
+
+
+def by_hand(agent: OffPolicy, seed: int) -> Episode:
+    """The greedy episode of a walk from this seed, played alone."""
+    world, state = World(Walk()), torch.zeros(1, agent.state_size)
+    seen = [world.reset(seed=seed)[0]["observation"]]
+    actions, rewards, states, ended = [], [], [], False
+    while not ended:
+        states.append(state[0].numpy())
+        inputs = {"observation": torch.from_numpy(seen[-1][None])}
+        action, state, _ = agent.act(inputs, state, greedy=True)
+        after, reward, terminated, truncated, _ = world.step(action[0].numpy())
+        seen.append(after["observation"])
+        actions.append(action[0].numpy())
+        rewards.append(reward)
+        ended = terminated or truncated
+    observation = {"observation": np.stack(seen)}
+    return Episode(
+        observation, np.stack(actions), np.float32(rewards), terminated, np.stack(states)
+    )
+
+
+def assert_close(one: Episode, other: Episode) -> None:
+    assert len(one) == len(other) and one.terminated == other.terminated
+    close = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+    close(one.observation["observation"], other.observation["observation"])
+    close(one.action, other.action)
+    close(one.reward, other.reward)
+    close(one.state, other.state)
+
+
+# Episodes
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("critic_state", [False, True])
+def test_copies_play_side_by_side_as_each_would_alone(copies, critic_state):
+    agent = agent_with(noise=0.0, critic_state=critic_state)
+    collector = Collector(agent, walks(copies), seed=4)
+    episodes = played(collector, 40)
+    assert {i for i, _ in episodes} == set(range(copies))
+    assert len({len(episode) for episode in episodes.values()}) > 2
+    assert len({episode.terminated for episode in episodes.values()}) == 2
+    for (i, number), episode in episodes.items():
+        assert_close(episode, by_hand(agent, collector.worlds[i].unwrapped.seeds[number]))
+
+
+def test_an_episodes_seed_depends_on_the_runs_its_copy_and_its_number_alone():
+    def seeds(copies: int, seed: int, **how: Any) -> list[list[int]]:
+        collector = Collector(agent_with(), walks(copies), seed=seed)
+        played(collector, 60, **how)
+        return [world.unwrapped.seeds[:8] for world in collector.worlds]
+
+    three = seeds(3, 5)
+    assert len({seed for own in three for seed in own}) == 24
+    assert seeds(3, 5, uniform=True) == three
+    assert seeds(2, 5) == three[:2]
+    assert not set(seeds(1, 6)[0]) & set(three[0])
+
+
+@pytest.mark.parametrize("algorithm", [DDPG, SAC])
+def test_a_collector_is_a_function_of_its_seed(algorithm):
+    def episodes(seed: int) -> list[Episode]:
+        collector = Collector(agent_with(algorithm), walks(2), seed=seed)
+        return [*(played(collector, 5, uniform=True) | played(collector, 30)).values()]
+
+    torch.manual_seed(0)
+    first = episodes(3)
+    torch.manual_seed(1)  # the global generator has no say
+    again, other = episodes(3), episodes(4)
+    assert len(first) == len(again) > 4 and all(map(same, first, again))
+    assert not any(map(same, first, other))
+
+
+def test_an_episode_has_its_own_last_observation_and_the_next_begins_anew():
+    collector = Collector(agent_with(), walks(1), seed=0)
+    episodes = list(played(collector, 30).values())
+    for episode in episodes:
+        length = len(episode)
+        assert episode.observation["observation"].shape == (length + 1, 3)
+        assert episode.action.shape == (length, 2)
+        assert episode.state.shape == (length, 12)
+        place = 0.1 * episode.action.sum(0, dtype=np.float64)
+        np.testing.assert_allclose(episode.observation["observation"][-1, 1:], place, atol=1e-6)
+        assert episode.observation["observation"][0, 1:].tolist() == [0, 0]
+    assert collector.steps == 30 == sum(map(len, episodes)) + len(collector.tapes[0].action)
+
+
+def test_numbers_are_kept_as_float32_and_frames_as_uint8():
+    class Camera(Walk):
+        def __init__(self) -> None:
+            super().__init__(steps=3)
+            self.observation_space = gymnasium.spaces.Dict(
+                {"frame": gymnasium.spaces.Box(0, 255, (2, 2), np.uint8)}
+            )
+
+        def seen(self) -> Any:
+            return {"frame": np.full((2, 2), self.left, np.uint8)}
+
+    world = World(Camera())
+    agent = DDPG(world.spec_of_agent, hidden=(8,))
+    episode = played(Collector(agent, [world]), 3)[0, 0]
+    assert episode.observation["frame"].dtype == np.uint8
+    assert episode.observation["frame"][:, 0, 0].tolist() == [3, 2, 1, 0]
+    assert {episode.action.dtype, episode.reward.dtype} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("told", [None, True, False])
+def test_success_is_what_the_last_step_says(told):
+    class Judged(Walk):
+        def step(self, action: Any) -> Any:
+            *step, _ = super().step(action)
+            return *step, {} if told is None else {"success": np.bool_(told or self.left > 0)}
+
+    collector = Collector(agent_with(), [World(Judged(steps=3))])
+    assert played(collector, 3)[0, 0].success is told
+
+
+# Memory
+
+
+@pytest.mark.parametrize("uniform", [False, True])
+def test_the_memory_is_empty_before_an_episodes_first_step_and_has_seen_all_before_the_others(
+    uniform,
+):
+    agent = agent_with(SAC, critic_state=True)
+    episodes = played(Collector(agent, walks(3), seed=2), 40, uniform=uniform)
+    ends = {}
+    for (i, _), episode in episodes.items():
+        ends[i] = ends.get(i, 0) + len(episode)
+        assert (episode.state[0] == 0).all()
+        for t in range(1, len(episode)):
+            past = torch.from_numpy(episode.observation["observation"][None, :t])
+            expected = agent.refresh({"observation": past})[0].numpy()
+            np.testing.assert_allclose(episode.state[t], expected, rtol=1e-4, atol=1e-5)
+    assert len(set(ends.values())) > 1  # the copies did not end together
+
+
+def test_a_memory_of_width_0_is_a_state_of_width_0():
+    agent = agent_with(summarizer=Identity)
+    episodes = played(Collector(agent, walks(2)), 20)
+    assert all(episode.state.shape == (len(episode), 0) for episode in episodes.values())
+
+
+# Weights
+
+
+def learn(agent: OffPolicy) -> None:
+    agent.update(make_batch((4, 2), state_size=agent.state_size))
+
+
+def plays(policy: Policy, episode: Episode, begin: int = 0) -> bool:
+    """Whether the episode's actions from `begin` on are this policy's."""
+    observation = {"observation": torch.from_numpy(episode.observation["observation"][None])}
+    state = policy.initial_state()
+    for t in range(len(episode)):
+        action, state = policy.act({k: v[:, t] for k, v in observation.items()}, state)
+        if t >= begin and not np.allclose(action[0].numpy(), episode.action[t], atol=1e-5):
+            return False
+    return True
+
+
+def test_acting_weights_are_frozen_within_an_episode():
+    learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
+    collector = Collector(learner, walks(1), seed=1)
+    acting = copy.deepcopy(learner.policy)
+    checked = 0
+    for _ in range(30):
+        episodes = collector.step()
+        if episodes:
+            checked += 1
+            assert plays(acting, episodes[0])
+            assert not plays(learner.policy, episodes[0])
+            acting = copy.deepcopy(learner.policy)  # as it was when the episode ended
+        learn(learner)
+    assert checked > 3
+
+
+def test_a_sync_renews_the_memories_of_the_episodes_under_way():
+    learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01, critic_state=True)
+    collector = Collector(learner, [World(Walk(steps=3)), World(Walk(steps=5))])
+    collector.step()
+    collector.step()
+    learn(learner)
+    stale = collector.state.clone()
+    collector.step()  # the first copy's episode ends
+    past = collector.tapes[1].stacked()["observation"][None, :-1]
+    assert past.shape == (1, 3, 3)
+    expected = learner.refresh({"observation": torch.from_numpy(past)})[0]
+    torch.testing.assert_close(collector.state[1], expected)
+    assert (collector.state[0] == 0).all()
+    assert not torch.allclose(stale[1], expected)
+    collector.step()
+    (episode,) = collector.step()
+    assert len(episode) == 5 and plays(learner.policy, episode, begin=3)
+    assert not plays(learner.policy, episode)
+
+
+def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own():
+    learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
+    collector = Collector(learner, walks(2, steps=6), sync="step")
+    for _ in range(5):
+        learn(learner)
+        pasts = [torch.from_numpy(tape.stacked()["observation"]) for tape in collector.tapes]
+        collector.step()
+        past = torch.stack(pasts)
+        state = torch.zeros(2, learner.state_size)
+        if past.shape[1] > 1:
+            state = learner.refresh({"observation": past[:, :-1]})
+        action = learner.act({"observation": past[:, -1]}, state, greedy=True)[0]
+        found = np.stack([tape.action[-1] for tape in collector.tapes])
+        np.testing.assert_allclose(found, action.numpy(), atol=1e-5)
+        kept = np.stack([tape.state[-1] for tape in collector.tapes])
+        np.testing.assert_allclose(kept, state.numpy(), atol=1e-5)
+
+
+def test_an_unknown_sync_is_refused():
+    with pytest.raises(ValueError, match="sync is 'never'; it is 'episode' or 'step'"):
+        Collector(agent_with(), walks(1), sync="never")
+
+
+# Warm-up
+
+
+def test_warm_up_actions_are_uniform_and_every_copys_own():
+    collector = Collector(agent_with(), walks(4), seed=3)
+    episodes = played(collector, 800, uniform=True)
+    actions = np.concatenate([episode.action for episode in episodes.values()])
+    assert len(np.unique(actions)) > 0.99 * actions.size
+    for column in actions.T:
+        quantiles = np.quantile(column, [0, 0.25, 0.5, 0.75, 1])
+        np.testing.assert_allclose(quantiles, [-1, -0.5, 0, 0.5, 1], atol=0.05)
+    assert abs(np.corrcoef(actions.T)[0, 1]) < 0.05
+
+
+# Faults
+
+
+class Faulty(gymnasium.Wrapper):
+    """A walk of 5 steps in which something goes wrong at step 3 of the second episode."""
+
+    def __init__(self, fault: Callable[[Any], Any], at_reset: bool = False) -> None:
+        super().__init__(Walk(steps=5))
+        self.fault, self.at_reset, self.episode = fault, at_reset, 0
+
+    def reset(self, **how: Any) -> Any:
+        self.episode += 1
+        seen, info = self.env.reset(**how)
+        if self.at_reset and self.episode == 2:
+            seen, *_ = self.fault([seen, 0.0])
+        return seen, info
+
+    def step(self, action: Any) -> Any:
+        step = list(self.env.step(action))
+        if not self.at_reset and (self.episode, self.env.unwrapped.left) == (2, 2):
+            step = self.fault(step)
+        return tuple(step)
+
+
+def lost(value: float, place: int) -> Callable[[Any], Any]:
+    """Puts a value in place of the observation's second number (0) or the reward (1)."""
+
+    def fault(step: list[Any]) -> list[Any]:
+        if place:
+            step[1] = value
+        else:
+            step[0] = np.array([1.5, value, 2.5])
+        return step
+
+    return fault
+
+
+def blow_up(step: list[Any]) -> list[Any]:
+    raise RuntimeError("the joint broke")
+
+
+def failure(fault: Callable[[Any], Any], at_reset: bool = False) -> tuple[Collector, WorldFault]:
+    """What the second of two copies brings about, and the collector after it."""
+    worlds = [World(Walk(steps=5)), World(Faulty(fault, at_reset))]
+    collector = Collector(agent_with(noise=0.0), worlds, seed=9)
+    episodes = []
+    with pytest.raises(WorldFault) as caught:
+        for _ in range(20):
+            episodes += collector.step()
+    assert all(np.isfinite(episode.reward).all() for episode in episodes)
+    return collector, caught.value
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (lost(float("nan"), 1), "reward is nan"),
+        (lost(float("-inf"), 1), "reward is -inf"),
+        (lost(float("nan"), 0), "observation is [1.5 nan 2.5]"),
+        (lost(float("inf"), 0), "observation is [1.5 inf 2.5]"),
+        (blow_up, "the world raised RuntimeError('the joint broke')"),
+    ],
+)
+def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, told):
+    collector, error = failure(fault)
+    last = ", ".join(str(action.tolist()) for action in collector.tapes[1].action)
+    assert str(error) == f"{told}; copy 1, seed 9, episode 1, step 3, last actions {last}"
+    assert len(collector.tapes[1].action) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (lost(float("nan"), 0), "observation is [1.5 nan 2.5]"),
+        (blow_up, "the world raised RuntimeError('the joint broke') at reset"),
+    ],
+)
+def test_so_is_a_reset_that_fails(fault, told):
+    error = failure(fault, at_reset=True)[1]
+    assert str(error) == f"{told}; copy 1, seed 9, episode 1, step 0, last actions none"
+
+
+def test_what_a_world_raised_is_not_lost():
+    assert isinstance(failure(blow_up)[1].__cause__, RuntimeError)
+
+
+# Saving
+
+
+def continued(collector: Collector) -> list[Episode]:
+    episodes = played(collector, 12, uniform=True) | played(collector, 25)
+    return [episodes[key] for key in sorted(episodes)]
+
+
+@pytest.mark.parametrize("sync", ["episode", "step"])
+@pytest.mark.parametrize("algorithm", [DDPG, SAC])
+def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync):
+    learner = agent_with(algorithm, critic_state=True)
+    collector = Collector(learner, walks(3), seed=7, sync=sync)
+    played(collector, 18)
+    learn(learner)  # so the acting weights are not the learner's
+    if sync == "step":
+        collector.step()
+    state = through_the_disk(collector.state_dict())
+    assert any(tape["action"] for tape in state["tapes"])
+    other = agent_with(algorithm, critic_state=True, seed=2)
+    restored = Collector(other, walks(3), seed=7, sync=sync)
+    other.load_state_dict(through_the_disk(learner.state_dict()))
+    restored.load_state_dict(state)
+    assert restored.exact and restored.steps == collector.steps
+    assert torch.equal(restored.state, collector.state)
+    one, two = continued(collector), continued(restored)
+    assert len(one) == len(two) > 6 and all(map(same, one, two))
+
+
+@pytest.mark.parametrize("part", ["acting", "generator", "random", "state", "tapes"])
+def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part):
+    learner = agent_with(SAC)
+    collector, fresh = (Collector(learner, walks(3), seed=7) for _ in range(2))
+    played(collector, 4, uniform=True)
+    played(collector, 14)
+    learn(learner)
+    if part == "acting":
+        fresh.sync()
+    kept = through_the_disk(fresh.state_dict())
+    state = through_the_disk(collector.state_dict())
+    fresh.load_state_dict(state | {part: kept[part]})
+    one, two = continued(collector), continued(fresh)
+    assert not (len(one) == len(two) and all(map(same, one, two)))
+
+
+def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said():
+    def made() -> Collector:
+        worlds = [World(Walk(steps=9)), World(Walk(steps=9, honest=False))]
+        return Collector(agent_with(noise=0.0), worlds, seed=1)
+
+    collector, restored = made(), made()
+    played(collector, 13)  # four steps into the second episode
+    restored.load_state_dict(through_the_disk(collector.state_dict()))
+    assert not restored.exact
+    honest, dropped = restored.tapes
+    assert (honest.episode, len(honest.action)) == (1, 4)
+    assert (dropped.episode, len(dropped.action), len(dropped.observation)) == (2, 0, 1)
+    assert (restored.state[1] == 0).all() and (restored.state[0] != 0).any()
+    episodes = played(restored, 9)
+    assert {key: len(episode) for key, episode in episodes.items()} == {(0, 1): 9, (1, 2): 9}
+    assert same(episodes[0, 1], played(collector, 5)[0, 1])
+    again = made()
+    again.load_state_dict(through_the_disk(restored.state_dict()))
+    assert not again.exact  # it is not forgotten
+
+
+def test_an_episode_that_ends_too_early_when_played_again_is_dropped():
+    collector = Collector(agent_with(), [World(Walk(steps=6))])
+    played(collector, 4)
+    shorter = Collector(agent_with(), [World(Walk(steps=3))])
+    shorter.load_state_dict(through_the_disk(collector.state_dict()))
+    assert not shorter.exact and shorter.tapes[0].episode == 1 and not shorter.tapes[0].action

@@ -1,0 +1,40 @@
+import json
+
+import numpy as np
+import torch
+
+from offpcc.data import Batch, Episode, Field, Spec
+
+
+def test_a_field_holds_the_product_of_its_sides_and_a_scalar_one_number() -> None:
+    assert [Field(shape).size for shape in ((3, 84, 84), (4,), (), (0,))] == [21168, 4, 1, 0]
+
+
+def test_a_spec_survives_json() -> None:
+    spec = Spec({"pixels": Field((3, 8, 8), "uint8"), "speed": Field((2,)), "goal": Field(())}, 3)
+    again = Spec.from_dict(json.loads(json.dumps(spec.as_dict())))
+    assert again == spec
+    assert list(again.observation) == ["pixels", "speed", "goal"]
+
+
+def test_an_episode_is_as_long_as_its_rewards() -> None:
+    observation = {"observation": np.zeros((4, 2), np.float32)}
+    numbers = np.zeros((3, 1), np.float32)
+    assert len(Episode(observation, numbers, numbers[:, 0], True, numbers[:, :0])) == 3
+
+
+def test_a_batch_moves_as_a_whole_but_for_its_warm_up() -> None:
+    batch = Batch(
+        observation={"pixels": torch.zeros(2, 5, 3, dtype=torch.uint8), "speed": torch.zeros(2, 5)},
+        action=torch.zeros(2, 3, 1),
+        reward=torch.zeros(2, 3),
+        terminated=torch.zeros(2, 3),
+        mask=torch.ones(2, 3),
+        state=torch.zeros(2, 4),
+        warm_up=torch.tensor([1, 0]),
+    )
+    moved = batch.to("meta")
+    tensors = [v for k, v in vars(moved).items() if k not in ("observation", "warm_up")]
+    assert {v.device.type for v in (*tensors, *moved.observation.values())} == {"meta"}
+    assert moved.observation["pixels"].dtype == torch.uint8
+    assert moved.warm_up is batch.warm_up

@@ -1,0 +1,145 @@
+"""The README and the page on extending do what they say: their code runs, with few steps."""
+
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import launch
+from offpcc.algorithms import DDPG, SAC, TD3
+from offpcc.train import columns
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+EXTENDING = (ROOT / "docs/extending.md").read_text()
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FEW = ("warm_up = 200", "epoch = 220", "evaluation_episodes = 1", "memory_batch = 2", "width = 8")
+TRAINING = ["--steps", "220", *(part for line in FEW for part in ("--bind", line))]
+SHORTER = {
+    "steps=20_000)": f"steps=220, bind={FEW})",
+    "steps=20_000,": "steps=220,",
+    "warm_up=1_000": "warm_up=200",
+    "episodes=10": "episodes=1",
+    "batch=8": "batch=2",
+}
+SECTIONS = ("A config", "An environment", "The parts by hand", "A memory", "An algorithm")
+
+
+def shortened(code: str) -> str:
+    """The same code, with fewer steps."""
+    for long, short in SHORTER.items():
+        code = code.replace(long, short)
+    return code
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return [code for found, code in BLOCK.findall(text) if found == language]
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of every line of its bash blocks."""
+    for block in blocks(text, "bash"):
+        yield from (shlex.split(line) for line in block.splitlines())
+
+
+def obey(words: list[str]) -> None:
+    """Does what a command line says, in this process if it is launch.py's."""
+    assert words[0] == "python"
+    if words[1] != "launch.py":
+        python = [sys.executable, "-W", "error", *words[1:]]
+        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        subprocess.run(python, env=os.environ | own, check=True)
+        return
+    words = ["2" if word == "100" else word for word in words[2:]]
+    asks = {"--list", "--check", "--plot", "--evaluate", "--record"} & set(words)
+    assert launch.main(words if asks else [*words, *TRAINING]) == 0
+
+
+def write_files(text: str, folder: Path) -> None:
+    """The blocks of a page that begin with a file's name, as files."""
+    for code in blocks(text, "python") + blocks(text, "gin"):
+        if name := re.match(r"# (\w+\.\w+)\n", code):
+            (folder / name[1]).write_text(shortened(code))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, from which modules can be imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def section(name: str) -> str:
+    """One section of the page on extending."""
+    return re.split(r"^## ", EXTENDING, flags=re.MULTILINE)[1 + SECTIONS.index(name)]
+
+
+def test_the_sections_are_those_tested() -> None:
+    assert tuple(re.findall(r"^## (.*)$", EXTENDING, re.MULTILINE)) == SECTIONS
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_page_on_extending_works(name: str, desk: Path) -> None:
+    write_files(EXTENDING, desk)
+    told = list(commands(section(name)))
+    assert told
+    for words in told:
+        obey(words)
+
+
+def test_the_quick_start_works(desk: Path) -> None:
+    for words in commands(README):
+        obey(words)
+    assert list(desk.glob("results/pendulum-p-v0/rsac/1/videos/*.mp4"))
+
+
+def test_the_python_of_the_readme_works(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks(README, "python")
+    exec(compile(shortened(code), "README.md", "exec"), {})
+    assert "return -" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_readme_explains_every_column() -> None:
+    explained = set(re.findall(r"\w+", " ".join(re.findall(r"^\| ([\w, ]+) \|", README, re.M))))
+    for algorithm in (DDPG, SAC, TD3):
+        assert set(columns(algorithm)) <= explained
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A file of benchmarks/ as a module."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module(name)
+
+
+def test_the_demonstration_tells_the_returns_and_where_the_pictures_are(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = script("demo", monkeypatch)
+    monkeypatch.setattr(demo, "STEPS", 220)
+    monkeypatch.setattr(demo, "EPISODES", 2)
+    demo.main()
+    told = capsys.readouterr().out
+    assert all(f"  {what} " in told for what in (*demo.AGENTS.values(), "chance"))
+    assert all(
+        (desk / file).stat().st_size
+        for file in re.findall(r"^(?:picture|video): +(.*)$", told, re.M)
+    )
+
+
+@pytest.mark.slow
+def test_every_piece_of_the_benchmark_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speed = script("speed", monkeypatch)
+    monkeypatch.setattr("sys.argv", ["speed.py", "--quick", "--threads", "1"])
+    speed.main()
+    assert capsys.readouterr().out.count("\n| ") > 20

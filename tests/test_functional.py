@@ -1,0 +1,127 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, TransformedDistribution
+from torch.distributions.transforms import TanhTransform
+
+from offpcc.functional import frozen, masked_mean, polyak, squashed_log_prob, td_target
+
+
+def test_a_true_end_is_not_bootstrapped_and_a_time_limit_is() -> None:
+    terminated = torch.tensor([1.0, 0.0])
+    target = td_target(torch.tensor([2.0, 2.0]), terminated, torch.tensor([10.0, 10.0]), 0.9)
+    assert target.tolist() == [2.0, 11.0]  # 2;  2 + 0.9 · 10
+
+
+def test_a_masked_mean_counts_real_steps_of_every_head() -> None:
+    values = torch.tensor([[[1.0, 2.0, 99.0], [6.0, 99.0, 99.0]], [[3.0, 4.0, 99.0], [8.0, -9, 0]]])
+    mask = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    assert masked_mean(values, mask) == 4  # (1 + 2 + 6 + 3 + 4 + 8) / 6
+    assert masked_mean(values[0], mask) == 3  # (1 + 2 + 6) / 3
+
+
+def test_a_masked_mean_over_no_real_step_is_zero() -> None:
+    assert masked_mean(torch.ones(2, 3), torch.zeros(2, 3)) == 0
+
+
+def test_padding_takes_no_gradient() -> None:
+    values = torch.randn(4, 2, 3).requires_grad_()
+    mask = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    masked_mean(values.square() + values, mask).backward()
+    assert values.grad is not None
+    assert (values.grad[:, mask == 0] == 0).all()
+    assert (values.grad[:, mask == 1] != 0).all()
+
+
+def log_density(action: Tensor, mean: float, log_std: float) -> Tensor:
+    """Log π of actions (…, A) under tanh N(mean, exp(log_std)²)."""
+    raw = action.atanh()
+    noise = (raw - mean) / math.exp(log_std)
+    return squashed_log_prob(torch.full_like(raw, log_std), noise, raw).squeeze(-1)
+
+
+def test_the_log_density_at_the_middle_is_the_gaussian_one() -> None:
+    at_zero = torch.zeros(1, 2, dtype=torch.float64)
+    # tanh has slope 1 at 0; two actions, each -ln 2 - ½ ln 2π = -0.693147 - 0.918939
+    assert log_density(at_zero, 0.0, math.log(2)).item() == pytest.approx(-3.224172, abs=1e-6)
+
+
+@pytest.mark.parametrize("mean", [0.0, -0.7, 1.3])
+@pytest.mark.parametrize("log_std", [-2.0, -0.5, 0.5])
+def test_the_density_of_actions_integrates_to_one(mean: float, log_std: float) -> None:
+    # Cut in u = atanh a, where the grid is dense enough near the edges: da = (1 - a²) du.
+    raw = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
+    action = raw.tanh()
+    noise = (raw - mean) / math.exp(log_std)
+    density = squashed_log_prob(
+        torch.full_like(raw, log_std)[:, None], noise[:, None], raw[:, None]
+    )
+    mass = torch.trapezoid(density.squeeze(-1).exp(), action)
+    assert mass.item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("mean", [0.0, -0.7, 1.3])
+@pytest.mark.parametrize("log_std", [-2.0, -0.5, 0.5])
+def test_the_log_density_is_that_of_the_transformed_distribution(
+    mean: float, log_std: float
+) -> None:
+    action = torch.linspace(-0.99, 0.99, 30, dtype=torch.float64).reshape(5, 3, 2)
+    normal = Normal(*torch.tensor([mean, math.exp(log_std)], dtype=torch.float64))
+    expected = TransformedDistribution(normal, TanhTransform()).log_prob(action).sum(-1)
+    torch.testing.assert_close(log_density(action, mean, log_std), expected)
+
+
+@pytest.mark.parametrize("raw", [-300.0, -30.0, 30.0, 300.0])
+def test_the_log_density_is_stable_far_out(raw: float) -> None:
+    u = torch.tensor([[raw]], requires_grad=True)
+    log_prob = squashed_log_prob(torch.zeros(1, 1), torch.zeros(1, 1), u)
+    # log(1 - tanh² u) -> 2 ln 2 - 2 |u|, whose slope is -2 sign u
+    assert log_prob.item() == pytest.approx(-0.918939 - 1.386294 + 2 * abs(raw), rel=1e-6)
+    log_prob.backward()
+    assert u.grad is not None
+    assert u.grad.item() == pytest.approx(math.copysign(2, raw))
+
+
+def test_polyak_moves_the_target_by_its_share_in_place() -> None:
+    target = [torch.tensor([4.0]), torch.tensor([[0.0, -8.0]])]
+    online = [torch.tensor([8.0], requires_grad=True), torch.tensor([[4.0, 8.0]])]
+    first, second = target
+    polyak(iter(target), iter(online), 0.25)
+    assert first.tolist() == [5.0]  # 0.75 · 4 + 0.25 · 8
+    assert second.tolist() == [[1.0, -4.0]]  # 0.75 · -8 + 0.25 · 8
+    assert online[0].tolist() == [8.0]
+    assert not first.requires_grad
+
+
+@pytest.mark.parametrize(("share", "result"), [(0.0, 4.0), (1.0, 8.0)])
+def test_polyak_of_share_zero_stays_and_of_share_one_copies(share: float, result: float) -> None:
+    target = torch.tensor([4.0])
+    polyak([target], [torch.tensor([8.0])], share)
+    assert target.item() == result
+
+
+def test_a_frozen_network_passes_gradients_on_and_takes_none() -> None:
+    network, inputs = nn.Linear(2, 1), torch.ones(3, 2, requires_grad=True)
+    with frozen(network):
+        output = network(inputs).sum()
+    output.backward()
+    assert network.weight.grad is None
+    assert inputs.grad is not None
+    torch.testing.assert_close(inputs.grad, network.weight.detach().expand(3, 2))
+
+
+def test_a_network_is_as_it_was_after_it_was_frozen() -> None:
+    network = nn.Linear(2, 1)
+    network.bias.requires_grad_(False)
+
+    def fail(within: Callable[[nn.Module], object]) -> None:
+        with frozen(network):
+            within(network)
+
+    with pytest.raises(ZeroDivisionError):
+        fail(lambda _: 1 / 0)
+    assert network.weight.requires_grad
+    assert not network.bias.requires_grad
