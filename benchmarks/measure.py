@@ -9,14 +9,14 @@ Call = Callable[[], Any]
 
 
 class Row(NamedTuple):
-    """A line of the table; ours and the peer's are seconds for `count` of what the unit counts."""
+    """A line of the table; ours and the peer's are seconds for `amount` of what the unit counts."""
 
     what: str
     unit: str  # "…/s": a rate; "µs": a time
     ours: float
     peer: float | None = None
     name: str = ""  # the peer's
-    count: int = 1
+    amount: int = 1
 
     def __str__(self) -> str:
         peer = "" if self.peer is None else self._figure(self.peer)
@@ -24,7 +24,7 @@ class Row(NamedTuple):
         return _line(self.what, self.unit, self._figure(self.ours), peer, ratio, self.name)
 
     def _figure(self, seconds: float) -> str:
-        value = seconds * 1e6 if self.unit == "µs" else self.count / seconds
+        value = seconds * 1e6 if self.unit == "µs" else self.amount / seconds
         return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 

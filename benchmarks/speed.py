@@ -131,13 +131,14 @@ def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
         "MlpPolicy", "Pendulum-v1", learning_starts=1_000, batch_size=256, train_freq=1,
         gradient_steps=1, policy_kwargs={"net_arch": [256, 256]}, device="cpu",
     )  # fmt: skip
-    for _ in range(1_000):
-        ours.step()
+
+    def learn(steps: int) -> None:
+        for _ in range(steps):
+            ours.step()
+
+    learn(1_000)
     peer.learn(1_000)
-    times = clock.duel(
-        lambda: [ours.step() for _ in range(100)],
-        lambda: peer.learn(100, reset_num_timesteps=False),
-    )
+    times = clock.duel(lambda: learn(100), lambda: peer.learn(100, reset_num_timesteps=False))
     what = f"{algorithm.__name__}, Pendulum-v1, batch 256, 256 × 256"
     yield Row(what, "steps/s", *times, f"Stable-Baselines3 {sb3.__version__}", 100)
 
@@ -155,7 +156,7 @@ def growth(clock: Clock) -> Iterator[Row]:
         worlds = [make_world("pendulum-p-v0", previous_action=True) for _ in range(copies)]
         step = Collector(rsac(), worlds).step
         what = f"collecting, LSTM-128, {copies} worlds"
-        yield Row(what, "steps/s", clock.alone(step), count=copies)
+        yield Row(what, "steps/s", clock.alone(step), amount=copies)
     for capacity in (10_000, 100_000, 1_000_000):
         sample = filled_replay(capacity).sample
         yield Row(f"sampling 32 × 32 of {capacity:,} steps", "µs", clock.alone(sample))

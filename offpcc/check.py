@@ -1,5 +1,6 @@
 """Checks a world before training: gymnasium's own check, honest seeding, independent copies."""
 
+import re
 import warnings
 from contextlib import closing
 
@@ -9,19 +10,22 @@ from gymnasium.utils.env_checker import check_env
 from offpcc.data import Observation
 from offpcc.world import World, make_world
 
+COLOUR = re.compile(r"\x1b\[\d*m")  # which gymnasium paints its warnings with
 STEPS = 200  # that an episode is followed for
 
 
 def check_world(env: str) -> dict[str, str]:
-    """What each check says: begins with `yes`, or with `NO` and what is wrong.
+    """What each check says: begins with `yes`, with `NO` and what is wrong, or `not known`.
 
     Raises ValueError for an unknown id, and for spaces that cannot be served.
     """
+    repeats = _repeats(env)
+    alone = _independent(env) if repeats == "yes" else "not known, as an episode does not repeat"
     return {
         "offpcc serves its spaces": _serves(env),
         "gymnasium's check_env passes": _checked(env),
-        "reset(seed) repeats an episode, whatever was played before": _repeats(env),
-        "two copies do not touch each other": _independent(env),
+        "reset(seed) repeats an episode, whatever was played before": repeats,
+        "two copies do not touch each other": alone,
     }
 
 
@@ -39,7 +43,7 @@ def _checked(env: str) -> str:
             check_env(world.unwrapped, skip_render_check=True)
         except Exception as error:  # whatever other people's worlds raise
             return f"NO, {type(error).__name__}: {error}"
-    told = "; ".join(" ".join(str(warning.message).split()) for warning in caught)
+    told = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
     return f"yes, with warnings: {told}" if told else "yes"
 
 

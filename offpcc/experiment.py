@@ -92,6 +92,16 @@ def refuse_changes(before: dict[str, Any], now: dict[str, Any], what: str) -> No
         raise ConfigError(f"a resumed run keeps {what}, but this differs: {told}")
 
 
+def continued(
+    before: dict[str, Any], now: dict[str, Any], resumed: dict[str, Any]
+) -> dict[str, Any]:
+    """What run.json says of a run that was begun as `before` and goes on as `now`."""
+    kept = {key: value for key, value in before.items() if key not in ("final", "resume_exact")}
+    kept["evaluation_episodes"] = now["evaluation_episodes"]
+    changed = {key: value for key, value in now.items() if before.get(key) != value}
+    return kept | {"resumes": [*before.get("resumes", ()), resumed | changed]}
+
+
 class Experiment:
     """A run with its parts; nothing is written before it starts or resumes."""
 
@@ -126,8 +136,7 @@ class Experiment:
         for line in provenance.differences(before, now):
             print(f"not as before, so numbers may differ in their last digits: {line}")
         self._write_config()
-        resumed = {"step": step, "exact": self.training.collector.exact}
-        self._train(now | {"resumes": [*before.get("resumes", ()), resumed]})
+        self._train(continued(before, now, {"step": step, "exact": self.training.collector.exact}))
 
     def _train(self, description: dict[str, Any]) -> None:
         """To the end; the description has the final scores then."""
@@ -193,7 +202,7 @@ class Experiment:
             "env": request.env,
             "algo": request.algo,
             "run_id": str(request.run_id),
-            "config": request.config,
+            "config": str(request.config) if request.config else None,
             "bind": list(request.bind),
             "seed": self.seed,
             "spec": self.spec,

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 from offpcc.faults import Stopped
 
@@ -16,7 +17,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.number = 0  # of the signal that came
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupt":
         if threading.current_thread() is threading.main_thread():
@@ -26,7 +27,7 @@ class Interrupt:
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
 
     def __call__(self) -> None:
         """Raises Stopped if a signal has come."""

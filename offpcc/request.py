@@ -26,7 +26,7 @@ class Request:
     algo: str
     _: KW_ONLY
     run_id: str | int = "1"
-    config: str | None = None  # a gin file; None: the domain's own, if there is one
+    config: str | Path | None = None  # a gin file; None: the domain's own, if there is one
     bind: Sequence[str] = ()  # gin lines on top of everything
     seed: int | None = None  # None: drawn
     results: str | Path = "results"
@@ -35,7 +35,7 @@ class Request:
     def __post_init__(self) -> None:
         check_id(self.env)
         algorithm = algorithm_file(self.algo)
-        config = config_file(self.config) if self.config else domain_config(self.env)
+        config = config_file(str(self.config)) if self.config else domain_config(self.env)
         self.files = [algorithm, *([config] if config else [])]
         if not RUN_ID.fullmatch(str(self.run_id)):
             raise ValueError(

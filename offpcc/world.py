@@ -27,7 +27,9 @@ def make_world(
     that cannot be served.
     """
     check_id(env)
-    made = gymnasium.make(bare(env), render_mode=render_mode, disable_env_checker=True)
+    # A world that draws nothing need not take the argument.
+    drawn: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    made = gymnasium.make(bare(env), disable_env_checker=True, **drawn)
     return World(made, previous_action=previous_action, previous_reward=previous_reward)
 
 

@@ -18,6 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 LAUNCH = [sys.executable, str(ROOT / "launch.py")]
 
@@ -60,15 +63,19 @@ def launch(
     die: tuple[str, int] = ("", 0),
     by: int = signal.SIGKILL,
     slow: tuple[str, float] = ("", 0),
+    **env: str,
 ) -> Child:
     """Starts `launch.py` in a folder, where its results and its log will be.
 
     die: at the n-th moment of these kinds, FILES or STEPS, it gets a signal, `by` default a fatal
-    one; slow: seconds longer that each of these takes.
+    one; slow: seconds longer that each of these takes; env: variables of its environment. Modules
+    in the folder can be imported.
     """
     log = folder / "log"
     order = {"argv": [str(argument) for argument in arguments], "cwd": str(folder)}
-    return Child(int(_ask(order | {"log": str(log), "die": [*die, by], "slow": slow})), log)
+    return Child(
+        int(_ask(order | {"log": str(log), "die": [*die, by], "slow": slow, "env": env})), log
+    )
 
 
 def tiny(folder: Path, more: str = "") -> Path:
@@ -77,6 +84,14 @@ def tiny(folder: Path, more: str = "") -> Path:
     path = folder / "tiny.gin"
     path.write_text("\n".join(lines.values()) + "\n")
     return path
+
+
+def pictures(video: Path, height: int, width: int) -> np.ndarray:
+    """The frames (n, height, width, 3) of a video."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(video)]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    content = subprocess.run(command, capture_output=True, check=True).stdout
+    return np.frombuffer(content, np.uint8).reshape(-1, height, width, 3)
 
 
 @cache
@@ -129,6 +144,8 @@ def _obey(order: dict[str, Any]) -> None:
     import launch
 
     os.chdir(order["cwd"])
+    sys.path.insert(0, order["cwd"])
+    os.environ.update(order["env"])
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(log, stream)

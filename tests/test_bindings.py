@@ -162,13 +162,12 @@ def test_a_config_may_import_and_refer_to_a_class_of_ones_own(write, tmp_path, m
         "        super().__init__(inputs, width=factor * inputs)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(served, "SERVED", served.SERVED)
     config = compose([RSAC, write("import my_memory\nsummarizer = @Wide\nWide.factor = 4")])
     give(config)
     spec = Spec({"observation": Field((3,))}, 1)
     agent = configured(Recipe)().agent(spec, seed=1, device="cpu", critic_state=False)
     assert agent.state_size == 2 * 4 * 3
-    del served.SERVED["Wide"]
+    served.SERVED.pop("Wide")
 
 
 def test_a_name_can_be_served_once():

@@ -1,11 +1,11 @@
 """Tiny worlds that an algorithm must learn in seconds; two of them need a memory.
 
-Each pays 1 an episode at best. Where a memory is needed, what no memory can do better than is 0,
-exactly: the score is an average over every starting point, and the last observation, which decides
-the only action that counts, is the same for all.
+Each pays 1 an episode at best. Where a memory is needed, none is worth 0 at best, exactly: the only
+action that counts is the last, the observation before it is always the same, and the score is the
+mean over all that the episode may have shown.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -25,97 +25,178 @@ from offpcc.world import World
 
 
 class Probe(gymnasium.Env[Any, Any]):
-    """One action a step; `start` is where an episode begins, drawn if it is not given."""
+    """Pays at its end alone; `shown` is what an episode may show, drawn unless it is given."""
 
     observation_space = Box(-1, 1, (2,))
     action_space = Box(-1, 1, (1,))
-    starts: Sequence[Any] = (None,)
+    length = 5
+    steps = 2_400  # of training
+    needs_memory = False
+    choices: Sequence[Any] = (None,)
 
-    def __init__(self, start: Any = None) -> None:
-        self.given = start
+    def __init__(self, shown: Any = None) -> None:
+        self.given = shown
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        drawn = self.starts[np.random.default_rng(seed).integers(len(self.starts))]
-        self.start = drawn if self.given is None else self.given
+        drawn = self.choices[np.random.default_rng(seed).integers(len(self.choices))]
+        self.shown = drawn if self.given is None else self.given
         self.actions: list[float] = []
         return self.seen(), {}
 
     def step(self, action: Any) -> Any:
         self.actions.append(float(action[0]))
         ended = len(self.actions) == self.length
-        return self.seen(), self.paid() if ended else 0.0, ended, False, {}
+        return self.seen(), self.pay() if ended else 0.0, ended, False, {}
 
 
 class OneAction(Probe):
-    """One step; pays 1 - (a - ½)² × 4."""
+    """One step; pays 1 - (a - ½)²."""
 
-    length = 1
+    length, steps = 1, 1_600
 
     def seen(self) -> Any:
         return np.ones(2)
 
-    def paid(self) -> float:
-        return 1 - 4 * (self.actions[0] - 0.5) ** 2
+    def pay(self) -> float:
+        return 1 - (self.actions[0] - 0.5) ** 2
 
 
 class Delayed(Probe):
-    """Pays after five steps for the first of them, which stays in sight as ½ a, and the time."""
-
-    length = 5
+    """Shows ½ a, a being the first of five actions, and the time; pays 1 - 4 (a - ½)²."""
 
     def seen(self) -> Any:
         first = self.actions[0] / 2 if self.actions else 0.0
         return np.array([first, len(self.actions) / self.length])
 
-    def paid(self) -> float:
+    def pay(self) -> float:
         return 1 - 4 * (self.actions[0] - 0.5) ** 2
 
 
 class Recall(Probe):
-    """Shows c = ±1 once; after four more steps pays 1 - 4 (a - c/2)² for the last action."""
+    """Shows c = ±1 once; four steps later pays 1 - 4 (a - ½ c)²."""
 
-    length, starts = 5, (-1.0, 1.0)
+    needs_memory = True
+    choices = (-1.0, 1.0)
 
     def seen(self) -> Any:
-        return np.array([0.0 if self.actions else self.start, len(self.actions) / self.length])
+        return np.array([0.0 if self.actions else self.shown, len(self.actions) / self.length])
 
-    def paid(self) -> float:
-        return 1 - 4 * (self.actions[-1] - self.start / 2) ** 2
+    def pay(self) -> float:
+        return 1 - 4 * (self.actions[-1] - self.shown / 2) ** 2
 
 
 class Integrate(Probe):
-    """Shows four velocities of ±1, one a step; pays 1 - 4 (a - p)² for where they have led to.
+    """Shows four velocities of ±1, then pays 1 - 4 (a - p)², p their mean, of variance ¼."""
 
-    p is their mean, of variance ¼; so a guess that knows none of them is worth 0 at best.
-    """
-
-    length, starts = 5, tuple(product((-1.0, 1.0), repeat=4))
+    needs_memory = True
+    choices = tuple(product((-1.0, 1.0), repeat=4))
 
     def seen(self) -> Any:
         step = len(self.actions)
-        return np.array([self.start[step] if step < 4 else 0.0, float(step >= 4)])
+        return np.array([self.shown[step], 0.0] if step < 4 else [0.0, 1.0])
 
-    def paid(self) -> float:
-        return 1 - 4 * (self.actions[-1] - np.mean(self.start)) ** 2
+    def pay(self) -> float:
+        return 1 - 4 * (self.actions[-1] - np.mean(self.shown)) ** 2
 
 
-def trained(algorithm: type[OffPolicy], memory: Any, world: type[Probe], steps: int, **settings: Any) -> OffPolicy:
-    """An agent that has played so many steps; it learns from whole episodes, one batch in two steps."""
-    defaults = {"hidden": (32, 32), "rate": 2e-3, "memory_rate": 2e-3, "polyak": 0.05}
-    defaults |= {"discount": 0.95, "seed": 1}
-    agent = algorithm(World(world()).spec_of_agent, summarizer=memory, **defaults | settings)
+SETTINGS: dict[type[OffPolicy], dict[str, Any]] = {
+    DDPG: {"noise": 0.3},
+    TD3: {"noise": 0.3},
+    SAC: {"temperature": 0.1},
+}
+MEMORIES = {"Identity": Identity} | {
+    kind.__name__: partial(kind, width=16) for kind in (LSTM, GRU, RNN)
+}
+PROBES = [OneAction, Delayed, Recall, Integrate]
+
+
+def trained(
+    algorithm: type[OffPolicy], memory: str, probe: type[Probe], **settings: Any
+) -> OffPolicy:
+    """An agent that has learned from whole episodes, one batch every other step."""
+    agent = algorithm(
+        World(probe()).spec_of_agent,
+        summarizer=MEMORIES[memory],
+        hidden=(32, 32),
+        discount=0.95,
+        rate=3e-3,
+        memory_rate=3e-3,
+        polyak=0.05,
+        seed=1,
+        **SETTINGS[algorithm] | settings,
+    )
     replay = EpisodeReplay(agent.spec, agent.state_size, batch=32, segment=None, ratio=0.5)
-    collector = Collector(agent, [World(world()) for _ in range(4)], seed=1)
-    while collector.steps < steps:
+    collector = Collector(agent, [World(probe()) for _ in range(4)], seed=1)
+    while collector.steps < probe.steps:
         for episode in collector.step(uniform=collector.steps < 400):
             replay.add(episode)
-        if collector.steps > 400:
-            for batch in replay.batches(4):
-                agent.update(batch)
+        for batch in replay.batches(4 * (collector.steps > 400)):
+            agent.update(batch)
     return agent
 
 
-def score(agent: OffPolicy, world: type[Probe]) -> float:
-    """The mean greedy return over every start."""
-    worlds = [World(world(start)) for start in world.starts]
+def score(agent: OffPolicy, probe: type[Probe]) -> float:
+    """The mean greedy return over all that an episode may show."""
+    worlds = [World(probe(shown)) for shown in probe.choices]
     return float(np.mean([s.total for s in play(agent.policy, worlds, [0] * len(worlds))]))
+
+
+def check(algorithm: type[OffPolicy], memory: str, probe: type[Probe], **settings: Any) -> None:
+    found = score(trained(algorithm, memory, probe, **settings), probe)
+    if probe.needs_memory and memory == "Identity":
+        assert found <= 1e-6
+    else:
+        assert found >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "memory", "probe"),
+    [
+        (TD3, "Identity", OneAction),
+        (SAC, "Identity", Delayed),
+        (SAC, "Identity", Recall),
+        (DDPG, "GRU", Delayed),
+        (SAC, "LSTM", Recall),
+        (TD3, "GRU", Integrate),
+    ],
+)
+def test_what_can_be_learned_is_learned(algorithm, memory, probe):
+    check(algorithm, memory, probe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("algorithm", SETTINGS)
+def test_every_algorithm_learns_with_every_memory(algorithm, memory, probe):
+    check(algorithm, memory, probe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("algorithm", SETTINGS)
+def test_every_algorithm_learns_with_one_memory_between_actor_and_critic(algorithm, memory, probe):
+    check(algorithm, memory, probe, shared=True)
+
+
+@pytest.mark.parametrize("algorithm", SETTINGS)
+def test_the_value_of_the_one_best_action_is_its_reward(algorithm):
+    agent = trained(algorithm, "Identity", OneAction)
+    feature = torch.ones(1, 1, 2)
+    action = agent.policy.actor(feature).detach()
+    assert action.item() == pytest.approx(0.5, abs=0.15)
+    for value in agent.critic(feature, action).flatten().tolist():
+        assert value == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("probe", [Recall, Integrate])
+def test_no_guess_without_a_memory_is_worth_more_than_0_there(probe):
+    for guess in np.linspace(-1, 1, 21):
+        paid = []
+        for shown in probe.choices:
+            world = probe(shown)
+            world.reset()
+            paid.append([world.step([guess])[1] for _ in range(probe.length)][-1])
+        # 1 - 4 (Var p + (a - E p)²) = -4 a²
+        assert np.mean(paid) == pytest.approx(-4 * guess**2)

@@ -48,10 +48,10 @@ class DDPG(OffPolicy):
         """μ'(h')."""
         return self.target_actor(h_actor)
 
-    def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
+    def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """-Q_1(sg h, μ(h)): equation 6."""
         value = self.critic(h_critic, self.policy.actor(h_actor), heads=1)
-        return -masked_mean(value.squeeze(-1), mask), {}
+        return -masked_mean(value.squeeze(-1), batch.mask), {}
 
     def gaussian(self, like: Tensor) -> Tensor:
         """Standard normal noise of the same shape, from the agent's own generator."""

@@ -108,7 +108,7 @@ class OffPolicy(Agent):
         """y (B, T, K) from the next step's features: of a' and of the slow critic."""
 
     @abstractmethod
-    def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
+    def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """A number to minimise, from this step's features, and metrics beside it."""
 
     @property
@@ -181,7 +181,7 @@ class OffPolicy(Agent):
             h_actor = unroll(self.policy.memory)[:, :-1]
             h_actor = h_actor.detach() if self.shared else h_actor
             with frozen(self.critic):
-                actor_loss, extra = self.actor_loss(h_actor, h_critic.detach(), batch.mask)
+                actor_loss, extra = self.actor_loss(batch, h_actor, h_critic.detach())
             metrics |= {"actor_loss": actor_loss.detach()} | extra
             loss = loss + actor_loss
         return loss, metrics

@@ -57,13 +57,13 @@ class SAC(OffPolicy):
         value = self.target_critic(h_critic, action).amin(0)
         return self.bootstrap(batch, value - self.log_temperature.exp() * log_prob)
 
-    def actor_loss(self, h_actor: Tensor, h_critic: Tensor, mask: Tensor) -> Loss:
+    def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """α log π(a|h) - min_i Q_i(sg h, a), equation 7, and log α (H - H̄), equation 18."""
         action, log_prob = self.sample(h_actor)
         value = self.critic(h_critic, action).amin(0)
         temperature = self.log_temperature.detach().exp()
-        loss = masked_mean((temperature * log_prob - value).squeeze(-1), mask)
-        entropy = -masked_mean(log_prob.detach().squeeze(-1), mask)
+        loss = masked_mean((temperature * log_prob - value).squeeze(-1), batch.mask)
+        entropy = -masked_mean(log_prob.detach().squeeze(-1), batch.mask)
         goal = -self.spec.action if self.target_entropy is None else self.target_entropy
         temperature_loss = self.log_temperature * (entropy - goal)
         metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}

@@ -74,7 +74,7 @@ def test_the_actor_climbs_its_first_heads_slope(algorithm):
         last[0, 0, 0] = -1.0
     constant_actor(agent.policy.actor, 0.0, 0.0)
     batch = make_batch([1] * 8)
-    loss = agent.actor_loss(*2 * [batch.observation["observation"][:, :1]], batch.mask)[0]
+    loss = agent.actor_loss(batch, *2 * [batch.observation["observation"][:, :1]])[0]
     assert loss.item() == pytest.approx(5.0)  # -Q_1 = 0 + 5
     agent.update(batch)
     action = agent.policy.actor(torch.zeros(1, 3))[0]

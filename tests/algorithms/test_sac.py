@@ -40,7 +40,7 @@ def test_the_actors_loss_weighs_log_probability_against_the_smaller_head():
     constant_critic(agent.critic, 5.0, 3.0)
     batch = make_batch([2, 1])
     h = batch.observation["observation"][:, :-1]
-    _, metrics = agent.actor_loss(h, h, batch.mask)
+    _, metrics = agent.actor_loss(batch, h, h)
     assert metrics["actor_loss"].item() == pytest.approx(-4.0)  # 0.5 · (-2) - 3
     assert metrics["entropy"].item() == pytest.approx(2.0)
     assert metrics["temperature"].item() == pytest.approx(0.5)

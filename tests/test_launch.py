@@ -1,0 +1,446 @@
+"""The command line: what it does, what it says, and what it leaves with."""
+
+import argparse
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from children import LAUNCH, STEPS, Child, launch, pictures, tiny
+
+import launch as command
+from offpcc import faults
+
+RSAC = ("--env", "cartpole-continuous-p-v0", "--algo", "rsac")
+SAC = ("--env", "pendulum-v0", "--algo", "sac")
+
+ODD = """
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+class Odd(gymnasium.Env):
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(2, np.float32), 0.0, False, self.steps == 10, {}
+
+class Unbounded(Odd):
+    action_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+
+class Tuple(Odd):
+    observation_space = spaces.Tuple((spaces.Discrete(2), spaces.Discrete(2)))
+
+class Huge(Odd):
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, 1e38, *rest
+
+class Falling(Odd):
+    def step(self, action):
+        if self.steps == 7:
+            raise RuntimeError("the motor is hot")
+        return super().step(action)
+
+class Deaf(Odd):
+    def reset(self, *, seed=None, options=None):
+        return np.random.default_rng().random(2).astype(np.float32), {} | {"": super().reset()}
+
+for kind in (Odd, Unbounded, Tuple, Huge, Falling, Deaf):
+    gymnasium.register(f"{kind.__name__}-v0", entry_point=kind)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "odd.py").write_text(ODD)
+    return tmp_path
+
+
+def done(child: Child) -> str:
+    """What a process said that must end well."""
+    assert child.wait() == 0, child.said()
+    return child.said()
+
+
+def written(folder: Path) -> list[str]:
+    """What is there beside the test's own files."""
+    return sorted({path.name for path in folder.iterdir()} - {"odd.py", "tiny.gin", "log"})
+
+
+# Cheap things are cheap
+
+
+def imported(folder: Path, *arguments: str) -> tuple[int, str, set[str]]:
+    """Exit code, what was said, and the packages that a real process imported."""
+    child = subprocess.run(
+        [sys.executable, "-X", "importtime", *LAUNCH[1:], *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = child.stderr.splitlines()
+    names = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    said = child.stdout + "\n".join(x for x in lines if not x.startswith("import time:"))
+    return child.returncode, said, names
+
+
+def test_help_answers_at_once(tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code, said, packages = imported(tmp_path, "--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+    assert code == 0 and not packages & {"torch", "gymnasium", "numpy"}
+    for flag in ("--resume", "--overwrite", "--evaluate", "exit codes: 0 done"):
+        assert flag in said
+
+
+def test_the_list_names_every_id_algorithm_and_config(tmp_path):
+    code, said, packages = imported(tmp_path, "--list")
+    assert code == 0 and "torch" not in packages
+    for name in ("pendulum-va-concat10-v0", "rsac_s", "configs/test/template_recurrent.gin"):
+        assert name in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("--env pendulm-p-v0 --algo rsac", "unknown environment 'pendulm-p-v0'; did you mean pend"),
+        ("--env nowhere:a-v0 --algo rsac", "--env nowhere:a-v0: there is no module 'nowhere'"),
+        ("--env pendulum-v0 --algo rsa", "unknown algorithm 'rsa'; did you mean rsac"),
+        ("--env pendulum-v0 --algo sac --config x.gin", "there is no config x.gin"),
+        ("--env pendulum-v0 --algo sac --run_id ../x", "run_id is '../x'; it names a folder"),
+        ("--env pendulum-v0 --algo sac --resume", "there is no run in results/pendulum-v0/sac/1"),
+        ("--env pendulum-v0", "--env and --algo are needed"),
+        ("--check pendulm-v0", "unknown environment 'pendulm-v0'; did you mean pendulum-v0"),
+    ],
+)
+def test_names_are_checked_before_torch_is_imported(tmp_path, arguments, complaint):
+    code, said, packages = imported(tmp_path, *arguments.split())
+    assert code == 2 and "torch" not in packages
+    assert said.startswith(f"launch.py: {complaint}") and said.count("\n") == 0
+
+
+@pytest.mark.parametrize("kind", ["--bind discont=0.9", "--env CartPole-v1"])
+def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path, kind):
+    arguments = ["--env", "pendulum-v0", "--algo", "sac", *kind.split()]
+
+    def cost(*command: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+    torch = cost(sys.executable, "-c", "import torch")
+    assert cost(*LAUNCH, *arguments) < 1.5 * torch + 0.3  # s
+    assert not [*tmp_path.iterdir()]
+
+
+# Bad input: one clear line, exit code 2, nothing written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--bind", "SAC.discont = 0.9"], "SAC has no parameter 'discont'; did you mean discount"),
+        (["--bind", "SACC.discount = 0.9"], "unknown class 'SACC'; did you mean SAC?"),
+        (["--bind", "actor/LSTM.width = 3"], "is never used: the run makes no @actor/LSTM"),
+        (["--bind", "TD3.delay = 3"], "TD3.delay is never used"),
+        (
+            ["--bind", "capacity = 1e6"],
+            "is 1000000.0, which is not a whole number; write 1_000_000",
+        ),
+        (
+            ["--bind", "hidden = 'wide'"],
+            "SAC.hidden is 'wide', which is not a list of whole number",
+        ),
+        (["--bind", "sync = 'sometimes'"], "sync is 'sometimes'; it is 'episode' or 'step'"),
+        (["--bind", "capacity = 0"], "EpisodeReplay.capacity is 0; it must be at least 1"),
+        (["--bind", "capacity = 10**13"], "Expected newline"),
+        (["--bind", "capacity = 1_000_000_000_000_000"], "the largest EpisodeReplay.capacity that"),
+        (["--env", "CartPole-v1"], r"CartPole-v1: the action space is Discrete\(2\)"),
+        (
+            ["--env", "odd:Unbounded-v0"],
+            "odd:Unbounded-v0: the action space .* has no finite bounds",
+        ),
+        (["--env", "odd:Tuple-v0"], "odd:Tuple-v0: observation 'observation' is a Tuple space"),
+        (["--envs", "0"], "Recipe.copies is 0; it must be at least 1"),
+        (["--steps", "0"], "Training.steps is 0; it must be at least 1"),
+        (["--device", "cuda:7"], "device 'cuda:7' is not to be had"),
+        (["--seed", "-1"], "seed is -1; it must be ≥ 0"),
+        (["--run_id", "a", "b/c"], "run_id is 'b/c'"),
+        (["--run_id", ""], "run_id is ''"),
+        (["--evaluate", "0"], "--evaluate 0: it must be at least 1"),
+        (["--algo", "../domains/pendulum"], "unknown algorithm '../domains/pendulum'"),
+        (["--render"], "there is no run in results"),
+        (["--record"], "there is no run in results"),
+        (["--evaluate", "3"], "there is no run in results"),
+        (["--plot", "nowhere"], "nowhere is not a folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(folder, arguments, complaint):
+    child = launch(folder, *RSAC, *arguments)
+    code, said = child.wait(), child.said()
+    assert code == 2
+    assert said.count("\n") == 1 and said.startswith("launch.py: ")
+    assert re.search(complaint, said), said
+    assert written(folder) == []
+
+
+def test_a_config_is_complained_about_with_file_and_line(folder):
+    (folder / "mine.gin").write_text("# mine\ndiscount = 0.9\nrate = fast\n")
+    child = launch(folder, *RSAC, "--config", "mine.gin")
+    assert child.wait() == 2
+    assert (
+        child.said() == "launch.py: mine.gin:3: Failed to parse token 'fast'; a text needs quotes\n"
+    )
+
+
+def test_flags_that_argparse_knows_to_be_wrong_exit_with_2_too(folder):
+    for arguments in (["--steps", "1e3"], ["--precision", "fp8"], ["--resume", "--overwrite"]):
+        child = launch(folder, *SAC, *arguments)
+        assert child.wait() == 2
+
+
+# A run's life
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two short runs, a and b, of a cart-pole that has no window open."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = tiny(folder, "previous_action = True")
+    said = done(launch(folder, *RSAC, "--config", config, "--run_id", "a", "b", "--seed", 7))
+    assert "1/rsac" not in said
+    return folder
+
+
+def run_json(folder: Path, run_id: str) -> dict[str, object]:
+    (path,) = folder.glob(f"results/*/*/{run_id}/run.json")
+    read: dict[str, object] = json.loads(path.read_text())
+    return read
+
+
+def test_several_runs_have_seeds_of_their_own_that_are_printed_and_stored(trained):
+    said = (trained / "log").read_text()
+    for run_id, seed in (("a", 7), ("b", 8)):
+        assert f"results/cartpole-continuous-p-v0/rsac/{run_id}: seed {seed}, on cpu" in said
+        assert run_json(trained, run_id)["seed"] == seed
+    ends = [line for line in said.splitlines() if re.search(r": 250 steps in .* return", line)]
+    assert len(ends) == 2
+
+
+def test_a_run_that_exists_is_not_touched(trained):
+    def contents() -> dict[str, bytes]:
+        runs = (trained / "results").rglob("*")
+        return {str(path): path.read_bytes() for path in runs if path.is_file()}
+
+    before = contents()
+    child = launch(trained, *RSAC, "--run_id", "c", "a")
+    assert child.wait() == 2
+    assert "rsac/a exists; continue it with --resume, replace it with" in child.said()
+    assert contents() == before
+
+
+def test_a_finished_run_can_be_continued_with_more_steps(trained):
+    said = done(launch(trained, *RSAC, "--run_id", "b", "--resume", "--steps", 300))
+    assert "rsac/b: goes on at step 250" in said
+    assert "rsac/b: 300 steps in" in said
+
+
+def test_greedy_episodes_give_a_mean_and_an_interval(trained):
+    said = done(launch(trained, *RSAC, "--run_id", "a", "--evaluate", 4)).splitlines()[-1]
+    assert re.search(
+        r"rsac/a: 4 episodes, return [\d.]+, standard error [\d.]+, "
+        r"95 % interval -?[\d.]+ to [\d.]+, length \d+$",
+        said,
+    )
+    (path,) = trained.glob("results/*/*/a/evaluation.json")
+    told = json.loads(path.read_text())
+    assert told["episodes"] == 4
+    assert told["test_return_low"] <= told["test_return"] <= told["test_return_high"]
+
+
+def test_a_recorded_episode_is_a_video_that_plays(trained):
+    said = done(launch(trained, *RSAC, "--run_id", "a", "--record", DISPLAY=":0"))
+    told = re.findall(r"episode (\d): return [\d.]+, (\d+) steps: (\S+\.mp4)", said)
+    assert [int(number) for number, _, _ in told] == [0, 1, 2]
+    for _, steps, name in told:
+        frames = pictures(trained / name, height=256, width=608)
+        assert len(frames) == int(steps) + 1
+        assert frames[0].std() > 5, "something is drawn"
+        assert (frames[0] != frames[-1]).any(), "and it moves"
+
+
+def test_without_a_display_there_is_a_video_in_place_of_a_window(trained):
+    child = launch(trained, *RSAC, "--run_id", "b", "--render", DISPLAY="", WAYLAND_DISPLAY="")
+    said = done(child)
+    assert "there is no display to open a window on; recording videos instead" in said
+    assert len([*trained.glob("results/*/*/b/videos/*.mp4")]) == 3
+
+
+def test_with_a_display_episodes_are_played_in_a_window(trained):
+    with_window = {"DISPLAY": ":0", "SDL_VIDEODRIVER": "dummy"}
+    child = launch(trained, *RSAC, "--run_id", "a", "--render", **with_window)
+    said = done(child).split("standard error")[-1]
+    assert len(re.findall(r"episode \d: return [\d.]+, \d+ steps\n", said)) == 10
+
+
+def test_runs_are_plotted(trained):
+    said = done(launch(trained, "--plot", "results"))
+    for name in ("return_steps.png", "return_time.png", "table.md"):
+        assert f"results/plots/{name}" in said
+        assert (trained / "results/plots" / name).stat().st_size > 100
+
+
+def test_a_run_can_be_replaced(folder):
+    config = tiny(folder, "steps = 60")
+    done(launch(folder, *SAC, "--config", config, "--seed", 1))
+    done(launch(folder, *SAC, "--config", config, "--seed", 2, "--overwrite"))
+    assert run_json(folder, "1")["seed"] == 2
+
+
+def test_the_common_settings_need_no_gin(folder):
+    config = tiny(folder)
+    settings = ["--steps", 40, "--envs", 2, "--device", "cpu", "--precision", "bf16"]
+    done(launch(folder, *RSAC, "--config", config, *settings, "--bind", "warm_up = 10"))
+    text = next(folder.glob("results/*/*/1/config.gin")).read_text().splitlines()
+    for line in (
+        "steps = 40",
+        "copies = 2",
+        "device = 'cpu'",
+        "precision = 'bf16'",
+        "warm_up = 10",
+    ):
+        assert line in text
+
+
+def test_results_may_lie_elsewhere(folder):
+    done(launch(folder, *SAC, "--config", tiny(folder, "steps = 20"), "--results", "far/away"))
+    assert (folder / "far/away/pendulum-v0/sac/1/run.json").exists()
+    assert written(folder) == ["far"]
+
+
+def test_a_config_of_the_project_is_found_from_anywhere(folder):
+    small = ["--steps", 20, "--bind", "width = 8", "--bind", "evaluation_episodes = 0"]
+    done(launch(folder, *RSAC, "--config", "configs/test/template_recurrent.gin", *small))
+
+
+# What can happen to a run
+
+
+def test_a_second_process_exits_with_5_and_the_first_ones_id(folder):
+    first = launch(folder, *RSAC, "--config", tiny(folder), slow=(STEPS, 0.02))
+    lock = folder / "results/cartpole-continuous-p-v0/rsac/1/run.json"
+    until = time.monotonic() + 60
+    while not lock.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    for how in ([], ["--resume"], ["--overwrite"]):
+        second = subprocess.run(
+            [*LAUNCH, *RSAC, *how], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 5
+        assert second.stderr.startswith(f"launch.py: process {first.pid} is at work on results/")
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    done(launch(folder, *RSAC, "--resume"))
+
+
+def test_a_run_whose_checkpoints_are_all_broken_exits_with_4(folder):
+    done(launch(folder, *SAC, "--config", tiny(folder, "steps = 100")))
+    for path in folder.glob("results/*/*/1/checkpoints/step-*/*"):
+        path.write_bytes(b"")
+    for how in ("--resume", "--record"):
+        child = launch(folder, *SAC, how)
+        assert child.wait() == 4
+        assert "launch.py: no valid checkpoint in results/" in child.said()
+
+
+def test_a_run_that_diverges_exits_with_3_and_leaves_a_diagnosis(folder):
+    arguments = ["--env", "odd:Huge-v0", "--algo", "sac", "--config", tiny(folder, "ratio = 1.0")]
+    child = launch(folder, *arguments)
+    assert child.wait() == 3, child.said()
+    assert "updates in a row had a loss or gradient that is not finite" in child.said()
+    (path,) = folder.glob("results/Huge-v0/sac/1/diverged.json")
+    told = json.loads(path.read_text())
+    assert told["env_steps"] > 50 and 0 < told["largest_weight"]["policy"] < 100
+
+
+def test_a_world_that_raises_exits_with_6_and_is_quoted(folder):
+    child = launch(folder, "--env", "odd:Falling-v0", "--algo", "sac", "--config", tiny(folder))
+    assert child.wait() == 6
+    said = child.said().splitlines()[-1]
+    assert "the world raised RuntimeError('the motor is hot'); copy 0, seed " in said
+    assert "episode 0, step 8, last actions [" in said
+
+
+def test_a_disk_that_cannot_be_written_exits_with_7(folder):
+    (folder / "results").write_text("a file where the folder should be")
+    child = launch(folder, *SAC, "--config", tiny(folder))
+    assert child.wait() == 7
+    assert "Not a directory" in child.said() and child.said().count("\n") == 1
+
+
+def test_a_world_can_be_checked(folder):
+    assert "yes" in done(launch(folder, "--check", "pendulum-p-v0"))
+    child = launch(folder, "--check", "odd:Deaf-v0")
+    assert child.wait() == 6
+    assert ": NO: a resumed run will not be exact" in child.said()
+
+
+def test_a_traceback_is_shown_only_if_asked_for(folder):
+    wrong = [*SAC, "--bind", "discont = 0.9"]
+    child = launch(folder, *wrong)
+    assert child.wait() == 2 and "Traceback" not in child.said()
+    child = launch(folder, *wrong, "--debug")
+    assert child.wait() == 1 and "Traceback" in child.said()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (faults.ConfigError("x"), 2),
+        (faults.RunExistsError("x"), 2),
+        (faults.RunMissingError("x"), 2),
+        (ImportError("x"), 2),
+        (faults.DivergedError("x"), 3),
+        (faults.NoCheckpointError("x"), 4),
+        (faults.RunLockedError("x"), 5),
+        (faults.WorldFault("x"), 6),
+        (faults.StorageError("x"), 7),
+        (OSError(28, "No space left"), 7),
+        (KeyboardInterrupt(), 130),
+        (faults.Stopped(signal.SIGINT), 130),
+        (faults.Stopped(signal.SIGTERM), 143),
+    ],
+)
+def test_every_fault_has_a_line_and_a_code(monkeypatch, capsys, error, code):
+    def fail(asked: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr(command, "dispatch", fail)
+    assert command.main([]) == code
+    said = capsys.readouterr().err
+    assert said.startswith("launch.py: ") and said.count("\n") == 1
+
+
+def test_a_mistake_of_ours_is_not_dressed_up(monkeypatch):
+    def fail(asked: argparse.Namespace) -> int:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(command, "dispatch", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        command.main([])
