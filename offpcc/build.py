@@ -6,6 +6,7 @@ import torch
 
 from offpcc import bindings
 from offpcc.algorithms import Agent
+from offpcc.allocator import keep_freed_memory
 from offpcc.bindings import configured
 from offpcc.collect import Collector
 from offpcc.config import Config
@@ -29,6 +30,7 @@ def build(config: Config, env: str, seed: int) -> Training:
     """
     bindings.give(config)
     recipe: Recipe = configured(Recipe)()
+    keep_freed_memory()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     worlds = [build_world(env) for _ in range(recipe.copies)]

@@ -1,6 +1,7 @@
 """Catalog: which algorithms, configs and environments there are; cheap to ask, imports no torch."""
 
 import importlib
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,8 +39,8 @@ def config_file(name: str) -> Path:
 
 
 def domain_config(env: str) -> Path | None:
-    """The file in configs/domains/ with the longest name that begins the id, if any does."""
-    name = bare(env).lower()
+    """The file in configs/domains/ with the longest name that begins the id, version left out."""
+    name = re.sub(r"-v\d+$", "", bare(env)).lower()
     fitting = [p for p in (CONFIGS / "domains").glob("*.gin") if name.startswith(p.stem)]
     return max(fitting, key=lambda path: len(path.stem), default=None)
 

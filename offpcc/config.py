@@ -65,9 +65,12 @@ class Config:
         return {key: used.value for key, used in self.used.items()}
 
     def text(self) -> str:
-        """The same as a file: the macros in use, then all arguments, defaults too."""
+        """The same as a file: imports, the macros in use, then all arguments, defaults too."""
+        modules = {SERVED[reference.name].__module__ for reference in self.made}
+        own = sorted(m for m in modules if not m.startswith("offpcc.") and m != "__main__")
         macros = {name for used in self.used.values() for name in self._macros(used.written)}
-        lines = [f"{name} = {self.bindings[name].value!r}" for name in sorted(macros)]
+        lines = [f"import {module}" for module in own]
+        lines += [f"{name} = {self.bindings[name].value!r}" for name in sorted(macros)]
         for reference in self.made:
             section = repr(reference)[1:]
             lines += ["", f"# {section}"]

@@ -1,21 +1,22 @@
 """Experiment: from a request to a finished run: begun, resumed, recorded and described."""
 
+import hashlib
 import importlib.util
 import json
 import os
 from typing import Any
 
 import numpy as np
-from torch import nn
 
-from offpcc import bindings, provenance
+from offpcc import bindings
 from offpcc.build import build
 from offpcc.checkpoint import Checkpoints
 from offpcc.config import Config
-from offpcc.faults import ConfigError, DivergedError, StorageError
+from offpcc.faults import ConfigError, DivergedError, Stopped, StorageError
 from offpcc.folder import RunFolder
 from offpcc.interrupt import Interrupt
 from offpcc.progress import Progress
+from offpcc.provenance import continued, describe, diagnosis, differences, versions
 from offpcc.record import Mirror, Recorder, TensorBoard, WandB
 from offpcc.request import Request
 from offpcc.train import columns
@@ -92,16 +93,6 @@ def refuse_changes(before: dict[str, Any], now: dict[str, Any], what: str) -> No
         raise ConfigError(f"a resumed run keeps {what}, but this differs: {told}")
 
 
-def continued(
-    before: dict[str, Any], now: dict[str, Any], resumed: dict[str, Any]
-) -> dict[str, Any]:
-    """What run.json says of a run that was begun as `before` and goes on as `now`."""
-    kept = {key: value for key, value in before.items() if key not in ("final", "resume_exact")}
-    kept["evaluation_episodes"] = now["evaluation_episodes"]
-    changed = {key: value for key, value in now.items() if before.get(key) != value}
-    return kept | {"resumes": [*before.get("resumes", ()), resumed | changed]}
-
-
 class Experiment:
     """A run with its parts; nothing is written before it starts or resumes."""
 
@@ -110,19 +101,26 @@ class Experiment:
         self.folder = request.folder
         self.training = build(config, request.env, seed)
         self.spec = self.training.agent.spec.as_dict()
-        self.training.facts = {"env": request.env, "algo": request.algo, "spec": self.spec}
+        self.training.facts = {
+            "env": request.env,
+            "algo": request.algo,
+            "spec": self.spec,
+            "config": hashlib.sha256(config.text().encode()).hexdigest(),
+            "versions": versions(),
+        }
         self.training.checkpoints = self.checkpoints = Checkpoints(
             self.folder / "checkpoints", config.values["Recipe.checkpoints"]
         )
 
     def start(self, interrupt: Interrupt) -> None:
         """Trains from the first step. The run is there once its first checkpoint is."""
-        print(f"{self.folder.path}: seed {self.seed}, on {self._device}", flush=True)
+        device = self.training.agent.policy.device
+        print(f"{self.folder.path}: seed {self.seed}, on {device}", flush=True)
         self._connect(interrupt, 0)
-        self._write_config()
+        self.folder.replace("config.gin", self.config.text())
         self.training.save()
         self._refuse_unsaved()
-        self._train(self.describe())
+        self._train(self._describe())
 
     def resume(self, interrupt: Interrupt, before: dict[str, Any]) -> None:
         """Trains on from the newest valid checkpoint."""
@@ -132,11 +130,13 @@ class Experiment:
         self.training.restore(parts)
         self.checkpoints.forget_after(step)
         print(f"{self.folder.path}: goes on at step {step}", flush=True)
-        now = self.describe()
-        for line in provenance.differences(before, now):
+        exact, now = self.training.collector.exact, self._describe()
+        for line in differences(before, now):
             print(f"not as before, so numbers may differ in their last digits: {line}")
-        self._write_config()
-        self._train(continued(before, now, {"step": step, "exact": self.training.collector.exact}))
+        if not exact:
+            print("an open episode did not come out as it was and is dropped: the run is not exact")
+        self.folder.replace("config.gin", self.config.text())
+        self._train(continued(before, now, {"step": step, "exact": exact}))
 
     def _train(self, description: dict[str, Any]) -> None:
         """To the end; the description has the final scores then."""
@@ -145,16 +145,19 @@ class Experiment:
         try:
             training.run()
         except DivergedError as error:
-            self._diagnose(error)
+            self.folder.replace("diverged.json", json.dumps(diagnosis(training, error), indent=2))
+            raise
+        except Stopped:
+            self._refuse_unsaved()
             raise
         finally:
             training.recorder.close()
             for world in (*training.collector.worlds, *training.evaluator.worlds):
                 world.close()
+        self._refuse_unsaved()
         final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
         exact = training.collector.exact
         self.folder.write(description | {"final": final, "resume_exact": exact})
-        self._refuse_unsaved()
 
     def _refuse_unsaved(self) -> None:
         if self.training.save_failed:
@@ -181,45 +184,12 @@ class Experiment:
                     mode=str(self.request.wandb),
                     group=self.request.name,
                     name=f"run_id={self.request.run_id}",
-                    config=self.describe() | self.config.values,
+                    config=self._describe() | self.config.values,
                     project=os.environ.get("OFFPCC_WANDB_PROJECT", "offpcc"),
                     entity=os.environ.get("OFFPCC_WANDB_ENTITY"),
                 )
             )
         return mirrors
 
-    def _write_config(self) -> None:
-        (self.folder / "config.gin").write_text(self.config.text(), encoding="utf-8")
-
-    @property
-    def _device(self) -> str:
-        return str(self.training.agent.policy.device)
-
-    def describe(self) -> dict[str, Any]:
-        """What run.json says of a run at its start."""
-        request = self.request
-        return {
-            "env": request.env,
-            "algo": request.algo,
-            "run_id": str(request.run_id),
-            "config": str(request.config) if request.config else None,
-            "bind": list(request.bind),
-            "seed": self.seed,
-            "spec": self.spec,
-            "evaluation_episodes": self.training.evaluator.episodes,
-            "device": self._device,
-            "pid": os.getpid(),
-        } | provenance.provenance()
-
-    def _diagnose(self, error: DivergedError) -> None:
-        """Writes diverged.json: what was known when the updates stopped to be finite."""
-        training = self.training
-        told: dict[str, Any] = {"error": str(error), "last_row": training.last_row}
-        told |= {"env_steps": training.collector.steps, "updates": training.updates}
-        told["largest_weight"] = {
-            name: max((float(weight.abs().max()) for weight in part.parameters()), default=0.0)
-            for name, part in training.agent.parts().items()
-            if isinstance(part, nn.Module)
-        }
-        path = self.folder / "diverged.json"
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    def _describe(self) -> dict[str, Any]:
+        return describe(self.request, self.seed, self.training)

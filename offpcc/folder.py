@@ -37,13 +37,17 @@ class RunFolder:
         return description
 
     def write(self, description: dict[str, Any]) -> None:
-        """Replaces run.json in one piece."""
-        draft = self / ".run.json"
+        """Replaces run.json."""
+        self.replace("run.json", json.dumps(description, indent=2) + "\n")
+
+    def replace(self, name: str, text: str) -> None:
+        """Writes a file in one piece: a kill leaves the old one or the new one."""
+        draft = self / f".{name}"
         with draft.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(description, indent=2) + "\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self / "run.json")
+        draft.replace(self / name)
 
     def clear(self) -> None:
         """Removes what an earlier run left here, run.json first; the lock stays."""

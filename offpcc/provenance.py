@@ -1,5 +1,6 @@
-"""Provenance: what else decides a run's numbers: versions, the checkout, the machine."""
+"""Provenance: what a run's folder says of where its numbers come from."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -8,20 +9,54 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch import nn
 
 from offpcc.catalog import CONFIGS
+from offpcc.request import Request
+from offpcc.train import Training
 
 
-def provenance() -> dict[str, Any]:
-    """The command, versions, the checkout's commit, and what torch runs on, for run.json."""
+def describe(request: Request, seed: int, training: Training) -> dict[str, Any]:
+    """What run.json says of a run at its start."""
     return {
         "command": shlex.join(sys.argv),
+        "env": request.env,
+        "algo": request.algo,
+        "run_id": str(request.run_id),
+        "config": str(request.config) if request.config else None,
+        "bind": list(request.bind),
+        "seed": seed,
+        "spec": training.agent.spec.as_dict(),
+        "evaluation_episodes": training.evaluator.episodes,
+        "device": str(training.agent.policy.device),
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "platform": platform.platform(),
         "versions": versions(),
         "git_commit": commit(),
-        "platform": platform.platform(),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
+        "pid": os.getpid(),
     }
+
+
+def continued(
+    before: dict[str, Any], now: dict[str, Any], resumed: dict[str, Any]
+) -> dict[str, Any]:
+    """What run.json says of a run that was begun as `before` and goes on as `now`."""
+    kept = {key: value for key, value in before.items() if key not in ("final", "resume_exact")}
+    kept["evaluation_episodes"] = now["evaluation_episodes"]
+    changed = {key: value for key, value in now.items() if before.get(key) != value}
+    return kept | {"resumes": [*before.get("resumes", ()), resumed | changed]}
+
+
+def diagnosis(training: Training, error: Exception) -> dict[str, Any]:
+    """What diverged.json says: what was known when the updates stopped to be finite."""
+    largest = {
+        name: max((float(weight.abs().max()) for weight in part.parameters()), default=0.0)
+        for name, part in training.agent.parts().items()
+        if isinstance(part, nn.Module)
+    }
+    counts = {"env_steps": training.collector.steps, "updates": training.updates}
+    return {"error": str(error), **counts, "largest_weight": largest, "row": training.last_row}
 
 
 def versions() -> dict[str, str]:

@@ -41,8 +41,8 @@ class Request:
             raise ValueError(
                 f"run_id is {str(self.run_id)!r}; it names a folder: letters, digits and ._=+-"
             )
-        if self.seed is not None and self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; it must be ≥ 0")
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}; it lies in 0 … 2^63 - 1")
         self._check_wandb()
 
     def _check_wandb(self) -> None:

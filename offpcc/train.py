@@ -149,7 +149,8 @@ class Training:
         """Writes a checkpoint; `save_failed` says whether the disk refused it."""
         self._tick()
         step, parts = self.collector.steps, self.parts()
-        written = self._keep(lambda kept: kept.save(step, parts, self.replay, self.facts))
+        facts = self.facts | {"csv_offset": parts["run"]["recorder"]["offset"]}
+        written = self._keep(lambda kept: kept.save(step, parts, self.replay, facts))
         self.save_failed = not written
 
     def _keep(self, write: Callable[[Checkpoints], object]) -> bool:

@@ -87,7 +87,7 @@ def assert_close(one: Episode, other: Episode) -> None:
 
 @pytest.mark.parametrize("copies", [1, 3])
 @pytest.mark.parametrize("critic_state", [False, True])
-def test_copies_play_side_by_side_as_each_would_alone(copies, critic_state):
+def test_copies_play_side_by_side_as_each_would_alone(copies, critic_state) -> None:
     agent = agent_with(noise=0.0, critic_state=critic_state)
     collector = Collector(agent, walks(copies), seed=4)
     episodes = played(collector, 40)
@@ -98,7 +98,7 @@ def test_copies_play_side_by_side_as_each_would_alone(copies, critic_state):
         assert_close(episode, by_hand(agent, collector.worlds[i].unwrapped.seeds[number]))
 
 
-def test_an_episodes_seed_depends_on_the_runs_its_copy_and_its_number_alone():
+def test_an_episodes_seed_depends_on_the_runs_its_copy_and_its_number_alone() -> None:
     def seeds(copies: int, seed: int, **how: Any) -> list[list[int]]:
         collector = Collector(agent_with(), walks(copies), seed=seed)
         played(collector, 60, **how)
@@ -112,7 +112,7 @@ def test_an_episodes_seed_depends_on_the_runs_its_copy_and_its_number_alone():
 
 
 @pytest.mark.parametrize("algorithm", [DDPG, SAC])
-def test_a_collector_is_a_function_of_its_seed(algorithm):
+def test_a_collector_is_a_function_of_its_seed(algorithm) -> None:
     def episodes(seed: int) -> list[Episode]:
         collector = Collector(agent_with(algorithm), walks(2), seed=seed)
         return [*(played(collector, 5, uniform=True) | played(collector, 30)).values()]
@@ -125,7 +125,7 @@ def test_a_collector_is_a_function_of_its_seed(algorithm):
     assert not any(map(same, first, other))
 
 
-def test_an_episode_has_its_own_last_observation_and_the_next_begins_anew():
+def test_an_episode_has_its_own_last_observation_and_the_next_begins_anew() -> None:
     collector = Collector(agent_with(), walks(1), seed=0)
     episodes = list(played(collector, 30).values())
     for episode in episodes:
@@ -139,7 +139,7 @@ def test_an_episode_has_its_own_last_observation_and_the_next_begins_anew():
     assert collector.steps == 30 == sum(map(len, episodes)) + len(collector.tapes[0].action)
 
 
-def test_numbers_are_kept_as_float32_and_frames_as_uint8():
+def test_numbers_are_kept_as_float32_and_frames_as_uint8() -> None:
     class Camera(Walk):
         def __init__(self) -> None:
             super().__init__(steps=3)
@@ -159,7 +159,7 @@ def test_numbers_are_kept_as_float32_and_frames_as_uint8():
 
 
 @pytest.mark.parametrize("told", [None, True, False])
-def test_success_is_what_the_last_step_says(told):
+def test_success_is_what_the_last_step_says(told) -> None:
     class Judged(Walk):
         def step(self, action: Any) -> Any:
             *step, _ = super().step(action)
@@ -175,7 +175,7 @@ def test_success_is_what_the_last_step_says(told):
 @pytest.mark.parametrize("uniform", [False, True])
 def test_the_memory_is_empty_before_an_episodes_first_step_and_has_seen_all_before_the_others(
     uniform,
-):
+) -> None:
     agent = agent_with(SAC, critic_state=True)
     episodes = played(Collector(agent, walks(3), seed=2), 40, uniform=uniform)
     ends = {}
@@ -189,7 +189,7 @@ def test_the_memory_is_empty_before_an_episodes_first_step_and_has_seen_all_befo
     assert len(set(ends.values())) > 1  # the copies did not end together
 
 
-def test_a_memory_of_width_0_is_a_state_of_width_0():
+def test_a_memory_of_width_0_is_a_state_of_width_0() -> None:
     agent = agent_with(summarizer=Identity)
     episodes = played(Collector(agent, walks(2)), 20)
     assert all(episode.state.shape == (len(episode), 0) for episode in episodes.values())
@@ -213,7 +213,7 @@ def plays(policy: Policy, episode: Episode, begin: int = 0) -> bool:
     return True
 
 
-def test_acting_weights_are_frozen_within_an_episode():
+def test_acting_weights_are_frozen_within_an_episode() -> None:
     learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
     collector = Collector(learner, walks(1), seed=1)
     acting = copy.deepcopy(learner.policy)
@@ -229,7 +229,7 @@ def test_acting_weights_are_frozen_within_an_episode():
     assert checked > 3
 
 
-def test_a_sync_renews_the_memories_of_the_episodes_under_way():
+def test_a_sync_renews_the_memories_of_the_episodes_under_way() -> None:
     learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01, critic_state=True)
     collector = Collector(learner, [World(Walk(steps=3)), World(Walk(steps=5))])
     collector.step()
@@ -249,7 +249,7 @@ def test_a_sync_renews_the_memories_of_the_episodes_under_way():
     assert not plays(learner.policy, episode)
 
 
-def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own():
+def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own() -> None:
     learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
     collector = Collector(learner, walks(2, steps=6), sync="step")
     for _ in range(5):
@@ -267,7 +267,7 @@ def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(
         np.testing.assert_allclose(kept, state.numpy(), atol=1e-5)
 
 
-def test_an_unknown_sync_is_refused():
+def test_an_unknown_sync_is_refused() -> None:
     with pytest.raises(ValueError, match="sync is 'never'; it is 'episode' or 'step'"):
         Collector(agent_with(), walks(1), sync="never")
 
@@ -275,7 +275,7 @@ def test_an_unknown_sync_is_refused():
 # Warm-up
 
 
-def test_warm_up_actions_are_uniform_and_every_copys_own():
+def test_warm_up_actions_are_uniform_and_every_copys_own() -> None:
     collector = Collector(agent_with(), walks(4), seed=3)
     episodes = played(collector, 800, uniform=True)
     actions = np.concatenate([episode.action for episode in episodes.values()])
@@ -349,7 +349,7 @@ def failure(fault: Callable[[Any], Any], at_reset: bool = False) -> tuple[Collec
         (blow_up, "the world raised RuntimeError('the joint broke')"),
     ],
 )
-def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, told):
+def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, told) -> None:
     collector, error = failure(fault)
     last = ", ".join(str(action.tolist()) for action in collector.tapes[1].action)
     assert str(error) == f"{told}; copy 1, seed 9, episode 1, step 3, last actions {last}"
@@ -363,12 +363,12 @@ def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, to
         (blow_up, "the world raised RuntimeError('the joint broke') at reset"),
     ],
 )
-def test_so_is_a_reset_that_fails(fault, told):
+def test_so_is_a_reset_that_fails(fault, told) -> None:
     error = failure(fault, at_reset=True)[1]
     assert str(error) == f"{told}; copy 1, seed 9, episode 1, step 0, last actions none"
 
 
-def test_what_a_world_raised_is_not_lost():
+def test_what_a_world_raised_is_not_lost() -> None:
     assert isinstance(failure(blow_up)[1].__cause__, RuntimeError)
 
 
@@ -382,7 +382,7 @@ def continued(collector: Collector) -> list[Episode]:
 
 @pytest.mark.parametrize("sync", ["episode", "step"])
 @pytest.mark.parametrize("algorithm", [DDPG, SAC])
-def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync):
+def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync) -> None:
     learner = agent_with(algorithm, critic_state=True)
     collector = Collector(learner, walks(3), seed=7, sync=sync)
     played(collector, 18)
@@ -402,7 +402,7 @@ def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync):
 
 
 @pytest.mark.parametrize("part", ["acting", "generator", "random", "state", "tapes"])
-def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part):
+def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part) -> None:
     learner = agent_with(SAC)
     collector, fresh = (Collector(learner, walks(3), seed=7) for _ in range(2))
     played(collector, 4, uniform=True)
@@ -417,7 +417,7 @@ def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part):
     assert not (len(one) == len(two) and all(map(same, one, two)))
 
 
-def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said():
+def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said() -> None:
     def made() -> Collector:
         worlds = [World(Walk(steps=9)), World(Walk(steps=9, honest=False))]
         return Collector(agent_with(noise=0.0), worlds, seed=1)
@@ -438,7 +438,7 @@ def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said():
     assert not again.exact  # it is not forgotten
 
 
-def test_an_episode_that_ends_too_early_when_played_again_is_dropped():
+def test_an_episode_that_ends_too_early_when_played_again_is_dropped() -> None:
     collector = Collector(agent_with(), [World(Walk(steps=6))])
     played(collector, 4)
     shorter = Collector(agent_with(), [World(Walk(steps=3))])

@@ -29,7 +29,7 @@ def close(one: list[Score], other: list[Score]) -> bool:
     )
 
 
-def test_every_evaluation_has_the_same_starts():
+def test_every_evaluation_has_the_same_starts() -> None:
     worlds = walks(3)
     evaluator = Evaluator(worlds, episodes=7, seed=5)
     scores = [evaluator(agent_with().policy) for _ in range(2)]
@@ -39,14 +39,14 @@ def test_every_evaluation_has_the_same_starts():
 
 
 @pytest.mark.parametrize("copies", [2, 3, 7, 9])
-def test_side_by_side_episodes_score_as_one_at_a_time(copies):
+def test_side_by_side_episodes_score_as_one_at_a_time(copies) -> None:
     policy = agent_with().policy
     alone = Evaluator(walks(1), episodes=7)(policy)
     assert len({score.length for score in alone}) > 2
     assert close(Evaluator(walks(copies), episodes=7)(policy), alone)
 
 
-def test_another_seed_has_other_starts_and_none_is_a_training_episodes():
+def test_another_seed_has_other_starts_and_none_is_a_training_episodes() -> None:
     def seeds(seed: int) -> set[int]:
         world = World(Walk())
         Evaluator([world], episodes=20, seed=seed)(agent_with().policy)
@@ -60,7 +60,7 @@ def test_another_seed_has_other_starts_and_none_is_a_training_episodes():
     assert not seeds(5) & trained
 
 
-def test_a_score_is_what_the_greedy_episode_comes_to():
+def test_a_score_is_what_the_greedy_episode_comes_to() -> None:
     policy = agent_with(DDPG).policy
     (score,) = play(policy, walks(1), [3])
     world, state, total, length, ended = World(Walk()), policy.initial_state(), 0.0, 0, False
@@ -74,7 +74,7 @@ def test_a_score_is_what_the_greedy_episode_comes_to():
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_success_is_what_the_world_says_last(told):
+def test_success_is_what_the_world_says_last(told) -> None:
     class Judged(Walk):
         def step(self, action: Any) -> Any:
             *step, _ = super().step(action)
@@ -84,7 +84,7 @@ def test_success_is_what_the_world_says_last(told):
     assert score.success is told
 
 
-def test_an_evaluation_leaves_policy_collector_and_generators_as_they_were():
+def test_an_evaluation_leaves_policy_collector_and_generators_as_they_were() -> None:
     agent = agent_with()
     collector = Collector(agent, walks(2))
     collector.step()
@@ -102,26 +102,26 @@ def states(agent: OffPolicy, collector: Collector) -> list[torch.Tensor]:
     return [*own, torch.get_rng_state()]
 
 
-def test_an_interrupt_is_asked_at_every_step():
+def test_an_interrupt_is_asked_at_every_step() -> None:
     asked = []
     evaluator = Evaluator(walks(2, steps=4), 3, interrupt=lambda: asked.append(1))
     evaluator(agent_with().policy)
     assert len(asked) == 8  # two episodes side by side, then one
 
 
-def test_no_episodes_are_no_evaluation_and_less_is_refused():
+def test_no_episodes_are_no_evaluation_and_less_is_refused() -> None:
     assert Evaluator([], episodes=0)(agent_with().policy) == []
     with pytest.raises(ValueError, match=r"Evaluator.episodes is -1; it must be at least 0"):
         Evaluator([], episodes=-1)
 
 
-def test_the_error_is_the_standard_error_of_the_mean():
+def test_the_error_is_the_standard_error_of_the_mean() -> None:
     # (1, 3): mean 2, variance ((-1)² + 1²) / (2 - 1) = 2, error √2 / √2
     assert mean_and_error([1.0, 3.0]) == (2.0, pytest.approx(1.0))
     assert mean_and_error([5.0]) == (5.0, 0.0)
 
 
-def test_a_summary_has_success_only_where_it_is_known():
+def test_a_summary_has_success_only_where_it_is_known() -> None:
     scores = [Score(1.0, 4, None), Score(3.0, 6, None)]
     row = {"test_return": 2.0, "test_return_se": pytest.approx(1.0), "test_length": 5.0}
     assert summary("test", scores) == row

@@ -180,7 +180,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path, kind):
         (["--envs", "0"], "Recipe.copies is 0; it must be at least 1"),
         (["--steps", "0"], "Training.steps is 0; it must be at least 1"),
         (["--device", "cuda:7"], "device 'cuda:7' is not to be had"),
-        (["--seed", "-1"], "seed is -1; it must be ≥ 0"),
+        (["--seed", "-1"], "seed is -1; it lies in 0 … 2"),
         (["--run_id", "a", "b/c"], "run_id is 'b/c'"),
         (["--run_id", ""], "run_id is ''"),
         (["--evaluate", "0"], "--evaluate 0: it must be at least 1"),

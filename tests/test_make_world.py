@@ -49,7 +49,7 @@ def seen(space: gymnasium.Space, shown: Any) -> dict[str, np.ndarray]:
 # Observations
 
 
-def test_a_plain_box_is_one_key_of_float32():
+def test_a_plain_box_is_one_key_of_float32() -> None:
     world = World(Plain(Box(-9, 9, (2, 3), np.float64), UNIT, np.arange(6.0).reshape(2, 3)))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((2, 3))}
     observation = world.reset()[0]["observation"]
@@ -57,24 +57,24 @@ def test_a_plain_box_is_one_key_of_float32():
     assert observation.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_a_scalar_becomes_a_vector_of_one():
+def test_a_scalar_becomes_a_vector_of_one() -> None:
     world = World(Plain(Box(0, 9, ()), UNIT, np.float32(4)))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((1,))}
     assert world.reset()[0]["observation"].tolist() == [4]
 
 
-def test_integers_become_floats():
+def test_integers_become_floats() -> None:
     observation = seen(Box(0, 9, (2,), np.int64), np.array([3, 7]))["observation"]
     assert observation.dtype == np.float32 and observation.tolist() == [3, 7]
 
 
-def test_a_discrete_observation_is_one_hot_from_its_own_start():
+def test_a_discrete_observation_is_one_hot_from_its_own_start() -> None:
     world = World(Plain(Discrete(4, start=2), UNIT, np.int64(3)))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((4,))}
     assert world.reset()[0]["observation"].tolist() == [0, 1, 0, 0]
 
 
-def test_pixels_stay_uint8():
+def test_pixels_stay_uint8() -> None:
     frame = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     world = World(Plain(Box(0, 255, (4, 4, 3), np.uint8), UNIT, frame))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((4, 4, 3), "uint8")}
@@ -82,14 +82,14 @@ def test_pixels_stay_uint8():
     assert observation.dtype == np.uint8 and np.array_equal(observation, frame)
 
 
-def test_a_vector_of_bytes_is_numbers_and_not_pixels():
+def test_a_vector_of_bytes_is_numbers_and_not_pixels() -> None:
     world = World(Plain(Box(0, 255, (3,), np.uint8), UNIT, np.uint8([1, 2, 255])))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((3,))}
     observation = world.reset()[0]["observation"]
     assert observation.dtype == np.float32 and observation.tolist() == [1, 2, 255]
 
 
-def test_a_dict_keeps_its_keys():
+def test_a_dict_keeps_its_keys() -> None:
     frame = Box(0, 255, (2, 2), np.uint8)
     space = Dict({"place": UNIT, "kind": Discrete(3), "frame": frame})
     shown = {"place": np.float32([0.5, -0.5]), "kind": 2, "frame": np.ones((2, 2), np.uint8)}
@@ -110,7 +110,7 @@ def test_a_dict_keeps_its_keys():
 @pytest.mark.parametrize(
     "space", [Box(-9, 9, (2,)), Box(-9, 9, (2,), np.float64), Box(0, 255, (2, 2), np.uint8)]
 )
-def test_a_world_that_reuses_its_array_changes_no_earlier_observation(space):
+def test_a_world_that_reuses_its_array_changes_no_earlier_observation(space) -> None:
     buffer = np.zeros(space.shape, space.dtype)
     world = World(Plain(space, UNIT, buffer))
     first = world.reset()[0]["observation"]
@@ -129,12 +129,12 @@ def test_a_world_that_reuses_its_array_changes_no_earlier_observation(space):
         (MultiBinary(3), "MultiBinary"),
     ],
 )
-def test_other_observations_are_refused_by_name(space, name):
+def test_other_observations_are_refused_by_name(space, name) -> None:
     with pytest.raises(ValueError, match=f"'observation' is a {name} space.*FlattenObservation"):
         World(Plain(space, UNIT))
 
 
-def test_a_refused_key_of_a_dict_is_named():
+def test_a_refused_key_of_a_dict_is_named() -> None:
     space = Dict({"place": UNIT, "words": Text(3)})
     with pytest.raises(ValueError, match="observation 'words' is a Text space"):
         World(Plain(space, UNIT))
@@ -154,7 +154,7 @@ def taken(space: Box, *actions: Any) -> list[Any]:
     return env.taken
 
 
-def test_actions_stretch_over_an_asymmetric_box():
+def test_actions_stretch_over_an_asymmetric_box() -> None:
     space = Box(np.float32([-2, 0, 10]), np.float32([2, 1, 30]))
     low, middle, quarter = taken(space, [-1, -1, -1], [0, 0, 0], [-0.5, 0.5, 0.5])
     assert low.tolist() == [-2, 0, 10]
@@ -164,7 +164,7 @@ def test_actions_stretch_over_an_asymmetric_box():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
-def test_actions_reach_the_world_in_its_own_shape_and_dtype(shape, dtype):
+def test_actions_reach_the_world_in_its_own_shape_and_dtype(shape, dtype) -> None:
     size = int(np.prod(shape))
     raw = taken(Box(-3, 5, shape, dtype), np.linspace(-1, 1, size) if size > 1 else [1.0])[0]
     assert raw.shape == shape and raw.dtype == dtype
@@ -175,7 +175,7 @@ FLOATS = st.floats(width=16, allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=5), st.floats(-1, 1))
-def test_the_ends_are_met_exactly_and_nothing_lies_beyond(bounds, place):
+def test_the_ends_are_met_exactly_and_nothing_lies_beyond(bounds, place) -> None:
     low, high = (np.float32(list(side)) for side in zip(*map(sorted, bounds), strict=True))
     ones = np.ones(len(low))
     first, last, inside = taken(Box(low, high), -ones, ones, place * ones)
@@ -183,7 +183,7 @@ def test_the_ends_are_met_exactly_and_nothing_lies_beyond(bounds, place):
     assert (inside >= low).all() and (inside <= high).all()
 
 
-def test_rounding_takes_no_action_beyond_a_bound():
+def test_rounding_takes_no_action_beyond_a_bound() -> None:
     space = Box(np.float64([0.1]), np.float64([0.7]), dtype=np.float64)
     first, last = taken(space, [-1], [1])
     assert first >= 0.1 and last <= 0.7
@@ -200,7 +200,7 @@ def test_rounding_takes_no_action_beyond_a_bound():
         (Box(0, 3, (2,), np.int64), "of integers; actions must be floats"),
     ],
 )
-def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, told):
+def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, told) -> None:
     with pytest.raises(ValueError, match=told):
         World(Plain(Box(0, 1, (1,)), space))
 
@@ -208,7 +208,7 @@ def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, told)
 # Steps, and the agent's own past
 
 
-def test_what_a_step_gives_are_plain_python_values():
+def test_what_a_step_gives_are_plain_python_values() -> None:
     world = World(Plain(Box(0, 1, (1,)), UNIT))
     assert world.reset(options={"a": 1})[1] == {"told": {"a": 1}}
     outcomes = [world.step(np.zeros(2))[1:4] for _ in range(3)]
@@ -216,13 +216,13 @@ def test_what_a_step_gives_are_plain_python_values():
     assert [tuple(map(type, outcome)) for outcome in outcomes] == 3 * [(float, bool, bool)]
 
 
-def test_the_seed_reaches_the_world():
+def test_the_seed_reaches_the_world() -> None:
     env = Plain(Box(0, 1, (1,)), UNIT)
     World(env).reset(seed=42)
     assert env.seeds == [42]
 
 
-def test_the_agents_past_is_zero_at_reset_and_then_its_own_last_step():
+def test_the_agents_past_is_zero_at_reset_and_then_its_own_last_step() -> None:
     env = Plain(Box(0, 1, (1,)), Box(0, 10, (2,)))
     world = World(env, previous_action=True, previous_reward=True)
     keys = dict(world.spec_of_agent.observation)
@@ -244,13 +244,13 @@ def test_the_agents_past_is_zero_at_reset_and_then_its_own_last_step():
 
 
 @pytest.mark.parametrize("key", ["previous_action", "previous_reward"])
-def test_each_part_of_the_past_is_there_only_where_it_is_asked_for(key):
+def test_each_part_of_the_past_is_there_only_where_it_is_asked_for(key) -> None:
     world = World(Plain(Box(0, 1, (1,)), UNIT), **{key: True})
     assert set(world.spec_of_agent.observation) == {"observation", key}
     assert set(world.reset()[0]) == set(world.step(np.zeros(2))[0]) == {"observation", key}
 
 
-def test_a_past_that_the_world_itself_shows_is_not_added_again():
+def test_a_past_that_the_world_itself_shows_is_not_added_again() -> None:
     space = Dict({"previous_action": UNIT})
     assert set(World(Plain(space, UNIT), previous_reward=True).reset()[0]) == {
         "previous_action",
@@ -275,7 +275,7 @@ def module_of_worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     gymnasium.registry.pop("Elsewhere-v0", None)
 
 
-def test_an_id_makes_its_world():
+def test_an_id_makes_its_world() -> None:
     world = make_world("Pendulum-v1", previous_action=True)
     assert set(world.spec_of_agent.observation) == {"observation", "previous_action"}
     world.reset(seed=0)
@@ -283,19 +283,19 @@ def test_an_id_makes_its_world():
 
 
 @pytest.mark.usefixtures("module_of_worlds")
-def test_a_module_before_the_id_is_imported_first():
+def test_a_module_before_the_id_is_imported_first() -> None:
     with pytest.raises(ValueError, match="unknown environment 'Elsewhere-v0'"):
         make_world("Elsewhere-v0")
     assert make_world("elsewhere_worlds:Elsewhere-v0").spec_of_agent.action == 1
 
 
-def test_an_unknown_id_is_refused_with_the_nearest():
+def test_an_unknown_id_is_refused_with_the_nearest() -> None:
     with pytest.raises(
         ValueError, match=r"unknown environment 'Pendulm-v1'; did you mean Pendulum-v1"
     ):
         make_world("Pendulm-v1")
 
 
-def test_an_unknown_module_is_refused_by_name():
+def test_an_unknown_module_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="there is no module 'no_such_worlds'"):
         make_world("no_such_worlds:Pendulum-v1")

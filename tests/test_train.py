@@ -68,7 +68,9 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("copies", [1, 3])
 @pytest.mark.parametrize(("ratio", "expected"), [(1.0, 45), (2.0, 90), (0.5, 22)])
-def test_updates_are_owed_for_every_step_after_the_warm_up(tmp_path, copies, ratio, expected):
+def test_updates_are_owed_for_every_step_after_the_warm_up(
+    tmp_path, copies, ratio, expected
+) -> None:
     training = made(tmp_path, copies=copies, replay={"ratio": ratio})
     training.run()
     assert training.collector.steps == 60
@@ -77,23 +79,23 @@ def test_updates_are_owed_for_every_step_after_the_warm_up(tmp_path, copies, rat
     assert column(tmp_path, "updates")[-1] == expected
 
 
-def test_nothing_is_owed_for_steps_before_there_is_an_episode(tmp_path):
+def test_nothing_is_owed_for_steps_before_there_is_an_episode(tmp_path) -> None:
     training = made(tmp_path, walk=partial(Walk, steps=30))
     training.run()
     assert training.updates == 31  # the steps 30 … 60
 
 
-def test_an_epoch_ends_with_a_row_and_so_does_the_run(tmp_path):
+def test_an_epoch_ends_with_a_row_and_so_does_the_run(tmp_path) -> None:
     made(tmp_path, steps=50).run()
     assert column(tmp_path, "env_steps") == [20, 40, 50]
 
 
-def test_copies_that_step_past_an_epochs_end_still_close_each_epoch_once(tmp_path):
+def test_copies_that_step_past_an_epochs_end_still_close_each_epoch_once(tmp_path) -> None:
     made(tmp_path, copies=7, steps=70).run()
     assert column(tmp_path, "env_steps") == [21, 42, 63, 70]
 
 
-def test_a_rows_training_scores_are_those_of_its_own_epochs_episodes(tmp_path):
+def test_a_rows_training_scores_are_those_of_its_own_epochs_episodes(tmp_path) -> None:
     class Paid(Walk):
         def step(self, action: Any) -> Any:
             seen, _, *rest = super().step(action)
@@ -107,7 +109,7 @@ def test_a_rows_training_scores_are_those_of_its_own_epochs_episodes(tmp_path):
     assert column(tmp_path, "episodes") == [2, 4, 6]
 
 
-def test_the_warm_up_is_uniform_and_then_the_agent_acts(tmp_path):
+def test_the_warm_up_is_uniform_and_then_the_agent_acts(tmp_path) -> None:
     training = made(tmp_path, agent=AGENT | {"noise": 0.0, "rate": 0.0})
     constant_actor(training.agent.policy.actor, 0.5, -0.5)
     training.collector.sync()
@@ -121,7 +123,7 @@ def test_the_warm_up_is_uniform_and_then_the_agent_acts(tmp_path):
     assert own == 15 * [False] + 45 * [True]
 
 
-def test_what_enters_replay_enters_the_statistics(tmp_path):
+def test_what_enters_replay_enters_the_statistics(tmp_path) -> None:
     training = made(tmp_path, agent=AGENT | {"normalize": True})
     training.run()
     moments = training.agent.policy.normalizer.moments[0]
@@ -129,7 +131,7 @@ def test_what_enters_replay_enters_the_statistics(tmp_path):
     assert int(moments.count) == 60 - under_way
 
 
-def test_progress_is_told_step_by_step(tmp_path):
+def test_progress_is_told_step_by_step(tmp_path) -> None:
     told: list[int] = []
     made(tmp_path, copies=3, advance=told.append).run()
     assert told == 20 * [3]
@@ -139,7 +141,7 @@ def test_progress_is_told_step_by_step(tmp_path):
 
 
 @pytest.mark.parametrize("algorithm", [SAC, TD3])
-def test_evaluation_leaves_the_training_curve_as_it_is(tmp_path, algorithm):
+def test_evaluation_leaves_the_training_curve_as_it_is(tmp_path, algorithm) -> None:
     often, once, never = (made(tmp_path / str(n), algorithm, epoch=n) for n in (4, 60, 61))
     never.evaluator.episodes = 0
     for training in (often, once, never):
@@ -181,7 +183,7 @@ def interrupted(folder: Path, at: int, **settings: Any) -> Training:
 )
 def test_a_run_stopped_and_restored_equals_an_unbroken_one(
     tmp_path, at, algorithm, copies, states, settings
-):
+) -> None:
     how = {
         "algorithm": algorithm,
         "copies": copies,
@@ -209,7 +211,7 @@ class Ruined(Walk):
         return seen, 1e30, *rest
 
 
-def test_too_many_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path):
+def test_too_many_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path) -> None:
     training = made(tmp_path, walk=Ruined, steps=400)
     before = weights(training.agent)
     with pytest.raises(DivergedError, match=r"updates in a row.*not finite.*Lower rate"):
@@ -219,7 +221,7 @@ def test_too_many_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path):
     assert equal(weights(training.agent), before)
 
 
-def test_patience_decides_how_many_are_too_many(tmp_path):
+def test_patience_decides_how_many_are_too_many(tmp_path) -> None:
     training = made(tmp_path, walk=Ruined, steps=150, patience=1_000)
     training.run()
     assert column(tmp_path, "skipped")[-1] == 1.0
@@ -241,7 +243,7 @@ class Disk:
         self.best += 1
 
 
-def test_every_epoch_is_saved_and_the_best_one_kept_beside(tmp_path):
+def test_every_epoch_is_saved_and_the_best_one_kept_beside(tmp_path) -> None:
     disk = Disk()
     made(tmp_path, checkpoints=disk).run()
     assert disk.steps == [20, 40, 60]
@@ -249,7 +251,7 @@ def test_every_epoch_is_saved_and_the_best_one_kept_beside(tmp_path):
     assert disk.best == len({max(returns[: i + 1]) for i in range(len(returns))})
 
 
-def test_a_stopped_run_is_saved_where_it_is(tmp_path):
+def test_a_stopped_run_is_saved_where_it_is(tmp_path) -> None:
     def interrupt() -> None:
         if training.collector.steps == 26:
             raise Stopped(signal.SIGINT)
@@ -262,7 +264,7 @@ def test_a_stopped_run_is_saved_where_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(("full", "failed"), [((40,), False), ((60,), True)])
-def test_a_full_disk_is_told_and_training_goes_on(tmp_path, capsys, full, failed):
+def test_a_full_disk_is_told_and_training_goes_on(tmp_path, capsys, full, failed) -> None:
     disk = Disk(full)
     training = made(tmp_path, checkpoints=disk)
     training.run()

@@ -38,7 +38,7 @@ def learn(agent: OffPolicy, updates: int = 3) -> None:
 @pytest.mark.parametrize("critic_state", [False, True])
 @pytest.mark.parametrize("memory", MEMORIES)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_refreshing_a_memory_equals_acting_step_by_step(algorithm, memory, critic_state):
+def test_refreshing_a_memory_equals_acting_step_by_step(algorithm, memory, critic_state) -> None:
     agent = algorithm(SPEC, summarizer=memory, hidden=(8,), critic_state=critic_state)
     past = torch.stack([seen(3, t)["observation"] for t in range(5)], 1)
     state = torch.zeros(3, agent.state_size)
@@ -48,7 +48,7 @@ def test_refreshing_a_memory_equals_acting_step_by_step(algorithm, memory, criti
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_actions_are_in_bounds_and_states_have_their_size(algorithm):
+def test_actions_are_in_bounds_and_states_have_their_size(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
     action, state, notes = agent.act(seen(5), torch.zeros(5, agent.state_size))
     assert action.shape == (5, 2) and action.abs().max() <= 1
@@ -56,7 +56,7 @@ def test_actions_are_in_bounds_and_states_have_their_size(algorithm):
     assert notes == {}
 
 
-def test_a_state_of_zeros_forgets_a_row_and_leaves_the_others():
+def test_a_state_of_zeros_forgets_a_row_and_leaves_the_others() -> None:
     agent = DDPG(SPEC, **SMALL)
     state = agent.act(seen(2), torch.zeros(2, agent.state_size))[1]
     kept = state.clone()
@@ -69,7 +69,7 @@ def test_a_state_of_zeros_forgets_a_row_and_leaves_the_others():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_policy_alone_acts_as_its_greedy_agent(algorithm):
+def test_the_policy_alone_acts_as_its_greedy_agent(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL, critic_state=True)
     learn(agent)
     state, own = torch.zeros(2, agent.state_size), agent.policy.initial_state(2)
@@ -79,7 +79,7 @@ def test_the_policy_alone_acts_as_its_greedy_agent(algorithm):
         assert torch.equal(action, alone) and torch.equal(state[:, : own.shape[1]], own)
 
 
-def test_a_stochastic_policy_draws_and_a_deterministic_one_does_not():
+def test_a_stochastic_policy_draws_and_a_deterministic_one_does_not() -> None:
     states = torch.zeros(2, 12)
     stochastic, deterministic = SAC(SPEC, **SMALL).policy, TD3(SPEC, **SMALL).policy
     greedy = stochastic.act(seen(2), states)[0]
@@ -93,7 +93,7 @@ def test_a_stochastic_policy_draws_and_a_deterministic_one_does_not():
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_acting_copy_keeps_its_weights_until_it_is_synced(algorithm, shared):
+def test_an_acting_copy_keeps_its_weights_until_it_is_synced(algorithm, shared) -> None:
     learner = algorithm(SPEC, **SMALL, shared=shared, critic_state=True, rate=0.01)
     actor = learner.acting_copy(seed=5)
     before, states = acts(actor, greedy=True), actor.refresh(sequence())
@@ -111,7 +111,7 @@ def sequence() -> dict[str, Tensor]:
     return {"observation": torch.stack([seen(2, t)["observation"] for t in range(5)], 1)}
 
 
-def test_an_acting_copy_takes_no_gradient_and_draws_its_own_noise():
+def test_an_acting_copy_takes_no_gradient_and_draws_its_own_noise() -> None:
     learner = SAC(SPEC, **SMALL)
     actor, twin = learner.acting_copy(seed=5), learner.acting_copy(seed=5)
     assert not any(p.requires_grad for p in actor.policy.parameters())
@@ -123,7 +123,7 @@ def test_an_acting_copy_takes_no_gradient_and_draws_its_own_noise():
     assert not all(map(torch.equal, acts(other, greedy=False), noisy))
 
 
-def test_statistics_reach_the_acting_copy_only_when_it_is_synced():
+def test_statistics_reach_the_acting_copy_only_when_it_is_synced() -> None:
     learner = DDPG(SPEC, **SMALL, normalize=True)
     actor = learner.acting_copy(seed=0)
     before = acts(actor, greedy=True)
@@ -134,7 +134,7 @@ def test_statistics_reach_the_acting_copy_only_when_it_is_synced():
     assert not all(map(torch.equal, acts(actor, greedy=True), before))
 
 
-def test_neither_acting_nor_learning_moves_the_statistics():
+def test_neither_acting_nor_learning_moves_the_statistics() -> None:
     agent = SAC(SPEC, **SMALL, normalize=True)
     agent.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
     before = {k: v.clone() for k, v in agent.policy.normalizer.state_dict().items()}
@@ -149,7 +149,7 @@ def test_neither_acting_nor_learning_moves_the_statistics():
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared):
+def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared) -> None:
     settings = SMALL | {"shared": shared, "normalize": True, "decay": 50}
     saved = algorithm(SPEC, **settings, seed=1)
     saved.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
@@ -164,7 +164,7 @@ def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared):
 
 
 @pytest.mark.parametrize("part", ["target_critic", "optimiser", "generator", "log_temperature"])
-def test_a_restored_agent_without_one_of_its_parts_goes_another_way(part):
+def test_a_restored_agent_without_one_of_its_parts_goes_another_way(part) -> None:
     saved, restored = (SAC(SPEC, **SMALL, seed=seed, rate=0.01, polyak=0.2) for seed in (1, 2))
     learn(saved)
     learn(restored)

@@ -12,7 +12,9 @@ def explored(agent: DDPG, count: int = 20_000) -> torch.Tensor:
 
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])
 @pytest.mark.parametrize("noise", [0.1, 0.02])
-def test_exploration_is_normal_about_the_greedy_action_with_deviation_sigma(algorithm, noise):
+def test_exploration_is_normal_about_the_greedy_action_with_deviation_sigma(
+    algorithm, noise
+) -> None:
     agent = algorithm(SPEC, hidden=(4,), noise=noise)
     constant_actor(agent.policy.actor, 0.5, -0.5)
     actions = explored(agent)
@@ -23,7 +25,7 @@ def test_exploration_is_normal_about_the_greedy_action_with_deviation_sigma(algo
     assert inside.item() == pytest.approx(0.6827, abs=0.01)  # a normal's share within 1 σ
 
 
-def test_exploration_adds_what_the_agents_own_generator_draws():
+def test_exploration_adds_what_the_agents_own_generator_draws() -> None:
     agent = DDPG(SPEC, hidden=(4,), noise=0.1, seed=3)
     constant_actor(agent.policy.actor, 0.5, -0.5)
     drawn = torch.randn((4, 2), generator=torch.Generator().manual_seed(3))
@@ -31,20 +33,20 @@ def test_exploration_adds_what_the_agents_own_generator_draws():
     torch.testing.assert_close(explored(agent, 4), expected)
 
 
-def test_explored_actions_never_leave_their_bounds():
+def test_explored_actions_never_leave_their_bounds() -> None:
     agent = DDPG(SPEC, hidden=(4,), noise=5.0)
     actions = explored(agent)
     assert (actions.min(), actions.max()) == (-1, 1)
 
 
-def test_greedy_actions_have_no_noise():
+def test_greedy_actions_have_no_noise() -> None:
     agent = DDPG(SPEC, hidden=(4,), noise=5.0)
     constant_actor(agent.policy.actor, 0.5, -0.5)
     action = agent.act({"observation": torch.zeros(1, 3)}, torch.zeros(1, 0), greedy=True)[0]
     torch.testing.assert_close(action[0], torch.tensor([0.5, -0.5]).tanh())
 
 
-def test_the_target_is_the_reward_and_what_the_slow_critic_promises():
+def test_the_target_is_the_reward_and_what_the_slow_critic_promises() -> None:
     agent = DDPG(SPEC, hidden=(4,), discount=0.9)
     constant_critic(agent.target_critic, 2.0)
     batch = make_batch([1, 1])  # the second row ends truly
@@ -54,7 +56,7 @@ def test_the_target_is_the_reward_and_what_the_slow_critic_promises():
     assert agent.critic_target(batch, h, h).flatten().tolist() == pytest.approx([2.8, 1.0])
 
 
-def test_the_next_action_is_the_slow_actors():
+def test_the_next_action_is_the_slow_actors() -> None:
     agent = DDPG(SPEC, hidden=(4,))
     constant_actor(agent.target_actor, 1.0, -2.0)
     h = torch.zeros(1, 1, 3)
@@ -62,7 +64,7 @@ def test_the_next_action_is_the_slow_actors():
 
 
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])
-def test_the_actor_climbs_its_first_heads_slope(algorithm):
+def test_the_actor_climbs_its_first_heads_slope(algorithm) -> None:
     """Q_1 = -a_1 + 0 a_2, so the first action falls; the other head would raise it."""
     agent = algorithm(SPEC, hidden=(4,), rate=0.05, delay=1)
     with torch.no_grad():

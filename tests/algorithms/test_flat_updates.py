@@ -19,7 +19,7 @@ def parameters(modules: Iterable[torch.nn.Module]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(("algorithm", "flat"), CASES)
-def test_a_memoryless_update_equals_an_independent_flat_one(algorithm, flat):
+def test_a_memoryless_update_equals_an_independent_flat_one(algorithm, flat) -> None:
     agent = algorithm(SPEC, hidden=(16, 12), rate=1e-3, polyak=0.1, discount=0.9, seed=3)
     plain = flat(agent)
     for i in range(6):
@@ -46,7 +46,7 @@ def test_a_memoryless_update_equals_an_independent_flat_one(algorithm, flat):
 
 
 @pytest.mark.parametrize(("algorithm", "flat"), CASES)
-def test_the_first_update_moves_every_network_that_learns(algorithm, flat):
+def test_the_first_update_moves_every_network_that_learns(algorithm, flat) -> None:
     agent = algorithm(SPEC, hidden=(16, 12), rate=1e-3, polyak=0.1)
     before = [p.clone() for p in parameters([agent.policy.actor, agent.critic])]
     agent.update(make_batch([1] * 32))

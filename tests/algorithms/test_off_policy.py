@@ -42,7 +42,7 @@ def moments(agent: OffPolicy) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 3e38])
-def test_an_update_whose_loss_is_not_finite_is_skipped(algorithm, value):
+def test_an_update_whose_loss_is_not_finite_is_skipped(algorithm, value) -> None:
     agent = algorithm(SPEC, **SMALL)
     good = batch_for(agent)
     agent.update(good)
@@ -58,7 +58,7 @@ def test_an_update_whose_loss_is_not_finite_is_skipped(algorithm, value):
 
 
 @pytest.mark.parametrize("part", ["policy", "critic", "critic_memory"])
-def test_an_update_with_a_gradient_that_is_not_finite_is_skipped(part):
+def test_an_update_with_a_gradient_that_is_not_finite_is_skipped(part) -> None:
     agent = SAC(SPEC, **SMALL, clip=1.0)
     agent.update(batch_for(agent))
     before, adam = online(agent), moments(agent)
@@ -72,7 +72,7 @@ def test_an_update_with_a_gradient_that_is_not_finite_is_skipped(part):
     assert same(moments(agent), adam)
 
 
-def test_a_skipped_update_leaves_no_trace_in_the_next_one():
+def test_a_skipped_update_leaves_no_trace_in_the_next_one() -> None:
     plain, tried = (DDPG(SPEC, **SMALL, polyak=0.0) for _ in range(2))
     good = batch_for(plain)
     bad = replace(good, reward=good.reward * float("nan"))
@@ -83,7 +83,7 @@ def test_a_skipped_update_leaves_no_trace_in_the_next_one():
     assert same(moments(plain), moments(tried))
 
 
-def test_skipped_updates_are_counted_until_a_good_one():
+def test_skipped_updates_are_counted_until_a_good_one() -> None:
     agent = TD3(SPEC, **SMALL)
     good = batch_for(agent)
     bad = replace(good, reward=good.reward / 0)
@@ -95,7 +95,7 @@ def test_skipped_updates_are_counted_until_a_good_one():
     assert counts == [0, 1, 2, 3, 0, 1]
 
 
-def test_garbage_in_the_padding_is_no_reason_to_skip():
+def test_garbage_in_the_padding_is_no_reason_to_skip() -> None:
     agent = SAC(SPEC, **SMALL)
     assert agent.update(batch_for(agent, padding=3))["skipped"] == 0
 
@@ -108,7 +108,7 @@ def norm(found: dict[str, Tensor], *parts: str) -> Tensor:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_gradient_norms_are_those_of_actor_and_critic_with_their_memories(algorithm):
+def test_the_gradient_norms_are_those_of_actor_and_critic_with_their_memories(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
     metrics = agent.update(batch_for(agent))
     found = gradients(agent)
@@ -118,7 +118,7 @@ def test_the_gradient_norms_are_those_of_actor_and_critic_with_their_memories(al
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_clipping_shortens_each_gradient_and_keeps_its_direction(algorithm, shared):
+def test_clipping_shortens_each_gradient_and_keeps_its_direction(algorithm, shared) -> None:
     free, clipped = (algorithm(SPEC, **SMALL, shared=shared, clip=c) for c in (None, 1e-3))
     before = free.update(batch_for(free))
     after = clipped.update(batch_for(clipped))
@@ -136,7 +136,7 @@ def test_clipping_shortens_each_gradient_and_keeps_its_direction(algorithm, shar
             )
 
 
-def test_gradients_below_the_clip_are_left_alone():
+def test_gradients_below_the_clip_are_left_alone() -> None:
     free, clipped = (SAC(SPEC, **SMALL, clip=c) for c in (None, 1e6))
     for agent in (free, clipped):
         agent.update(batch_for(agent))
@@ -147,7 +147,7 @@ def test_gradients_below_the_clip_are_left_alone():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_memories_and_encoders_move_at_a_rate_of_their_own(algorithm):
+def test_memories_and_encoders_move_at_a_rate_of_their_own(algorithm) -> None:
     encoder = partial(Encoder, width=5)
     agent = algorithm(SPEC, **SMALL, encoder=encoder, rate=1e-2, memory_rate=1e-4)
     before = online(agent)
@@ -160,7 +160,7 @@ def test_memories_and_encoders_move_at_a_rate_of_their_own(algorithm):
         torch.testing.assert_close(step, torch.tensor(rate), rtol=0.02, atol=0)
 
 
-def test_with_a_delay_the_actor_and_all_slow_copies_wait():
+def test_with_a_delay_the_actor_and_all_slow_copies_wait() -> None:
     agent = SAC(SPEC, **SMALL, delay=3)
     for update in range(7):
         before = weights(agent)
@@ -175,7 +175,7 @@ def test_with_a_delay_the_actor_and_all_slow_copies_wait():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_slow_copies_begin_as_their_models(algorithm):
+def test_slow_copies_begin_as_their_models(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
     for slow, quick in agent.slow_pairs():
         assert slow is not quick
@@ -184,7 +184,9 @@ def test_slow_copies_begin_as_their_models(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_agent_is_a_function_of_its_seed_and_leaves_the_global_generator_alone(algorithm):
+def test_an_agent_is_a_function_of_its_seed_and_leaves_the_global_generator_alone(
+    algorithm,
+) -> None:
     torch.manual_seed(7)
     kept = torch.get_rng_state()
     one, same_again, other = (algorithm(SPEC, **SMALL, seed=seed) for seed in (1, 1, 2))
@@ -196,7 +198,7 @@ def test_an_agent_is_a_function_of_its_seed_and_leaves_the_global_generator_alon
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_metrics_are_finite_numbers_with_a_column_and_without_a_graph(algorithm):
+def test_metrics_are_finite_numbers_with_a_column_and_without_a_graph(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
     for _ in range(2):
         for name, value in agent.update(batch_for(agent)).items():
@@ -209,7 +211,7 @@ def test_metrics_are_finite_numbers_with_a_column_and_without_a_graph(algorithm)
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("memory", [LSTM, GRU])
-def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, memory):
+def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, memory) -> None:
     found = []
     for precision in ("fp32", "bf16"):
         agent = algorithm(
@@ -228,7 +230,7 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, memory):
 # Two memories' states
 
 
-def test_kept_critic_states_follow_the_critics_own_memory():
+def test_kept_critic_states_follow_the_critics_own_memory() -> None:
     agent = SAC(SPEC, **SMALL, critic_state=True)
     observation = batch_for(agent).observation["observation"][:2, :4]
     state = torch.zeros(2, agent.state_size)
@@ -245,7 +247,7 @@ def test_kept_critic_states_follow_the_critics_own_memory():
 
 
 @pytest.mark.parametrize("critic_state", [False, True])
-def test_keeping_the_critics_state_changes_no_action(critic_state):
+def test_keeping_the_critics_state_changes_no_action(critic_state) -> None:
     agent = DDPG(SPEC, **SMALL, critic_state=critic_state)
     plain = DDPG(SPEC, **SMALL)
     seen = {"observation": torch.randn(3, 3, generator=torch.Generator().manual_seed(0))}
@@ -254,7 +256,7 @@ def test_keeping_the_critics_state_changes_no_action(critic_state):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared):
+def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared) -> None:
     whole, stored = (
         DDPG(SPEC, **SMALL, critic_state=True, shared=shared, seed=2) for _ in range(2)
     )
@@ -279,7 +281,7 @@ def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared):
 # An asymmetric critic
 
 
-def test_a_critic_may_read_what_its_actor_never_sees():
+def test_a_critic_may_read_what_its_actor_never_sees() -> None:
     spec = Spec({"observation": Field((3,)), "secret": Field((1,))}, 2)
     agent = SAC(
         spec,
@@ -320,6 +322,6 @@ def test_a_critic_may_read_what_its_actor_never_sees():
         ({"delay": 0}, "delay is 0"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(setting, told):
+def test_settings_that_cannot_work_are_refused(setting, told) -> None:
     with pytest.raises(ValueError, match=told):
         TD3(SPEC, **setting)

@@ -11,7 +11,7 @@ def weight(value: float = 0.0) -> Tensor:
     return torch.full((), value, requires_grad=True)
 
 
-def test_adams_first_steps_are_the_rate_long():
+def test_adams_first_steps_are_the_rate_long() -> None:
     """Where the gradient never changes, m̂ / √v̂ is its sign."""
     slow, quick = weight(), weight()
     optimiser = Optimiser([Group("a", [slow], 0.1), Group("b", [quick], 0.3)])
@@ -21,7 +21,7 @@ def test_adams_first_steps_are_the_rate_long():
     assert quick.item() == pytest.approx(0.6)
 
 
-def test_rates_fall_linearly_to_zero_and_stay_there():
+def test_rates_fall_linearly_to_zero_and_stay_there() -> None:
     moved, places = weight(), []
     optimiser = Optimiser([Group("a", [moved], 0.1)], decay=4)
     for _ in range(6):
@@ -31,7 +31,7 @@ def test_rates_fall_linearly_to_zero_and_stay_there():
     assert places == pytest.approx([-0.1, -0.175, -0.225, -0.25, -0.25, -0.25])
 
 
-def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network():
+def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network() -> None:
     # The norm of (3, 4) is 5: cut to 1 it is (0.6, 0.8). The other network's 0.5 is left alone.
     first, second, other = weight(), weight(), weight()
     groups = [Group("a", [first], 0.1), Group("b", [other], 0.1), Group("a", [second], 0.2)]
@@ -42,7 +42,7 @@ def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network():
     assert found == pytest.approx([0.6, 0.8, 0.5], abs=1e-5)
 
 
-def test_one_network_that_is_not_finite_holds_all_of_them_back():
+def test_one_network_that_is_not_finite_holds_all_of_them_back() -> None:
     sane, mad = weight(1.0), weight(0.0)
     optimiser = Optimiser([Group("a", [sane], 0.1), Group("b", [mad], 0.1)])
     told = optimiser.step(sane + mad.sqrt())  # the slope of √ is infinite at 0
@@ -52,14 +52,14 @@ def test_one_network_that_is_not_finite_holds_all_of_them_back():
     assert (sane.item(), mad.item()) == pytest.approx((0.9, -0.1))  # as a first step
 
 
-def test_a_network_without_a_gradient_is_neither_moved_nor_reported():
+def test_a_network_without_a_gradient_is_neither_moved_nor_reported() -> None:
     here, away = weight(), weight()
     told = Optimiser([Group("a", [here], 0.1), Group("b", [away], 0.1)]).step(here * 1)
     assert set(told) == {"a_gradient", "skipped"}
     assert away.item() == 0
 
 
-def test_a_restored_optimiser_goes_on_as_if_it_had_never_stopped():
+def test_a_restored_optimiser_goes_on_as_if_it_had_never_stopped() -> None:
     def made() -> tuple[Tensor, Optimiser]:
         moved = weight(1.0)
         return moved, Optimiser([Group("a", [moved], 0.1)], decay=9)

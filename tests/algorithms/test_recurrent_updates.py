@@ -81,7 +81,7 @@ def apart(agent: OffPolicy) -> OffPolicy:
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("burn_in", [False, True])
-def test_an_update_of_rsac_equals_a_slow_one(shared, burn_in):
+def test_an_update_of_rsac_equals_a_slow_one(shared, burn_in) -> None:
     agent = apart(SAC(SPEC, **SMALL, shared=shared, critic_state=True, temperature=0.7, seed=4))
     batch = make_batch(
         LENGTHS, state_size=agent.state_size, warm_up=WARM_UP if burn_in else None, padding=1
@@ -147,7 +147,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 
 @pytest.mark.usefixtures("noise_by_place")
 @pytest.mark.parametrize(("algorithm", "shared"), SETTINGS)
-def test_longer_padding_changes_no_gradient(algorithm, shared):
+def test_longer_padding_changes_no_gradient(algorithm, shared) -> None:
     size = algorithm(SPEC, **SMALL, critic_state=True, shared=shared).state_size
     short, long = (make_batch(LENGTHS, state_size=size, warm_up=WARM_UP, padding=n) for n in (0, 6))
     found = learned(algorithm, short, shared=shared)
@@ -156,7 +156,7 @@ def test_longer_padding_changes_no_gradient(algorithm, shared):
 
 
 @pytest.mark.parametrize(("algorithm", "shared"), SETTINGS)
-def test_the_order_of_the_rows_changes_no_gradient(algorithm, shared, noise_by_place):
+def test_the_order_of_the_rows_changes_no_gradient(algorithm, shared, noise_by_place) -> None:
     size = algorithm(SPEC, **SMALL, critic_state=True, shared=shared).state_size
     batch = make_batch(LENGTHS, state_size=size, warm_up=WARM_UP)
     found = learned(algorithm, batch, shared=shared)
@@ -168,7 +168,7 @@ def test_the_order_of_the_rows_changes_no_gradient(algorithm, shared, noise_by_p
 
 
 @pytest.mark.usefixtures("noise_by_place")
-def test_steps_that_only_warm_the_memory_are_not_learned_from():
+def test_steps_that_only_warm_the_memory_are_not_learned_from() -> None:
     agent = DDPG(SPEC, **SMALL)
     batch = make_batch((3, 3), state_size=agent.state_size, warm_up=(2, 2))
     metrics = agent.update(batch)
@@ -211,13 +211,13 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         (DDPG, True, 2, 1),
     ],
 )
-def test_each_memory_runs_once_an_update(algorithm, shared, forward, backward, passes):
+def test_each_memory_runs_once_an_update(algorithm, shared, forward, backward, passes) -> None:
     agent = algorithm(SPEC, **SMALL, shared=shared)
     agent.update(make_batch(LENGTHS, state_size=agent.state_size))
     assert passes == {"forward": forward, "backward": backward}
 
 
-def test_an_actor_that_is_not_due_costs_no_pass_of_its_memory(passes):
+def test_an_actor_that_is_not_due_costs_no_pass_of_its_memory(passes) -> None:
     agent = TD3(SPEC, **SMALL)
     batch = make_batch(LENGTHS, state_size=agent.state_size)
     agent.update(batch)
@@ -238,7 +238,7 @@ def loud(algorithm: type[OffPolicy]) -> type[OffPolicy]:
 
 
 @pytest.mark.parametrize(("algorithm", "shared"), SETTINGS)
-def test_the_actors_loss_gives_the_critic_and_its_memory_no_gradient(algorithm, shared):
+def test_the_actors_loss_gives_the_critic_and_its_memory_no_gradient(algorithm, shared) -> None:
     found = []
     for kind in (algorithm, loud(algorithm)):
         agent = apart(kind(SPEC, **SMALL, shared=shared))
@@ -255,7 +255,7 @@ def test_the_actors_loss_gives_the_critic_and_its_memory_no_gradient(algorithm, 
 
 
 @pytest.mark.parametrize(("algorithm", "shared"), SETTINGS)
-def test_slow_copies_move_by_polyak_alone(algorithm, shared):
+def test_slow_copies_move_by_polyak_alone(algorithm, shared) -> None:
     agent = apart(algorithm(SPEC, **SMALL, shared=shared, rate=0.1, memory_rate=0.1, polyak=0.3))
     names = [k for k, v in agent.parts().items() if k.startswith("target_")]
     before = weights(agent)
@@ -270,7 +270,7 @@ def test_slow_copies_move_by_polyak_alone(algorithm, shared):
             torch.testing.assert_close(after[key], 0.7 * before[key] + 0.3 * model)
 
 
-def test_the_slow_actor_sees_the_next_history_through_a_slow_memory():
+def test_the_slow_actor_sees_the_next_history_through_a_slow_memory() -> None:
     agent = apart(DDPG(SPEC, **SMALL))
     batch = make_batch((3, 3), state_size=agent.state_size)
     zeros = torch.zeros_like(batch.state)
@@ -287,7 +287,7 @@ def test_the_slow_actor_sees_the_next_history_through_a_slow_memory():
 @pytest.mark.parametrize("lengths", [(1, 1), (7, 2)])
 @pytest.mark.parametrize("memory", [LSTM, GRU, RNN])
 @pytest.mark.parametrize("algorithm", [DDPG, TD3, SAC])
-def test_every_weight_of_every_memory_learns(algorithm, memory, lengths):
+def test_every_weight_of_every_memory_learns(algorithm, memory, lengths) -> None:
     network = partial(memory, width=6)
     agent = algorithm(SPEC, summarizer=network, hidden=(8,), critic_state=True)
     before = weights(agent)

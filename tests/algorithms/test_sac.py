@@ -23,7 +23,7 @@ def always(agent: SAC, log_prob: float) -> None:
     agent.sample = sample
 
 
-def test_the_target_adds_the_entropy_to_the_smaller_head():
+def test_the_target_adds_the_entropy_to_the_smaller_head() -> None:
     agent = agent_with(temperature=0.5)
     always(agent, -2.0)
     constant_critic(agent.target_critic, 5.0, 3.0)
@@ -34,7 +34,7 @@ def test_the_target_adds_the_entropy_to_the_smaller_head():
     assert agent.critic_target(batch, h, h).flatten().tolist() == pytest.approx([4.6, 1.0])
 
 
-def test_the_actors_loss_weighs_log_probability_against_the_smaller_head():
+def test_the_actors_loss_weighs_log_probability_against_the_smaller_head() -> None:
     agent = agent_with(temperature=0.5, fixed_temperature=True)
     always(agent, -2.0)
     constant_critic(agent.critic, 5.0, 3.0)
@@ -47,7 +47,7 @@ def test_the_actors_loss_weighs_log_probability_against_the_smaller_head():
 
 
 @pytest.mark.parametrize(("raw", "log_std"), [((0.0, 0.0), (0.0, 0.0)), ((0.4, -1.0), (-1.0, 0.5))])
-def test_the_entropy_is_that_of_the_squashed_normal(raw, log_std):
+def test_the_entropy_is_that_of_the_squashed_normal(raw, log_std) -> None:
     """H = Σ [½ ln(2πe) + ln σ] + E Σ ln(1 - tanh² u), the latter by the trapezoidal rule."""
     agent = agent_with()
     constant_actor(agent.policy.actor, *raw, *log_std)
@@ -63,7 +63,7 @@ def test_the_entropy_is_that_of_the_squashed_normal(raw, log_std):
     assert entropy.item() == pytest.approx(expected, abs=0.02)
 
 
-def test_explored_actions_are_drawn_from_the_policy_and_greedy_ones_are_its_middle():
+def test_explored_actions_are_drawn_from_the_policy_and_greedy_ones_are_its_middle() -> None:
     agent = agent_with()
     constant_actor(agent.policy.actor, 0.3, -0.3, -1.0, -2.0)
     seen = {"observation": torch.zeros(20_000, 3)}
@@ -76,7 +76,9 @@ def test_explored_actions_are_drawn_from_the_policy_and_greedy_ones_are_its_midd
 
 
 @pytest.mark.parametrize(("log_prob", "slope"), [(-2.5, 0.5), (-1.0, -1.0)])
-def test_the_temperature_falls_where_entropy_is_plenty_and_rises_where_it_lacks(log_prob, slope):
+def test_the_temperature_falls_where_entropy_is_plenty_and_rises_where_it_lacks(
+    log_prob, slope
+) -> None:
     # d/d log α of -log α (log π + H̄), with H̄ = 2: -(log π + 2)
     agent = agent_with(target_entropy=2.0, rate=0.01, temperature=0.2)
     always(agent, log_prob)
@@ -86,14 +88,14 @@ def test_the_temperature_falls_where_entropy_is_plenty_and_rises_where_it_lacks(
     assert agent.log_temperature.item() == pytest.approx(after, abs=1e-5)
 
 
-def test_the_entropy_aimed_at_is_minus_the_size_of_the_action():
+def test_the_entropy_aimed_at_is_minus_the_size_of_the_action() -> None:
     agent = agent_with()
     always(agent, -0.5)
     agent.update(make_batch([1]))
     assert agent.log_temperature.grad.item() == pytest.approx(0.5 + 2)
 
 
-def test_a_fixed_temperature_stays():
+def test_a_fixed_temperature_stays() -> None:
     agent = agent_with(temperature=0.2, fixed_temperature=True, rate=0.1)
     for i in range(3):
         metrics = agent.update(make_batch([1] * 8, seed=i))
@@ -103,6 +105,6 @@ def test_a_fixed_temperature_stays():
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0])
-def test_a_temperature_that_is_not_above_0_is_refused(temperature):
+def test_a_temperature_that_is_not_above_0_is_refused(temperature) -> None:
     with pytest.raises(ValueError, match="α must be above 0"):
         agent_with(temperature=temperature)

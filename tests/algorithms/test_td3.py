@@ -13,7 +13,7 @@ def agent_at(*raw: float, **settings: float) -> TD3:
     return agent
 
 
-def test_the_target_takes_the_smaller_head():
+def test_the_target_takes_the_smaller_head() -> None:
     agent = agent_at(0.0, 0.0)
     constant_critic(agent.target_critic, 5.0, 3.0)
     batch = make_batch([1, 1])  # the second row ends truly
@@ -23,7 +23,7 @@ def test_the_target_takes_the_smaller_head():
     assert agent.critic_target(batch, h, h).flatten().tolist() == pytest.approx([3.7, 1.0])
 
 
-def test_the_targets_action_is_smoothed_by_clipped_noise():
+def test_the_targets_action_is_smoothed_by_clipped_noise() -> None:
     centre = torch.tensor([0.3, -0.3]).tanh()
     gap = agent_at(0.3, -0.3).target_action(MANY)[:, 0] - centre
     assert gap.abs().max().item() == pytest.approx(0.5)  # 2.5 σ~: 1.2 % of the draws
@@ -32,22 +32,22 @@ def test_the_targets_action_is_smoothed_by_clipped_noise():
     assert gap.mean().abs() < 0.005
 
 
-def test_smoothing_noise_is_clipped_after_it_is_scaled():
+def test_smoothing_noise_is_clipped_after_it_is_scaled() -> None:
     gap = agent_at(0.0, 0.0, smoothing=50.0, smoothing_clip=0.25).target_action(MANY)
     assert gap.abs().median().item() == pytest.approx(0.25)
 
 
-def test_a_smoothed_action_never_leaves_its_bounds():
+def test_a_smoothed_action_never_leaves_its_bounds() -> None:
     action = agent_at(9.0, -9.0).target_action(MANY)[:, 0]
     assert (action.min(0).values[1], action.max(0).values[0]) == (-1, 1)
 
 
-def test_without_smoothing_the_target_is_the_slow_actors_own():
+def test_without_smoothing_the_target_is_the_slow_actors_own() -> None:
     action = agent_at(0.7, 0.1, smoothing=0.0).target_action(torch.zeros(1, 1, 3))
     torch.testing.assert_close(action[0, 0], torch.tensor([0.7, 0.1]).tanh())
 
 
-def test_the_actor_and_the_slow_copies_move_every_second_update():
+def test_the_actor_and_the_slow_copies_move_every_second_update() -> None:
     agent = TD3(SPEC, hidden=(4,))
     told = [agent.update(make_batch([1] * 8)) for _ in range(4)]
     assert ["actor_loss" in metrics for metrics in told] == [True, False, True, False]

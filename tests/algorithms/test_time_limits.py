@@ -68,7 +68,7 @@ def values(algorithm: type[OffPolicy], world: gymnasium.Env, **settings: Any) ->
 )
 def test_a_time_limit_bootstraps_from_the_episodes_own_last_state_and_an_end_does_not(
     algorithm, settings
-):
+) -> None:
     # Every episode has one step. First: cut by the limit, seeing the second: 0 + γ · 1. Second:
     # ended, and cut by the limit at once: 1. Bootstrapping there would give 1 + γ · ½; storing the
     # limit as an end 0; reading the next episode's first observation something between.
@@ -76,11 +76,11 @@ def test_a_time_limit_bootstraps_from_the_episodes_own_last_state_and_an_end_doe
     assert found == pytest.approx([GAMMA, 1.0], abs=0.05)
 
 
-def test_without_a_limit_the_values_are_the_same():
+def test_without_a_limit_the_values_are_the_same() -> None:
     assert values(DDPG, TwoStates()) == pytest.approx([GAMMA, 1.0], abs=0.05)
 
 
-def test_swapping_the_two_ends_gives_other_values():
+def test_swapping_the_two_ends_gives_other_values() -> None:
     # First: an end, 0. Second: a limit, seeing the first: 1 + γ · 0.
     found = values(DDPG, Swapped(TimeLimit(TwoStates(), 1)))
     assert found == pytest.approx([0.0, 1.0], abs=0.05)
