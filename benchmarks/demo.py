@@ -17,7 +17,7 @@ from offpcc.world import make_world
 
 ENV, CONFIG = "pendulum-p-v0", "configs/test/demo.gin"
 AGENTS = {"rsac": "SAC with an LSTM", "sac": "SAC without a memory"}
-STEPS = 10_000
+STEPS = 8_000
 EPISODES = 100
 FOLDER = Path("build") / "demo"  # not among the results, which --plot compares
 
