@@ -180,9 +180,11 @@ class Collector:
         self._begin(copy)
         ended = False
         for action in kept["action"]:
+            if ended:  # sooner than before, and a world may not be stepped past its end
+                break
             seen, _, terminated, truncated, _ = self.worlds[copy].step(action.numpy())
             tape.observation.append(seen)
-            ended = ended or terminated or truncated
+            ended = terminated or truncated
         again, before = tape.stacked(), kept["observation"]
         if ended or any(not np.array_equal(again[k], v.numpy()) for k, v in before.items()):
             self.exact = False

@@ -167,6 +167,7 @@ def test_a_config_may_import_and_refer_to_a_class_of_ones_own(write, tmp_path, m
     spec = Spec({"observation": Field((3,))}, 1)
     agent = configured(Recipe)().agent(spec, seed=1, device="cpu", critic_state=False)
     assert agent.state_size == 2 * 4 * 3
+    assert config.text().startswith("import my_memory\n"), "so that the run's own file knows it"
     served.SERVED.pop("Wide")
 
 

@@ -420,6 +420,33 @@ def test_an_episode_that_cannot_be_repeated_is_dropped_and_that_is_written(tmp_p
     assert rows(run)[-1]["env_steps"] == "120"
 
 
+class Shortening(Deaf):
+    """Ends sooner each time, and may not be stepped past its end."""
+
+    length = 100
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        Shortening.length = max(Shortening.length - 5, 3)
+        self.left = Shortening.length
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        assert self.left > 0, "stepped past its end"
+        self.left -= 1
+        return np.zeros(1, np.float32), 0.0, False, self.left == 0, {}
+
+
+def test_an_episode_that_ends_sooner_than_before_is_dropped(tmp_path):
+    gymnasium.register("shortening-v0", entry_point=Shortening)
+    given: dict[str, Any] = {"results": tmp_path / "results"}
+    config = tiny(tmp_path, SHORT + "steps = 83\nevaluation_episodes = 0")
+    offpcc.run("shortening-v0", "sac", config=config, seed=1, **given)
+    Shortening.length = 10
+    run = offpcc.run("shortening-v0", "sac", steps=100, resume=True, **given)
+    del gymnasium.registry["shortening-v0"]
+    assert run.read()["resume_exact"] is False
+
+
 # Disks that are full
 
 
@@ -437,7 +464,7 @@ def full_while(monkeypatch: pytest.MonkeyPatch, full: Any) -> None:
 
 def test_a_disk_that_is_full_from_the_start_leaves_no_run(tmp_path, monkeypatch):
     full_while(monkeypatch, lambda: True)
-    with pytest.raises(StorageError, match="could not be written"):
+    with pytest.raises(OSError, match="No space left"):
         begin(tmp_path)
     assert not [*tmp_path.rglob("run.json")]
 

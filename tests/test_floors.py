@@ -11,9 +11,9 @@ FLOORS = (
     "networks replay",
     "algorithms",
     "train evaluate collect record checkpoint export plot"
-    " allocator catalog check folder interrupt progress provenance room sealed world",
-    "experiment bindings baselines distributed build config kinds play recipe request served"
-    " trained",
+    " allocator catalog check folder interrupt progress room sealed world",
+    "experiment bindings baselines distributed build config kinds play provenance recipe request"
+    " served trained",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package

@@ -135,17 +135,16 @@ def test_names_are_checked_before_torch_is_imported(tmp_path, arguments, complai
     assert said.startswith(f"launch.py: {complaint}") and said.count("\n") == 0
 
 
-@pytest.mark.parametrize("kind", ["--bind discont=0.9", "--env CartPole-v1"])
-def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path, kind):
-    arguments = ["--env", "pendulum-v0", "--algo", "sac", *kind.split()]
-
+def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
     def cost(*command: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
         return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
     torch = cost(sys.executable, "-c", "import torch")
-    assert cost(*LAUNCH, *arguments) < 1.5 * torch + 0.3  # s
+    for wrong in ("--bind discont=0.9", "--env CartPole-v1"):
+        seconds = cost(*LAUNCH, "--env", "pendulum-v0", "--algo", "sac", *wrong.split())
+        assert seconds < 1.4 * torch + 0.2, wrong
     assert not [*tmp_path.iterdir()]
 
 
@@ -223,8 +222,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two short runs, a and b, of a cart-pole that has no window open."""
     folder = tmp_path_factory.mktemp("trained")
     config = tiny(folder, "previous_action = True")
-    said = done(launch(folder, *RSAC, "--config", config, "--run_id", "a", "b", "--seed", 7))
-    assert "1/rsac" not in said
+    done(launch(folder, *RSAC, "--config", config, "--run_id", "a", "b", "--seed", 7))
     return folder
 
 

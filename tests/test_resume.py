@@ -153,7 +153,7 @@ def saved(folder: Path) -> list[int]:
 
 
 MUTANT = """
-steps = 175
+steps = 130
 copies = 2
 normalize = True
 capacity = 60
@@ -162,7 +162,7 @@ burn_in = 3
 store_states = 4
 decay = %steps
 """
-IN_WARM_UP, IN_EPOCH = 30, 148  # steps; episodes are under way and metrics wait for a row
+IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.
 NO_MATTER = {
     *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),

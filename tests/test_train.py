@@ -79,10 +79,10 @@ def test_updates_are_owed_for_every_step_after_the_warm_up(
     assert column(tmp_path, "updates")[-1] == expected
 
 
-def test_nothing_is_owed_for_steps_before_there_is_an_episode(tmp_path) -> None:
+def test_what_is_owed_before_there_is_an_episode_is_made_good_after_it(tmp_path) -> None:
     training = made(tmp_path, walk=partial(Walk, steps=30))
     training.run()
-    assert training.updates == 31  # the steps 30 … 60
+    assert training.updates == 45  # the steps 16 … 60, the first 15 of them at step 30
 
 
 def test_an_epoch_ends_with_a_row_and_so_does_the_run(tmp_path) -> None:
