@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from offpcc.algorithms import Agent
+from offpcc.algorithms.agent import restore_generator
 from offpcc.data import Episode, Observation
 from offpcc.faults import WorldFault
 from offpcc.world import World
@@ -168,7 +169,7 @@ class Collector:
         """
         for name, part in self.agent.acting_parts().items():
             part.load_state_dict(state["acting"][name])
-        self.agent.generator.set_state(state["generator"])
+        restore_generator(self.agent.generator, state["generator"])
         self.random.bit_generator.state = state["random"]
         self.steps, self.exact = state["steps"], state["exact"]
         for copy, tape in enumerate(state["tapes"]):

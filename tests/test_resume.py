@@ -149,6 +149,18 @@ def saved(folder: Path) -> list[int]:
     return sorted(int(path.name.removeprefix("step-")) for path in found)
 
 
+def test_a_run_may_go_on_on_another_device_whose_generators_are_of_another_kind(tmp_path):
+    folder = new(tmp_path)
+    parts, chunk = left_at(folder, IN_EPOCH)
+    other_kind = torch.arange(16, dtype=torch.uint8)  # as those of a GPU are
+    parts["agent"]["generator"] = parts["run"]["collector"]["generator"] = other_kind
+    one, same = (gone_on(again(folder), parts, chunk) for _ in range(2))
+    assert one == same, "the state still decides"
+    other = copy.deepcopy(parts)
+    other["agent"]["generator"] = other_kind + 1
+    assert gone_on(again(folder), other, chunk) != one
+
+
 # What a checkpoint holds: each piece is needed
 
 

@@ -1,6 +1,7 @@
 """Agent: what every algorithm is to the rest: it acts, it learns from batches, it can be saved."""
 
 import copy
+import zlib
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -118,6 +119,18 @@ class Agent(ABC):
             _write(part, state[name])
 
 
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Takes a saved state over; one from another kind of device can only be the seed of a new one.
+
+    A run may go on on another device: not bit for bit, but with numbers that are its own.
+    """
+    state = state.cpu()
+    if state.shape == generator.get_state().shape:
+        generator.set_state(state)
+    else:
+        generator.manual_seed(zlib.crc32(bytes(state.tolist())))
+
+
 def _read(part: Any) -> Any:
     if isinstance(part, torch.Generator):
         return part.get_state()
@@ -126,7 +139,7 @@ def _read(part: Any) -> Any:
 
 def _write(part: Any, state: Any) -> None:
     if isinstance(part, torch.Generator):
-        part.set_state(state.cpu())
+        restore_generator(part, state)
     elif isinstance(part, Tensor):
         part.data.copy_(state)
     else:
