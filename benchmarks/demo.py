@@ -44,7 +44,7 @@ def train(algo: str) -> Path:
     """One run's folder."""
     print(f"\n{AGENTS[algo]}, {STEPS:,} steps")
     settings = {"config": CONFIG, "results": FOLDER, "seed": 1, "overwrite": True}
-    return run(ENV, algo, steps=STEPS, bind=["threads = 2"], **settings).path
+    return run(ENV, algo, steps=STEPS, bind=["threads = 1"], **settings).path
 
 
 def tell(what: str, mean: float, error: float) -> None:

@@ -1,7 +1,6 @@
 """Experiment: from a request to a finished run: begun, resumed, recorded and described."""
 
 import hashlib
-import importlib.util
 import json
 import os
 from typing import Any
@@ -175,8 +174,10 @@ class Experiment:
     def _mirrors(self) -> list[Mirror]:
         """TensorBoard where it is installed, and wandb where it is asked for."""
         mirrors: list[Mirror] = []
-        if importlib.util.find_spec("tensorboard"):
+        try:
             mirrors.append(TensorBoard(self.folder.path))
+        except ImportError as error:  # nobody asked for it, so nobody has to install it
+            print(f"no curves in TensorBoard: {error}")
         if self.request.wandb != "off":
             mirrors.append(
                 WandB(

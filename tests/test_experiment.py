@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,14 +153,12 @@ def test_without_evaluation_the_training_is_the_same(run, tmp_path):
     assert other.read()["final"].keys() == {"env_steps", "seconds"}
 
 
-def test_without_tensorboard_the_run_goes_on(run, tmp_path, monkeypatch):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "tensorboard" else found(name)
-    )
+def test_without_tensorboard_the_run_goes_on(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     other = begin(tmp_path, "previous_action = True")
     assert rows(other) == rows(run)
     assert not (other / "tensorboard").exists()
+    assert "TensorBoard is not installed: pip install tensorboard\n" in capsys.readouterr().out
 
 
 def test_with_wandb_offline_the_run_is_the_same(run, tmp_path):
