@@ -161,13 +161,6 @@ def test_without_tensorboard_the_run_goes_on(run, tmp_path, monkeypatch, capsys)
     assert "TensorBoard is not installed: pip install tensorboard\n" in capsys.readouterr().out
 
 
-def test_with_wandb_offline_the_run_is_the_same(run, tmp_path):
-    pytest.importorskip("wandb")
-    other = begin(tmp_path, "previous_action = True", wandb="offline")
-    assert rows(other) == rows(run)
-    assert [*(other / "wandb").glob("offline-run-*")]
-
-
 def test_in_another_thread_the_run_is_the_same(run, tmp_path):
     others: list[RunFolder] = []
     work = lambda: others.append(begin(tmp_path, "previous_action = True"))  # noqa: E731

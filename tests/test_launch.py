@@ -1,6 +1,7 @@
 """The command line: what it does, what it says, and what it leaves with."""
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from children import LAUNCH, STEPS, Child, launch, pictures, tiny
 
 import launch as command
 from offpcc import faults
+from offpcc.train import CLOCK
 
 RSAC = ("--env", "cartpole-continuous-p-v0", "--algo", "rsac")
 SAC = ("--env", "pendulum-v0", "--algo", "sac")
@@ -335,6 +337,22 @@ def test_results_may_lie_elsewhere(folder):
 def test_a_config_of_the_project_is_found_from_anywhere(folder):
     small = ["--steps", 20, "--bind", "width = 8", "--bind", "evaluation_episodes = 0"]
     done(launch(folder, *RSAC, "--config", "configs/test/template_recurrent.gin", *small))
+
+
+def test_with_wandb_offline_the_rows_are_the_same(folder):
+    def rows(run_id: str) -> list[list[str]]:
+        (path,) = folder.glob(f"results/*/*/{run_id}/progress.csv")
+        with path.open() as file:
+            return [row[: -len(CLOCK)] for row in csv.reader(file)]
+
+    settings = [*RSAC, "--config", str(tiny(folder, "steps = 130")), "--seed", "1"]
+    done(launch(folder, *settings, "--run_id", "without"))
+    # In a process of its own, because wandb starts another one that outlives the run.
+    command = [*LAUNCH, *settings, "--run_id", "with", "--wandb", "offline"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+    assert rows("with") == rows("without")
+    assert len([*folder.glob("results/*/*/with/wandb/offline-run-*/*.wandb")]) == 1
 
 
 # What can happen to a run
