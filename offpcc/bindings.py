@@ -43,6 +43,7 @@ def compose(files: Sequence[Path], lines: Sequence[str] = ()) -> Config:
         Config(merged).check_layer(layer, macros)
     config = Config(merged)
     config.check_kinds()
+    config.check_asked(layers[-1])
     return config
 
 

@@ -1,7 +1,7 @@
 """Config: what bindings come to, and every check of them before anything is built.
 
 Refused, with its place and the nearest name: what is unknown, what is of the wrong type, what the
-run itself fills in, and what nothing would use. A macro that is known may go unused.
+run itself fills in, and what nothing would use. A file's macro may go unused if it is known.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -64,13 +64,17 @@ class Config:
         """Every value by its key, macros replaced, defaults too."""
         return {key: used.value for key, used in self.used.items()}
 
+    @property
+    def macros(self) -> set[str]:
+        """The names of the macros that something in the run is bound to."""
+        return {name for used in self.used.values() for name in self._macros(used.written)}
+
     def text(self) -> str:
         """The same as a file: imports, the macros in use, then all arguments, defaults too."""
         modules = {SERVED[reference.name].__module__ for reference in self.made}
         own = sorted(m for m in modules if not m.startswith("offpcc.") and m != "__main__")
-        macros = {name for used in self.used.values() for name in self._macros(used.written)}
         lines = [f"import {module}" for module in own]
-        lines += [f"{name} = {self.bindings[name].value!r}" for name in sorted(macros)]
+        lines += [f"{name} = {self.bindings[name].value!r}" for name in sorted(self.macros)]
         for reference in self.made:
             section = repr(reference)[1:]
             lines += ["", f"# {section}"]
@@ -109,6 +113,13 @@ class Config:
                 raise ConfigError(f"{binding.place}: {wrong}")
             else:
                 self._check_use(binding)
+
+    def check_asked(self, lines: Sequence[Binding]) -> None:
+        """Raises ConfigError for a macro of these lines that this run does not use."""
+        for binding in lines:
+            if not binding.argument and binding.key not in self.macros:
+                near = nearest(binding.key, self.macros)
+                raise ConfigError(f"{binding.place}: nothing in this run uses {binding.key}{near}")
 
     def check_kinds(self) -> None:
         """Raises ConfigError for a value that is not of the kind that its argument wants."""

@@ -67,8 +67,25 @@ def test_a_macro_of_ones_own_may_be_used(write):
     assert compose([RSAC, config]).values["LSTM.width"] == 33
 
 
-def test_a_known_macro_may_go_unused():
-    assert "LSTM.width" not in compose([algorithm_file("sac")], ["width = 7"]).values
+def test_a_known_macro_of_a_file_may_go_unused(write):
+    assert "LSTM.width" not in compose([algorithm_file("sac"), write("width = 7")]).values
+
+
+@pytest.mark.parametrize(
+    ("algo", "line", "complaint"),
+    [
+        ("sac", "width = 7", "nothing in this run uses width"),
+        ("rsac", "batch = 7", "nothing in this run uses batch; did you mean memory_batch"),
+    ],
+)
+def test_a_macro_that_was_asked_for_is_used(algo, line, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        compose([algorithm_file(algo)], [line])
+
+
+def test_a_macro_behind_another_is_used():
+    values = rsac("mine = 7", "width = %mine").values
+    assert values["LSTM.width"] == 7
 
 
 def test_a_block_binds_one_class(write):
