@@ -94,6 +94,7 @@ class Training:
             self.take(episode)
         made = self.collector.steps - before
         if self.collector.steps > self.warm_up:
+            self.agent.progress = min(self.collector.steps / self.steps, 1.0)
             for batch in self.replay.batches(made):
                 self.recorder.add(self.agent.update(batch))
                 self.updates += 1

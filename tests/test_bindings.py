@@ -291,8 +291,8 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, content):
 
 
 def test_a_macro_of_a_free_value_is_free_wherever_it_is_used():
-    old, new = rsac("decay = %steps", "steps = 10"), rsac("decay = %steps", "steps = 20")
-    assert old.values["SAC.decay"] != new.values["SAC.decay"]
+    old, new = rsac("capacity = %steps", "steps = 10"), rsac("capacity = %steps", "steps = 20")
+    assert old.values["EpisodeReplay.capacity"] != new.values["EpisodeReplay.capacity"]
     assert old.fixed(("Training.steps",)) == new.fixed(("Training.steps",))
     assert old.fixed(()) != new.fixed(())
 

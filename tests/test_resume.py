@@ -34,7 +34,7 @@ CASES = {
         "rtd3",
         "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n",
     ),
-    "forgotten episodes": (CARTPOLE, "rsac_s", "capacity = 70\ndecay = %steps\nclip = 1.0"),
+    "forgotten episodes": (CARTPOLE, "rsac_s", "capacity = 70\ndecay = True\nclip = 1.0"),
 }
 KILLS = 7  # a case
 
@@ -172,7 +172,7 @@ capacity = 60
 memory_segment = 5
 burn_in = 3
 store_states = 4
-decay = %steps
+decay = True
 """
 IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.

@@ -14,6 +14,7 @@ from toys import SPEC, Walk, constant_actor, through_the_disk, weights
 
 from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
 from offpcc.collect import Collector
+from offpcc.data import Batch
 from offpcc.evaluate import Evaluator
 from offpcc.faults import DivergedError, Stopped
 from offpcc.networks import LSTM
@@ -135,6 +136,19 @@ def test_progress_is_told_step_by_step(tmp_path) -> None:
     told: list[int] = []
     made(tmp_path, copies=3, advance=told.append).run()
     assert told == 20 * [3]
+
+
+def test_each_update_knows_how_far_the_training_is(tmp_path, monkeypatch) -> None:
+    training, told = made(tmp_path), []
+    update = training.agent.update
+
+    def noting(batch: Batch) -> dict[str, torch.Tensor]:
+        told.append(training.agent.progress)
+        return update(batch)
+
+    monkeypatch.setattr(training.agent, "update", noting)
+    training.run()
+    assert told == [step / 60 for step in range(16, 61)]
 
 
 # What changes nothing

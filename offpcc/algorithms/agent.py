@@ -58,6 +58,7 @@ class Agent(ABC):
     policy: Policy
     generator: torch.Generator
     state_size: int  # S of the states that `act` takes and gives
+    progress: float = 0.0  # share of the training that is done; whoever trains it says so
 
     @property
     @abstractmethod

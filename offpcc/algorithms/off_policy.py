@@ -36,9 +36,10 @@ class OffPolicy(Agent):
     hidden: Sequence[int] = (256, 256)  # units of the heads' layers
     heads: int = 2  # N
     discount: float = 0.99  # γ
+    reward_scale: float = 1.0  # the critic learns from rewards times this
     rate: float = 3e-4  # learning rate of the heads
     memory_rate: float = 3e-4  # learning rate of encoders and summarizers
-    decay: int | None = None  # updates over which all rates fall to zero, linearly; None: never
+    decay: bool = False  # all rates fall to zero, linearly, by the end of the training
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
     clip: float | None = None  # largest gradient norm, of actor and critic each
@@ -65,17 +66,19 @@ class OffPolicy(Agent):
             torch.manual_seed(self.seed)
             self._build()
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
-        self.optimiser = Optimiser(self.groups(), self.clip, self.decay)
+        self.optimiser = Optimiser(self.groups(), self.clip)
         self.state_size = sum(memory.state_size for memory in self._carried())
 
     def _check(self) -> None:
         """Raises ValueError for settings that cannot work."""
         if not 0 <= self.discount <= 1:
             raise ValueError(f"discount is {self.discount}; γ lies in [0, 1]")
+        if self.reward_scale <= 0:
+            raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}; it is fp32 or bf16")
-        for name in ("heads", "delay", "decay"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
+        for name in ("heads", "delay"):
+            if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def _build(self) -> None:
@@ -144,9 +147,9 @@ class OffPolicy(Agent):
     # What is the same for all.
 
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
-        """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K)."""
+        """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled."""
         reward, terminated = batch.reward.unsqueeze(-1), batch.terminated.unsqueeze(-1)
-        return td_target(reward, terminated, value, self.discount)
+        return td_target(self.reward_scale * reward, terminated, value, self.discount)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step on every network that is due; gives metrics named in `columns`."""
@@ -156,7 +159,7 @@ class OffPolicy(Agent):
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
         ):
             loss, metrics = self.loss(batch, due)
-        metrics |= self.optimiser.step(loss)
+        metrics |= self.optimiser.step(loss, 1 - self.progress if self.decay else 1.0)
         if due:
             slow, online = zip(*self.slow_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.polyak)

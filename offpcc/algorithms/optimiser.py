@@ -21,16 +21,13 @@ class Optimiser:
     """Adam (Kingma & Ba, 2014, 1412.6980), in one fused step for all groups.
 
     clip: largest gradient norm of a network; None: any.
-    decay: steps over which all rates fall to zero, linearly; None: never.
 
     A step whose loss or gradient is not finite is left out: weights and moments stay as they were.
     """
 
-    def __init__(
-        self, groups: Iterable[Group], clip: float | None = None, decay: int | None = None
-    ) -> None:
+    def __init__(self, groups: Iterable[Group], clip: float | None = None) -> None:
         self.groups = [group for group in groups if group.parameters]
-        self.clip, self.decay = clip, decay
+        self.clip = clip
         self.adam = torch.optim.Adam(
             [{"params": list(g.parameters), "lr": g.rate} for g in self.groups], fused=True
         )
@@ -38,17 +35,19 @@ class Optimiser:
         self.steps = 0
         self.bad_in_a_row = torch.zeros((), dtype=torch.int64, device=device)
 
-    def step(self, loss: Tensor) -> dict[str, Tensor]:
-        """Goes down the gradient of a loss (); gives each network's norm, and what was skipped."""
+    def step(self, loss: Tensor, share: float = 1.0) -> dict[str, Tensor]:
+        """Goes down the gradient of a loss (); gives each network's norm, and what was skipped.
+
+        share: of each group's rate that is used.
+        """
         self.adam.zero_grad()
         loss.backward()
         norms = self._clipped_norms()
         bad = ~torch.isfinite(torch.stack((loss.detach(), *norms.values()))).all()
         # The fused step does nothing where this is 1; gradient scalers set it the same way.
         self.adam.found_inf = bad.float()  # type: ignore[attr-defined]
-        left = 1.0 if self.decay is None else max(1 - self.steps / self.decay, 0.0)
         for group, held in zip(self.groups, self.adam.param_groups, strict=True):
-            held["lr"] = group.rate * left
+            held["lr"] = group.rate * share
         self.adam.step()
         self.steps += 1
         self.bad_in_a_row.add_(1).mul_(bad)

@@ -100,6 +100,36 @@ def test_garbage_in_the_padding_is_no_reason_to_skip() -> None:
     assert agent.update(batch_for(agent, padding=3))["skipped"] == 0
 
 
+# The reward's scale
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_reward_scale_is_worth_rewards_of_that_size(algorithm) -> None:
+    scaled, plain = algorithm(SPEC, **SMALL, reward_scale=0.25), algorithm(SPEC, **SMALL)
+    batch = batch_for(plain)
+    scaled.update(batch)
+    plain.update(replace(batch, reward=batch.reward / 4))
+    assert same(weights(scaled), weights(plain))
+
+
+# Decay
+
+
+@pytest.mark.parametrize(
+    ("decay", "progress", "share"), [(True, 0.25, 0.75), (True, 1.0, 0.0), (False, 1.0, 1.0)]
+)
+def test_rates_fall_with_the_trainings_progress_if_they_decay(decay, progress, share) -> None:
+    fresh, plain = SAC(SPEC, **SMALL), SAC(SPEC, **SMALL)
+    late = SAC(SPEC, **SMALL, decay=decay)
+    late.progress = progress
+    batch = batch_for(plain)
+    plain.update(batch)
+    late.update(batch)
+    start, full, found = online(fresh), online(plain), online(late)
+    for name, before in start.items():
+        torch.testing.assert_close(found[name] - before, share * (full[name] - before))
+
+
 # Clipping
 
 
@@ -317,6 +347,7 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
     [
         ({"discount": 1.1}, "discount is 1.1"),
         ({"discount": -0.1}, "discount is -0.1"),
+        ({"reward_scale": 0.0}, "reward_scale is 0.0"),
         ({"precision": "fp16"}, "precision is 'fp16'; it is fp32 or bf16"),
         ({"heads": 0}, "heads is 0"),
         ({"delay": 0}, "delay is 0"),

@@ -21,14 +21,13 @@ def test_adams_first_steps_are_the_rate_long() -> None:
     assert quick.item() == pytest.approx(0.6)
 
 
-def test_rates_fall_linearly_to_zero_and_stay_there() -> None:
+def test_a_step_uses_the_share_of_the_rates_that_it_is_told() -> None:
     moved, places = weight(), []
-    optimiser = Optimiser([Group("a", [moved], 0.1)], decay=4)
-    for _ in range(6):
-        optimiser.step(moved * 1)
+    optimiser = Optimiser([Group("a", [moved], 0.1)])
+    for share in (1, 0.75, 0.5, 0.0):
+        optimiser.step(moved * 1, share)
         places.append(moved.item())
-    # 0.1 · (1, 3/4, 1/2, 1/4, 0, 0), added up
-    assert places == pytest.approx([-0.1, -0.175, -0.225, -0.25, -0.25, -0.25])
+    assert places == pytest.approx([-0.1, -0.175, -0.225, -0.225])
 
 
 def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network() -> None:
@@ -62,7 +61,7 @@ def test_a_network_without_a_gradient_is_neither_moved_nor_reported() -> None:
 def test_a_restored_optimiser_goes_on_as_if_it_had_never_stopped() -> None:
     def made() -> tuple[Tensor, Optimiser]:
         moved = weight(1.0)
-        return moved, Optimiser([Group("a", [moved], 0.1)], decay=9)
+        return moved, Optimiser([Group("a", [moved], 0.1)])
 
     (moved, optimiser), (again, other) = made(), made()
     for _ in range(3):
