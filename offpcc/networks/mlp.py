@@ -36,15 +36,11 @@ class MLP(nn.Sequential):
 class EnsembleMLP(nn.Module):
     """N independent MLPs on the same input: (R, inputs) -> (N, R, outputs), R rows.
 
-    The first layer is one matrix product for all N, the later ones a batched product each.
-
-    Raises ValueError without a hidden layer.
+    Each layer is one batched product.
     """
 
     def __init__(self, heads: int, inputs: int, hidden: Sequence[int], outputs: int) -> None:
         super().__init__()
-        if not hidden:
-            raise ValueError("hidden is (); a critic's heads need at least one hidden layer")
         sizes = (inputs, *hidden, outputs)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
@@ -55,12 +51,12 @@ class EnsembleMLP(nn.Module):
 
     def forward(self, rows: Tensor, heads: int | None = None) -> Tensor:
         """Outputs (N, R, outputs) of rows (R, inputs); of the first `heads` MLPs, if given."""
-        weights = [weight[:heads] for weight in self.weights]
-        biases = [bias[:heads] for bias in self.biases]
-        first = weights[0].transpose(0, 1).flatten(1)  # (inputs, N * after)
-        hidden = torch.addmm(biases[0].flatten(), rows, first)
-        hidden = hidden.unflatten(1, (len(weights[0]), -1)).transpose(0, 1)  # (N, R, after)
-        for weight, bias in zip(weights[1:-1], biases[1:-1], strict=True):
-            hidden = torch.baddbmm(bias, hidden.relu_(), weight)
+        *layers, (weight, bias) = [
+            (weight[:heads], bias[:heads])
+            for weight, bias in zip(self.weights, self.biases, strict=True)
+        ]
+        hidden = rows.expand(len(weight), -1, -1)
+        for inner, offset in layers:
+            hidden = torch.baddbmm(offset, hidden, inner).relu_()
         with full_precision(hidden):
-            return torch.baddbmm(biases[-1], hidden.relu_().float(), weights[-1])
+            return torch.baddbmm(bias, hidden.float(), weight)

@@ -31,7 +31,7 @@ def test_an_mlp_rectifies_between_its_layers_and_not_behind_the_last() -> None:
     assert mlp(torch.tensor([[1.0], [-2.0]])).flatten().tolist() == [4.0, -5.0]
 
 
-@pytest.mark.parametrize("hidden", [(7,), (6, 5), (5, 6, 4)])
+@pytest.mark.parametrize("hidden", [(), (7,), (6, 5), (5, 6, 4)])
 def test_an_ensemble_is_its_mlps_side_by_side(hidden: tuple[int, ...]) -> None:
     ensemble, rows = EnsembleMLP(3, 4, hidden, 2), torch.randn(11, 4)
     expected = torch.stack([alone(ensemble, head)(rows) for head in range(3)])
@@ -63,11 +63,6 @@ def test_heads_start_apart_within_the_bounds_of_a_linear_layer() -> None:
     for weight, inputs in zip(ensemble.weights, (400, 100), strict=True):
         # the deviation of a uniform variable is its bound / √3
         assert weight.std().item() == pytest.approx(1 / math.sqrt(3 * inputs), rel=0.1)
-
-
-def test_heads_without_a_hidden_layer_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one hidden layer"):
-        EnsembleMLP(2, 4, (), 1)
 
 
 @pytest.mark.parametrize("make", BOTH)
