@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXTENDING = (ROOT / "docs/extending.md").read_text()
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FEW = ("warm_up = 200", "epoch = 220", "evaluation_episodes = 1", "memory_batch = 2", "width = 8")
-TRAINING = ["--steps", "220", *(part for line in FEW for part in ("--bind", line))]
+FEW = ("warm_up = 200", "epoch = 220", "evaluation_episodes = 1")
+SMALL = ("memory_batch = 2", "width = 8")  # of what has a memory
 SHORTER = {
-    "steps=20_000)": f"steps=220, bind={FEW})",
+    "steps=20_000)": f"steps=220, bind={FEW + SMALL})",
     "steps=20_000,": "steps=220,",
     "warm_up=1_000": "warm_up=200",
     "episodes=10": "episodes=1",
@@ -60,7 +60,10 @@ def obey(words: list[str]) -> None:
         return
     words = ["2" if word == "100" else word for word in words[2:]]
     asks = {"--list", "--check", "--plot", "--evaluate", "--record"} & set(words)
-    assert launch.main(words if asks else [*words, *TRAINING]) == 0
+    remembers = "mingru.gin" in words or re.search("--algo r", " ".join(words))
+    lines = FEW + SMALL if remembers else FEW
+    few = ["--steps", "220", *(part for line in lines for part in ("--bind", line))]
+    assert launch.main(words if asks else [*words, *few]) == 0
 
 
 def write_files(text: str, folder: Path) -> None:
