@@ -59,7 +59,7 @@ def random_batch(agent: Agent, rows: int, steps: int) -> Batch:
         terminated=torch.zeros(rows, steps),
         mask=torch.ones(rows, steps),
         state=torch.zeros(rows, agent.state_size),
-        warm_up=torch.zeros(rows, dtype=torch.int64),
+        burn_in=torch.zeros(rows, dtype=torch.int64),
     )
 
 

@@ -72,7 +72,7 @@ class Batch:
     """B windows of T steps, padded on the right, and the W steps before them that warm the memory.
 
     Row i's memory starts from state[i] and first reads the observations in columns
-    0 … warm_up[i]-1; its window is columns W … W+T, W being the largest warm_up.
+    0 … burn_in[i]-1; its window is columns W … W+T, W being the largest burn_in.
     """
 
     observation: dict[str, Tensor]  # {key: (B, W+T+1, …)}
@@ -81,13 +81,13 @@ class Batch:
     terminated: Tensor  # (B, T), 1 at a true end
     mask: Tensor  # (B, T), 1 at a real step
     state: Tensor  # (B, S)
-    warm_up: Tensor  # (B,) int64, on the CPU
+    burn_in: Tensor  # (B,) int64, on the CPU
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch with its tensors (but `warm_up`) on a device."""
+        """The same batch with its tensors (but `burn_in`) on a device."""
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
         moved = {
-            k: v.to(device) if isinstance(v, Tensor) and k != "warm_up" else v
+            k: v.to(device) if isinstance(v, Tensor) and k != "burn_in" else v
             for k, v in moved.items()
         }
         moved["observation"] = {k: v.to(device) for k, v in self.observation.items()}

@@ -170,8 +170,8 @@ class SlowLSTM:
         return [self.row(batch, i, state[i : i + 1]) for i in range(len(state))]
 
     def row(self, batch: Batch, i: int, state: Tensor) -> Tensor:
-        seen, warm = batch.observation["observation"][i], int(batch.warm_up[i])
-        begin = int(batch.warm_up.max())
+        seen, warm = batch.observation["observation"][i], int(batch.burn_in[i])
+        begin = int(batch.burn_in.max())
         layers = [(h, c) for h, c in zip(*self.split(state), strict=True)]
         with torch.no_grad():
             for column in seen[:warm]:

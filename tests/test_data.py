@@ -23,7 +23,7 @@ def test_an_episode_is_as_long_as_its_rewards() -> None:
     assert len(Episode(observation, numbers, numbers[:, 0], True, numbers[:, :0])) == 3
 
 
-def test_a_batch_moves_as_a_whole_but_for_its_warm_up() -> None:
+def test_a_batch_moves_as_a_whole_but_for_its_burn_in() -> None:
     batch = Batch(
         observation={"pixels": torch.zeros(2, 5, 3, dtype=torch.uint8), "speed": torch.zeros(2, 5)},
         action=torch.zeros(2, 3, 1),
@@ -31,10 +31,10 @@ def test_a_batch_moves_as_a_whole_but_for_its_warm_up() -> None:
         terminated=torch.zeros(2, 3),
         mask=torch.ones(2, 3),
         state=torch.zeros(2, 4),
-        warm_up=torch.tensor([1, 0]),
+        burn_in=torch.tensor([1, 0]),
     )
     moved = batch.to("meta")
-    tensors = [v for k, v in vars(moved).items() if k not in ("observation", "warm_up")]
+    tensors = [v for k, v in vars(moved).items() if k not in ("observation", "burn_in")]
     assert {v.device.type for v in (*tensors, *moved.observation.values())} == {"meta"}
     assert moved.observation["pixels"].dtype == torch.uint8
-    assert moved.warm_up is batch.warm_up
+    assert moved.burn_in is batch.burn_in

@@ -22,7 +22,7 @@ def make_batch(
     lengths: Sequence[int],
     *,
     state_size: int = 0,
-    warm_up: Sequence[int] | None = None,
+    burn_in: Sequence[int] | None = None,
     padding: int = 0,
     seed: int = 0,
 ) -> Batch:
@@ -30,14 +30,14 @@ def make_batch(
 
     Every odd row ends in a true end.
     """
-    warm_up = warm_up or [0] * len(lengths)
-    rows, before, steps = len(lengths), max(warm_up), max(lengths) + padding
+    burn_in = burn_in or [0] * len(lengths)
+    rows, before, steps = len(lengths), max(burn_in), max(lengths) + padding
     observation = torch.full((rows, before + steps + 1, 3), GARBAGE)
     action = torch.full((rows, steps, 2), -GARBAGE)
     reward = torch.full((rows, steps), GARBAGE)
     terminated, mask = torch.ones(rows, steps), torch.zeros(rows, steps)
     state = torch.zeros(rows, state_size)
-    for i, (length, warm) in enumerate(zip(lengths, warm_up, strict=True)):
+    for i, (length, warm) in enumerate(zip(lengths, burn_in, strict=True)):
         draw = torch.Generator().manual_seed(1000 * seed + i)
         observation[i, :warm].normal_(generator=draw)
         observation[i, before : before + length + 1].normal_(generator=draw)
@@ -48,7 +48,7 @@ def make_batch(
         mask[i, :length] = 1
         state[i].normal_(generator=draw).tanh_()
     return Batch(
-        {"observation": observation}, action, reward, terminated, mask, state, torch.tensor(warm_up)
+        {"observation": observation}, action, reward, terminated, mask, state, torch.tensor(burn_in)
     )
 
 

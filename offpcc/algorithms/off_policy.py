@@ -200,7 +200,7 @@ class OffPolicy(Agent):
                 critics = memory in (self.critic_memory, self.target_critic_memory)
                 state = critic_state if critics else actor_state
                 with torch.enable_grad():
-                    features[id(memory)] = memory.unroll(observation, state, batch.warm_up)[0]
+                    features[id(memory)] = memory.unroll(observation, state, batch.burn_in)[0]
             return features[id(memory)]
 
         return unroll

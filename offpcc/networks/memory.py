@@ -19,18 +19,18 @@ class Memory(nn.Module):
         self.size, self.state_size = self.summarizer.size, self.summarizer.state_size
 
     def unroll(
-        self, observation: dict[str, Tensor], state: Tensor, warm_up: Tensor | None = None
+        self, observation: dict[str, Tensor], state: Tensor, burn_in: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Features (B, T, F) of a batch's window, and the state (B, S) after it.
 
-        warm_up: see `Batch`; row i's state first reads warm_up[i] of the W columns in front of the
+        burn_in: see `Batch`; row i's state first reads burn_in[i] of the W columns in front of the
         window, W being their maximum, without gradient.
         """
-        columns = 0 if warm_up is None else int(warm_up.max())
-        if warm_up is not None and columns:
+        columns = 0 if burn_in is None else int(burn_in.max())
+        if burn_in is not None and columns:
             with torch.no_grad():
                 before = self.encoder({k: v[:, :columns] for k, v in observation.items()})
-            state = self.summarizer.warm(before, state, warm_up)
+            state = self.summarizer.warm(before, state, burn_in)
             observation = {k: v[:, columns:] for k, v in observation.items()}
         return self.summarizer.unroll(self.encoder(observation), state)
 

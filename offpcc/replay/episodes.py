@@ -131,8 +131,8 @@ class EpisodeReplay(Replay):
         every = self.store_states or self.capacity
         if self.store_states:
             begin -= begin % every
-        warm_up = first - begin
-        before = begin[:, None] + np.arange(warm_up.max())
+        burn_in = first - begin
+        before = begin[:, None] + np.arange(burn_in.max())
         window = first[:, None] + np.arange((last - first).max() + 1)
         columns = np.minimum(np.concatenate((before, window), 1), last[:, None])
         step = np.minimum(window[:, :-1], last[:, None] - 1)
@@ -150,7 +150,7 @@ class EpisodeReplay(Replay):
             terminated=torch.from_numpy(ends.astype(np.float32)),
             mask=torch.from_numpy(mask.astype(np.float32)),
             state=torch.from_numpy(state),
-            warm_up=torch.from_numpy(warm_up),
+            burn_in=torch.from_numpy(burn_in),
         )
 
     def state_dict(self) -> dict[str, Any]:

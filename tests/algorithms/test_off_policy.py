@@ -301,7 +301,7 @@ def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared) 
         "terminated": long.terminated[:, 4:],
         "mask": long.mask[:, 4:],
     }
-    from_start = replace(long, **window, state=zeros, warm_up=torch.tensor([4, 4]))
+    from_start = replace(long, **window, state=zeros, burn_in=torch.tensor([4, 4]))
     seen = {"observation": long.observation["observation"][:, 4:]}
     from_state = replace(long, **window, state=state, observation=seen)
     torch.testing.assert_close(whole.update(from_start), stored.update(from_state))

@@ -16,7 +16,7 @@ from offpcc.data import Batch
 from offpcc.networks import GRU, LSTM, RNN
 
 SMALL = {"summarizer": partial(LSTM, width=6, layers=2), "hidden": (10, 8), "discount": 0.9}
-LENGTHS, WARM_UP = (4, 1, 3, 5), (2, 0, 3, 1)
+LENGTHS, BURN_IN = (4, 1, 3, 5), (2, 0, 3, 1)
 
 
 class SlowRSAC:
@@ -84,7 +84,7 @@ def apart(agent: OffPolicy) -> OffPolicy:
 def test_an_update_of_rsac_equals_a_slow_one(shared, burn_in) -> None:
     agent = apart(SAC(SPEC, **SMALL, shared=shared, critic_state=True, temperature=0.7, seed=4))
     batch = make_batch(
-        LENGTHS, state_size=agent.state_size, warm_up=WARM_UP if burn_in else None, padding=1
+        LENGTHS, state_size=agent.state_size, burn_in=BURN_IN if burn_in else None, padding=1
     )
     actors, critics = batch.state, batch.state
     if not shared:
@@ -149,7 +149,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(("algorithm", "shared"), SETTINGS)
 def test_longer_padding_changes_no_gradient(algorithm, shared) -> None:
     size = algorithm(SPEC, **SMALL, critic_state=True, shared=shared).state_size
-    short, long = (make_batch(LENGTHS, state_size=size, warm_up=WARM_UP, padding=n) for n in (0, 6))
+    short, long = (make_batch(LENGTHS, state_size=size, burn_in=BURN_IN, padding=n) for n in (0, 6))
     found = learned(algorithm, short, shared=shared)
     assert algorithm is not SAC or "log_temperature." in found
     same(found, learned(algorithm, long, shared=shared))
@@ -158,7 +158,7 @@ def test_longer_padding_changes_no_gradient(algorithm, shared) -> None:
 @pytest.mark.parametrize(("algorithm", "shared"), SETTINGS)
 def test_the_order_of_the_rows_changes_no_gradient(algorithm, shared, noise_by_place) -> None:
     size = algorithm(SPEC, **SMALL, critic_state=True, shared=shared).state_size
-    batch = make_batch(LENGTHS, state_size=size, warm_up=WARM_UP)
+    batch = make_batch(LENGTHS, state_size=size, burn_in=BURN_IN)
     found = learned(algorithm, batch, shared=shared)
     order = torch.tensor([2, 0, 3, 1])
     noise_by_place[: len(order)] = noise_by_place[order]
@@ -170,7 +170,7 @@ def test_the_order_of_the_rows_changes_no_gradient(algorithm, shared, noise_by_p
 @pytest.mark.usefixtures("noise_by_place")
 def test_steps_that_only_warm_the_memory_are_not_learned_from() -> None:
     agent = DDPG(SPEC, **SMALL)
-    batch = make_batch((3, 3), state_size=agent.state_size, warm_up=(2, 2))
+    batch = make_batch((3, 3), state_size=agent.state_size, burn_in=(2, 2))
     metrics = agent.update(batch)
     torch.testing.assert_close(metrics["q"], value_by_hand(DDPG(SPEC, **SMALL), batch))
 

@@ -63,7 +63,7 @@ def test_a_warmed_window_is_the_end_of_the_whole_history_s_unroll(memory: Memory
         assert_close(after[i], end[0])
 
 
-def test_what_stands_behind_a_row_s_warm_up_is_never_read(memory: Memory) -> None:
+def test_what_stands_behind_a_row_s_burn_in_is_never_read(memory: Memory) -> None:
     rows, _ = batch(beside=float("nan"))
     features, after = memory.unroll(rows, state_of(memory), WARM_UP)
     assert features.isfinite().all()
@@ -96,13 +96,13 @@ def test_weights_learn_from_the_window_alone(memory: Memory) -> None:
     assert_close(learned, [parameter.grad for parameter in memory.parameters()])
 
 
-@pytest.mark.parametrize("warm_up", [None, torch.zeros(4, dtype=torch.int64)])
-def test_without_a_warm_up_the_window_begins_at_the_first_column(
-    memory: Memory, warm_up: Tensor | None
+@pytest.mark.parametrize("burn_in", [None, torch.zeros(4, dtype=torch.int64)])
+def test_without_a_burn_in_the_window_begins_at_the_first_column(
+    memory: Memory, burn_in: Tensor | None
 ) -> None:
     rows, state = observed(4, WINDOW), state_of(memory)
     expected = memory.summarizer.unroll(memory.encoder(rows), state)
-    assert_close(memory.unroll(rows, state, warm_up), expected)
+    assert_close(memory.unroll(rows, state, burn_in), expected)
 
 
 def test_acting_step_by_step_is_one_unroll(memory: Memory) -> None:

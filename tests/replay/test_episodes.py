@@ -82,10 +82,10 @@ def every_window(replay: EpisodeReplay) -> Batch:
 
 def windows(batch: Batch) -> Iterator[tuple[int, int, int, int]]:
     """Each row's episode, its first step learned from, the one behind its last, and its begin."""
-    columns = int(batch.warm_up.max())
+    columns = int(batch.burn_in.max())
     for i, mask in enumerate(batch.mask):
         number, first = batch.observation["where"][i, columns].int().tolist()
-        yield number, first, first + int(mask.sum()), first - int(batch.warm_up[i])
+        yield number, first, first + int(mask.sum()), first - int(batch.burn_in[i])
 
 
 def kept_of(lengths: list[int], capacity: int) -> list[int]:
@@ -117,7 +117,7 @@ def check_row(
     """Row i holds what its episode (its length, whether terminated) held there, and no more."""
     number, first, last, begin = window
     length, terminated = lengths[number]
-    columns, count = int(batch.warm_up.max()), last - first
+    columns, count = int(batch.burn_in.max()), last - first
     assert 0 <= begin <= first < last <= length
     assert batch.mask[i].tolist() == [1.0] * count + [0.0] * (batch.mask.shape[1] - count)
     for key, values in batch.observation.items():
@@ -224,7 +224,7 @@ def test_rows_begin_the_burn_in_before_their_window_at_the_last_stored_state(
 
 
 @pytest.mark.parametrize("store_states", [0, 3])
-def test_whole_episodes_begin_at_their_start_and_need_no_warm_up(store_states: int) -> None:
+def test_whole_episodes_begin_at_their_start_and_need_no_burn_in(store_states: int) -> None:
     batch = every_window(filled([5, 9], segment=None, burn_in=4, store_states=store_states))
     assert [(first, begin) for _, first, _, begin in windows(batch)] == [(0, 0), (0, 0)]
     assert batch.mask.sum(1).tolist() == [5, 9]
