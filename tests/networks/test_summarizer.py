@@ -161,6 +161,17 @@ def test_an_lstm_s_state_is_output_then_cell() -> None:
     assert feature.item() == state[0, 0].item()
 
 
+def test_a_fresh_lstm_forgets_as_its_bias_says() -> None:
+    network = LSTM(1, width=3, layers=2, shortcut=False, forget_bias=-1.0)
+    for name, parameter in network.memory.named_parameters():
+        if not name.startswith("bias_ih"):
+            parameter.data.zero_()
+    state = torch.rand(4, network.state_size)
+    old, new = network.split(state)[1], network.split(network.step(torch.ones(4, 1), state)[1])[1]
+    # c' = sigmoid(-1) c + ½ tanh 0
+    assert_close(new, 0.2689414 * old)
+
+
 def test_a_stack_is_torch_s_own_layer_by_layer() -> None:
     for make, parts in ((LSTM, 2), (GRU, 1), (RNN, 1)):
         stack = shaken(partial(make, width=WIDTH, layers=2, shortcut=False))
