@@ -30,6 +30,14 @@ def squashed_log_prob(log_std: Tensor, noise: Tensor, raw: Tensor) -> Tensor:
     return (gaussian - squash).sum(-1, keepdim=True)
 
 
+def saturation(raw: Tensor) -> Tensor:
+    """Σ max(0, |u| - 3)² (…, 1) of actions u (…, A) before their tanh, where its slope is lost.
+
+    tanh ±3 is ±0.995; a u far beyond gives a critic that has changed its mind no slope to climb.
+    """
+    return (raw.abs() - 3).clamp(min=0).square().sum(-1, keepdim=True)
+
+
 @torch.no_grad()
 def polyak(target: Iterable[Tensor], online: Iterable[Tensor], share: float) -> None:
     """θ' ← (1 - τ) θ' + τ θ, in place; share is τ."""

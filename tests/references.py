@@ -58,6 +58,8 @@ class PlainAdam:
 class FlatDDPG:
     """DDPG on flat transitions (B, X), from the weights of an agent; every head on its own."""
 
+    agent: DDPG
+
     def __init__(self, agent: OffPolicy) -> None:
         self.agent = agent
         self.actor = copy.deepcopy(agent.policy.actor.trunk)
@@ -93,8 +95,11 @@ class FlatDDPG:
         return self.slow_heads[0](torch.cat((after, action), 1)).squeeze(1)
 
     def other_losses(self, now: Tensor) -> list[tuple[PlainAdam, Tensor]]:
-        action = self.actor(now).tanh()
-        return [(self.actor_adam, -self.heads[0](torch.cat((now, action), 1)).mean())]
+        raw = self.actor(now)
+        value = self.heads[0](torch.cat((now, raw.tanh()), 1))
+        beyond = torch.relu(raw - 3) + torch.relu(-3 - raw)
+        price = self.agent.saturation * (beyond**2).sum(1)
+        return [(self.actor_adam, price.mean() - value.mean())]
 
     def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         return [*zip(self.slow_heads, self.heads, strict=True), (self.slow_actor, self.actor)]

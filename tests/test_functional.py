@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from offpcc.functional import frozen, masked_mean, polyak, squashed_log_prob, td_target
+from offpcc.functional import frozen, masked_mean, polyak, saturation, squashed_log_prob, td_target
 
 
 def test_a_true_end_is_not_bootstrapped_and_a_time_limit_is() -> None:
@@ -25,6 +25,11 @@ def test_a_masked_mean_counts_real_steps_of_every_head() -> None:
 
 def test_a_masked_mean_over_no_real_step_is_zero() -> None:
     assert masked_mean(torch.ones(2, 3), torch.zeros(2, 3)) == 0
+
+
+def test_an_action_beyond_3_before_its_tanh_is_saturated_by_the_square_of_the_rest() -> None:
+    raw = torch.tensor([[3.0, -2.0], [5.0, -4.0], [-6.0, 0.0]])
+    assert saturation(raw).tolist() == [[0.0], [5.0], [9.0]]  # 2² + 1², 3²
 
 
 def test_padding_takes_no_gradient() -> None:

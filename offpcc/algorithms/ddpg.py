@@ -1,7 +1,7 @@
 """DDPG: deep deterministic policy gradient (Lillicrap et al., 2015, 1509.02971).
 
-Differences: Gaussian exploration noise in place of Ornstein-Uhlenbeck's; no weight decay; the
-history h in place of the state.
+Differences: Gaussian exploration noise in place of Ornstein-Uhlenbeck's; no weight decay; a mild
+price on actions so far up their tanh that its slope is gone; the history h in place of the state.
 """
 
 from dataclasses import KW_ONLY, dataclass
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
 from offpcc.data import Batch
-from offpcc.functional import masked_mean
+from offpcc.functional import masked_mean, saturation
 from offpcc.networks import Actor, DeterministicActor, Memory
 
 
@@ -22,6 +22,7 @@ class DDPG(OffPolicy):
     _: KW_ONLY
     heads: int = 1  # N
     noise: float = 0.1  # σ of exploration, in actions of [-1, 1]
+    saturation: float = 0.01  # c, the price of an actor that loses its tanh's slope; 0: the paper's
 
     def _build(self) -> None:
         super()._build()
@@ -49,9 +50,11 @@ class DDPG(OffPolicy):
         return self.target_actor(h_actor)
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
-        """-Q_1(sg h, μ(h)): equation 6."""
-        value = self.critic(h_critic, self.policy.actor(h_actor), heads=1)
-        return -masked_mean(value.squeeze(-1), batch.mask), {}
+        """c Σ max(0, |u| - 3)² - Q_1(sg h, tanh u), u being μ(h) before its tanh: equation 6."""
+        raw = self.policy.actor.raw(h_actor)
+        value = self.critic(h_critic, raw.tanh(), heads=1)
+        price = self.saturation * saturation(raw)
+        return masked_mean((price - value).squeeze(-1), batch.mask), {}
 
     def gaussian(self, like: Tensor) -> Tensor:
         """Standard normal noise of the same shape, from the agent's own generator."""

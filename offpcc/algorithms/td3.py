@@ -1,6 +1,7 @@
 """TD3: twin delayed deep deterministic policy gradient (Fujimoto et al., 2018, 1802.09477).
 
-Differences: the history h in place of the state.
+Differences: a mild price on actions so far up their tanh that its slope is gone; the history h in
+place of the state.
 """
 
 from dataclasses import KW_ONLY, dataclass

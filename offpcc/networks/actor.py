@@ -1,5 +1,6 @@
 """Actors: from a feature of the history to an action in (-1, 1)."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,6 +14,14 @@ from offpcc.networks.mlp import MLP
 class Actor(nn.Module):
     """A head: features (…, F) -> greedy actions (…, A)."""
 
+    @abstractmethod
+    def raw(self, feature: Tensor) -> Tensor:
+        """Greedy actions (…, A) before their tanh."""
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Greedy actions (…, A)."""
+        return self.raw(feature).tanh()
+
     def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions (…, A) of the policy itself; greedy where it is deterministic."""
         return cast(Tensor, self(feature))
@@ -25,9 +34,9 @@ class DeterministicActor(Actor):
         super().__init__()
         self.trunk = MLP(inputs, hidden, actions)
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """Actions (…, A)."""
-        return self.trunk(feature).tanh()
+    def raw(self, feature: Tensor) -> Tensor:
+        """u (…, A), with μ = tanh u."""
+        return cast(Tensor, self.trunk(feature))
 
 
 class GaussianActor(Actor):
@@ -37,9 +46,9 @@ class GaussianActor(Actor):
         super().__init__()
         self.trunk = MLP(inputs, hidden, 2 * actions)
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """The greedy action tanh μ, (…, A)."""
-        return self.trunk(feature).chunk(2, -1)[0].tanh()
+    def raw(self, feature: Tensor) -> Tensor:
+        """μ (…, A)."""
+        return cast(Tensor, self.trunk(feature).chunk(2, -1)[0])
 
     def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions (…, A) drawn from π."""

@@ -64,6 +64,21 @@ def test_the_next_action_is_the_slow_actors() -> None:
 
 
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])
+def test_an_actor_far_up_its_tanh_comes_back_though_the_critic_gives_no_slope(algorithm) -> None:
+    def settled(saturation: float) -> float:
+        agent = algorithm(SPEC, hidden=(4,), rate=0.1, delay=1, saturation=saturation)
+        constant_actor(agent.policy.actor, 20.0, -20.0)
+        constant_critic(agent.critic, 2.0)
+        for _ in range(300):
+            agent.update(make_batch([1] * 8))
+            constant_critic(agent.critic, 2.0)
+        return agent.policy.actor.raw(torch.zeros(1, 3)).abs().max().item()
+
+    assert settled(0.01) < 4
+    assert settled(0.0) == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize("algorithm", [DDPG, TD3])
 def test_the_actor_climbs_its_first_heads_slope(algorithm) -> None:
     """Q_1 = -a_1 + 0 a_2, so the first action falls; the other head would raise it."""
     agent = algorithm(SPEC, hidden=(4,), rate=0.05, delay=1)
