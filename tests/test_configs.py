@@ -18,12 +18,14 @@ def world_for(name: str) -> str:
 
 @pytest.mark.parametrize("name", [None, *configs()])
 @pytest.mark.parametrize("algo", algorithms())
-def test_every_algorithm_is_built_with_every_config(algo, name):
+def test_every_algorithm_is_built_with_every_config_and_acts(algo, name):
     files = [algorithm_file(algo), *([config_file(name)] if name else [])]
     training = build(compose(files, SMALL), world_for(name or ""), seed=1)
     assert training.agent.spec.action >= 1
     assert training.steps >= 10_000
     assert training.replay.nbytes > 0
+    training.collector.step()
+    training.collector.sync()
 
 
 @pytest.mark.parametrize("algo", algorithms())

@@ -98,12 +98,10 @@ class Agent(ABC):
     @torch.no_grad()
     def sync(self, learner: "Agent") -> None:
         """Takes over the learner's acting weights and statistics."""
-        mine, theirs = self.acting_parts(), learner.acting_parts()
-        for name, module in mine.items():
-            source, goal = theirs[name], module
-            torch._foreach_copy_(list(goal.parameters()), list(source.parameters()))
-            for new, old in zip(source.buffers(), goal.buffers(), strict=True):
-                old.copy_(new)
+        mine, theirs = (nn.ModuleList(a.acting_parts().values()) for a in (self, learner))
+        torch._foreach_copy_(list(mine.parameters()), list(theirs.parameters()))
+        for old, new in zip(mine.buffers(), theirs.buffers(), strict=True):
+            old.copy_(new)
 
     def parts(self) -> dict[str, Any]:
         """Everything of the agent that a checkpoint holds, by attribute."""
