@@ -251,6 +251,15 @@ def test_wandb_is_told_group_name_config_and_axis(tmp_path, monkeypatch):
     assert run.rows == [{"env_steps": 10, "test_return": 1.0}]
 
 
+def test_a_resumed_run_is_the_same_one_at_wandb(tmp_path, monkeypatch):
+    asked = fake_wandb(monkeypatch, FakeRun(), reachable=True)
+    for folder in ("1", "1", "2"):
+        make_wandb(tmp_path / folder)
+    first, again, other = (arguments["id"] for arguments in asked)
+    assert first == again != other
+    assert asked[1]["resume"] == "allow"
+
+
 def test_an_unreachable_server_means_offline_and_one_line_that_says_how_to_sync(
     tmp_path, monkeypatch, caplog
 ):

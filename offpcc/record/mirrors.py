@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -91,7 +92,7 @@ class TensorBoard(OptionalMirror):
 
 
 class WandB(OptionalMirror):
-    """Rows as one wandb run, kept under folder/wandb, over env_steps.
+    """Rows as one wandb run, kept under folder/wandb, over env_steps; a resumed run goes on there.
 
     Online without a key or a server: waits less than 30 seconds, then logs offline and says so.
     """
@@ -125,8 +126,9 @@ class WandB(OptionalMirror):
             "group": group,
             "name": name,
             "config": dict(config),
+            "id": _kept_id(folder / "wandb" / "id"),  # and makes the folder: else it writes to /tmp
+            "resume": "allow",
         }
-        folder.mkdir(parents=True, exist_ok=True)  # else wandb writes to /tmp
         self._start(mode)
 
     def _start(self, mode: str) -> None:
@@ -164,6 +166,16 @@ class WandB(OptionalMirror):
     def _abandon(self) -> None:
         self._run = None
         self._wandb.teardown()  # a dead service would fail this process's next run, and its exit
+
+
+def _kept_id(path: Path) -> str:
+    """The id in this file; a new one is put there if there is none."""
+    found = path.read_text() if path.exists() else ""
+    if not found:
+        found = secrets.token_hex(4)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(found)
+    return found
 
 
 def _first_line(failure: Exception) -> str:
