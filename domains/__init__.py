@@ -15,11 +15,11 @@ HIDDEN: dict[str, str] = {row.id: row.description for row in TABLE}
 for _row in TABLE:
     gymnasium.register(
         id=_row.id,
-        entry_point=_row.task.entry_point,
+        entry_point="domains.make:single",
+        vector_entry_point="domains.make:several",
         max_episode_steps=_row.task.steps,
         # The worlds themselves refuse what these two wrappers watch for, and faster.
         order_enforce=False,
         disable_env_checker=True,
-        additional_wrappers=_row.wrappers(),
-        kwargs={"hidden": _row.description},
+        kwargs={"world": _row.task.world, "hidden": _row.description, **_row.shown()},
     )

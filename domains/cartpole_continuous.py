@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from domains.world import Frame, World, drawn_at
+from domains.world import Frame, Rows, World, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -40,52 +40,33 @@ class CartPole(World):
     """
 
     metadata = drawn_at(fps=50)
-    action_size = 1
+    high = BOUNDS
     # One step from within these stays within BOUNDS, wherever a state is set.
     state_limit = (2 * MAX_POSITION, MAX_POSITION / DT, 2 * MAX_ANGLE, MAX_ANGLE / DT)
+    extras = 3  # the masses of cart and pole, kg, and the last force, N
     frame = Frame(size=(608, 256), scale=100.0, centre=(0.0, 0.6))
 
-    def __init__(self, render_mode: str | None = None, hidden: str = "nothing") -> None:
-        super().__init__(render_mode, hidden)
-        high = np.array(BOUNDS, dtype=np.float32)
-        self.observation_space = Box(-high, high, dtype=np.float32)
-        self.cart_mass = CART_MASS
-        self.pole_mass = POLE_MASS
-        self._force = 0.0  # of the last step, N; only drawn
-
-    def begin(self) -> tuple[float, ...]:
+    def begin(self, random: np.random.Generator) -> Sequence[float]:
         """Draw all four from U(-0.05, 0.05)."""
-        self._force = 0.0
-        return tuple(self.np_random.uniform(-0.05, 0.05, size=4).tolist())
+        return *random.uniform(-0.05, 0.05, size=4), CART_MASS, POLE_MASS, 0.0
 
-    def advance(self, action: list[float]) -> tuple[float, bool]:
+    def advance(self, action: Rows) -> tuple[Rows, NDArray[np.bool_]]:
         """Make a step of explicit Euler: the positions move at the old velocities."""
-        x, speed, angle, turn = self._state
-        self._force = MAX_FORCE * action[0]
-        pull, swing = self._accelerations(angle, turn)
-        x += DT * speed
-        angle += DT * turn
-        self._state = (x, speed + DT * pull, angle, turn + DT * swing)
-        return 1.0, abs(x) > MAX_POSITION or abs(angle) > MAX_ANGLE
+        x, speed, angle, turn, *masses, _ = self.values
+        force = MAX_FORCE * action[0]
+        pull, swing = accelerations(angle, turn, force, *masses)
+        x, angle = x + DT * speed, angle + DT * turn
+        moved = x, speed + DT * pull, angle, turn + DT * swing
+        self.values = np.array((*moved, *masses, force))
+        return np.ones_like(x), (abs(x) > MAX_POSITION) | (abs(angle) > MAX_ANGLE)
 
-    def _accelerations(self, angle: float, turn: float) -> tuple[float, float]:
-        """Return ẍ (m/s²) and θ̈ (rad/s²) under the present force."""
-        sine, cosine = math.sin(angle), math.cos(angle)
-        total = self.cart_mass + self.pole_mass
-        moment = self.pole_mass * HALF_LENGTH  # m_p l, kg m
-        push = (self._force + moment * turn**2 * sine) / total
-        swing = (GRAVITY * sine - cosine * push) / (
-            HALF_LENGTH * (4 / 3 - self.pole_mass * cosine**2 / total)
-        )
-        return push - moment * swing * cosine / total, swing
-
-    def observe(self) -> NDArray[np.float32]:
+    def observe(self) -> Sequence[Rows]:
         """Return (x, ẋ, θ, θ̇) in m, m/s, rad, rad/s."""
-        return np.array(self._state, dtype=np.float32)
+        return tuple(self.values[:4])
 
     def draw(self, canvas: Canvas) -> None:
         """Draw the track and its ends, the cart, its force, the pole and the angles it may take."""
-        x, speed, angle, turn = self._state
+        x, speed, angle, turn, *_, force = self.values[:, 0].tolist()
         hinge = (x, 0.25)
         canvas.line([(-3.1, 0.0), (3.1, 0.0)], "ink", width=0.02)
         for end in (-MAX_POSITION, MAX_POSITION):
@@ -97,9 +78,23 @@ class CartPole(World):
             canvas.disc((wheel, 0.06), 0.06, "ink")
         canvas.line([hinge, _along(hinge, angle, 2 * HALF_LENGTH)], "body", width=0.08)
         canvas.disc(hinge, 0.03, "ink")
-        canvas.arrow([(x, 0.15), (x + 0.03 * self._force, 0.15)], "action")
+        canvas.arrow([(x, 0.15), (x + 0.03 * force, 0.15)], "action")
         canvas.text(f"position {x:+.2f} m    velocity {speed:+.2f} m/s", row=0)
         canvas.text(f"angle {math.degrees(angle):+.1f}°    velocity {turn:+.2f} rad/s", row=1)
+
+
+def accelerations(
+    angle: Rows, turn: Rows, force: Rows, cart_mass: Rows, pole_mass: Rows
+) -> tuple[Rows, Rows]:
+    """Return ẍ (m/s²) and θ̈ (rad/s²) of a pole at θ (rad), θ̇ (rad/s) under a force (N)."""
+    sine, cosine = np.sin(angle), np.cos(angle)
+    total = cart_mass + pole_mass
+    moment = pole_mass * HALF_LENGTH  # m_p l, kg m
+    push = (force + moment * turn**2 * sine) / total
+    swing = (GRAVITY * sine - cosine * push) / (
+        HALF_LENGTH * (4 / 3 - pole_mass * cosine**2 / total)
+    )
+    return push - moment * swing * cosine / total, swing
 
 
 def _along(start: tuple[float, float], angle: float, distance: float) -> tuple[float, float]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from domains.world import Frame, World, drawn_at
+from domains.world import Frame, Rows, World, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -22,7 +22,10 @@ MAX_SPEED = 8.0  # |θ̇| is clipped to this, rad/s
 DT = 0.05  # one step, s
 
 
-def wrapped(angle: float) -> float:
+Angle = TypeVar("Angle", float, Rows)
+
+
+def wrapped(angle: Angle) -> Angle:
     """Return the same angle in [-π, π), rad."""
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
@@ -34,48 +37,41 @@ class Pendulum(World):
     """
 
     metadata = drawn_at(fps=20)
-    action_size = 1
+    high = (1.0, 1.0, MAX_SPEED)
     state_limit = (math.inf, MAX_SPEED)
+    extras = 2  # the rod's length, m, and the last torque, N m
     frame = Frame(size=(400, 400), scale=140.0)
 
-    def __init__(self, render_mode: str | None = None, hidden: str = "nothing") -> None:
-        super().__init__(render_mode, hidden)
-        high = np.array([1.0, 1.0, MAX_SPEED], dtype=np.float32)
-        self.observation_space = Box(-high, high, dtype=np.float32)
-        self.length = LENGTH
-        self._torque = 0.0  # of the last step, N m; only drawn
-
-    def begin(self) -> tuple[float, ...]:
+    def begin(self, random: np.random.Generator) -> Sequence[float]:
         """Draw θ from U(-π, π) and θ̇ from U(-1, 1)."""
-        self._torque = 0.0
-        return self.np_random.uniform(-math.pi, math.pi), self.np_random.uniform(-1.0, 1.0)
+        return random.uniform(-math.pi, math.pi), random.uniform(-1.0, 1.0), LENGTH, 0.0
 
-    def advance(self, action: list[float]) -> tuple[float, bool]:
+    def advance(self, action: Rows) -> tuple[Rows, NDArray[np.bool_]]:
         """Make a step; its cost is that of the action and of the state that it was taken in."""
-        angle, speed = self._state
-        torque = self._torque = MAX_TORQUE * action[0]
+        angle, speed, length, _ = self.values
+        torque = MAX_TORQUE * action[0]
         cost = wrapped(angle) ** 2 + 0.1 * speed**2 + 0.001 * torque**2
         # A uniform rod about its end: inertia m l²/3, weight at l/2.
-        fall = 3 * GRAVITY / (2 * self.length) * math.sin(angle)
-        speed += (fall + 3 * torque / (MASS * self.length**2)) * DT
-        speed = min(max(speed, -MAX_SPEED), MAX_SPEED)
-        self._state = (angle + speed * DT, speed)
-        return -cost, False
+        fall = 3 * GRAVITY / (2 * length) * np.sin(angle)
+        speed = speed + (fall + 3 * torque / (MASS * length**2)) * DT
+        speed = speed.clip(-MAX_SPEED, MAX_SPEED)
+        self.values = np.array((angle + speed * DT, speed, length, torque))
+        return -cost, np.zeros(len(cost), bool)
 
-    def observe(self) -> NDArray[np.float32]:
+    def observe(self) -> Sequence[Rows]:
         """Return (cos θ, sin θ, θ̇), the last in rad/s."""
-        angle, speed = self._state
-        return np.array((math.cos(angle), math.sin(angle), speed), dtype=np.float32)
+        angle, speed, *_ = self.values
+        return np.cos(angle), np.sin(angle), speed
 
     def draw(self, canvas: Canvas) -> None:
         """Draw the rod, the mark it should point at, and the torque as a curved arrow."""
-        angle, speed = self._state
-        tip = (-self.length * math.sin(angle), self.length * math.cos(angle))
+        angle, speed, length, torque = self.values[:, 0].tolist()
+        tip = (-length * math.sin(angle), length * math.cos(angle))
         canvas.line([(0.0, 0.0), (0.0, 1.08)], "faint", width=0.015)
         canvas.polygon([(0.0, 1.1), (-0.06, 1.22), (0.06, 1.22)], "goal")
         canvas.line([(0.0, 0.0), tip], "body", width=0.14)
         canvas.disc((0.0, 0.0), 0.05, "ink")
-        turn = 1.2 * self._torque  # rad of arrow
+        turn = 1.2 * torque  # rad of arrow
         canvas.curl((0.0, 0.0), 0.3, start=math.pi / 2, sweep=turn, colour="action")
         canvas.text(f"angle {wrapped(angle):+.2f} rad    velocity {speed:+.2f} rad/s", row=0)
-        canvas.text(f"torque {self._torque:+.2f} N m", row=1, colour="action")
+        canvas.text(f"torque {torque:+.2f} N m", row=1, colour="action")

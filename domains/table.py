@@ -2,13 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from gymnasium.envs.registration import WrapperSpec
-
 
 class Task(NamedTuple):
-    """A world and the number of steps after which an episode is truncated."""
+    """A world, `module:Class`, and the number of steps after which an episode is truncated."""
 
-    entry_point: str
+    world: str
     steps: int
 
 
@@ -38,20 +36,13 @@ class View(NamedTuple):
         extra += [f"the last {self.window} frames"] if self.window > 1 else []
         return f"{self.hidden}; shown: {', '.join(extra)}" if extra else self.hidden
 
-    def wrappers(self) -> tuple[WrapperSpec, ...]:
-        """Return the wrappers of `domains.views` that make this view, innermost first."""
-        specs = []
-        if self.keep is not None:
-            specs.append(_spec("Keep", indices=self.keep))
-        if self.previous_action:
-            specs.append(_spec("PreviousAction"))
-        if self.window > 1:
-            specs.append(_spec("Window", frames=self.window))
-        return tuple(specs)
-
-
-def _spec(name: str, **kwargs: Any) -> WrapperSpec:
-    return WrapperSpec(name=name, entry_point=f"domains.views:{name}", kwargs=kwargs)
+    def shown(self) -> dict[str, Any]:
+        """Return what `domains.views.Views` wants to know."""
+        return {
+            "keep": self.keep,
+            "previous_action": self.previous_action,
+            "window": self.window,
+        }
 
 
 _CARTPOLE = "domains.cartpole_continuous:CartPole"

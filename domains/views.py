@@ -1,9 +1,11 @@
-"""Views: wrappers that keep some entries of an observation, add the last action, or stack frames.
+"""Views: what of an observation is shown: some entries, with the last action, the last few frames.
 
-They know nothing of any world: each takes flat (X,) observations and gives flat ones back, in the
-dtype of the observation space, which stays a true bound.
+They know nothing of any world: each takes flat observations of n copies (n, X) and gives flat ones
+back, in the dtype of the observation space, which stays a true bound. Our worlds hold views
+themselves; `Viewed` puts them on any environment.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,88 +15,156 @@ from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-Vector = NDArray[Any]
-Stepped = tuple[Vector, Any, bool, bool, dict[str, Any]]
-Started = tuple[Vector, dict[str, Any]]
+Rows = NDArray[Any]  # (n, ·): a copy a row
 
 
-class Keep(gymnasium.ObservationWrapper[Vector, Any, Vector], RecordConstructorArgs):
-    """Shows the entries of the observation at `indices`, in that order, and hides the rest."""
+class View(ABC):
+    """One step from what a world tells to what is shown."""
 
-    def __init__(self, env: gymnasium.Env[Vector, Any], indices: Sequence[int]) -> None:
-        RecordConstructorArgs.__init__(self, indices=indices)
-        super().__init__(env)
-        space = _flat_box(env.observation_space, "observations")
-        size = space.shape[0]
+    space: Box  # of what is shown, for one copy
+
+    @abstractmethod
+    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+        """Return what is shown of (n, X) when the copies at `fresh` (n,) begin an episode."""
+
+    @abstractmethod
+    def follow(self, observation: Rows, action: Rows) -> Rows:
+        """Return what is shown of (n, X) after the actions (n, A)."""
+
+
+class Keep(View):
+    """Shows the entries at `indices`, in that order, and hides the rest."""
+
+    def __init__(self, space: gymnasium.Space[Any], indices: Sequence[int]) -> None:
+        box = _flat_box(space, "observations")
+        size = box.shape[0]
         if not indices or len(set(indices)) < len(indices) or not set(indices) <= {*range(size)}:
             raise ValueError(f"Keep needs different indices from 0 to {size - 1}, not {indices}")
-        self._indices = np.array(indices, dtype=np.intp)
-        low, high = space.low[self._indices], space.high[self._indices]
-        self.observation_space = Box(low, high, dtype=space.dtype.type)
+        self.indices = np.array(indices, dtype=np.intp)
+        self.space = _box(box, box.low[self.indices], box.high[self.indices])
 
-    def observation(self, observation: Vector) -> Vector:
-        """Return the kept entries (len(indices),) of an observation (X,)."""
-        return observation[self._indices]
+    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+        """Return (n, len(indices))."""
+        return observation[:, self.indices]
+
+    def follow(self, observation: Rows, action: Rows) -> Rows:
+        """Return (n, len(indices))."""
+        return observation[:, self.indices]
 
 
-class PreviousAction(gymnasium.Wrapper[Vector, Any, Vector, Any], RecordConstructorArgs):
-    """Appends the action (A,) that led to an observation, as the world took it; zeros at reset.
+class PreviousAction(View):
+    """Appends the action (A,) that led to an observation, as the world took it; zeros at first.
 
     A world clips an action to its space, and so does this view. A discrete action is refused.
     """
 
-    def __init__(self, env: gymnasium.Env[Vector, Any]) -> None:
-        RecordConstructorArgs.__init__(self)
-        super().__init__(env)
-        space = _flat_box(env.observation_space, "observations")
-        action = _flat_box(env.action_space, "actions")
-        self._low, self._high = action.low, action.high
-        self._none = np.zeros(action.shape, dtype=space.dtype)
-        low = np.concatenate((space.low, np.minimum(action.low, 0)))
-        high = np.concatenate((space.high, np.maximum(action.high, 0)))
-        self.observation_space = Box(low, high, dtype=space.dtype.type)
+    def __init__(self, space: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> None:
+        box, self.actions = _flat_box(space, "observations"), _flat_box(actions, "actions")
+        low = np.concatenate((box.low, np.minimum(self.actions.low, 0)))
+        high = np.concatenate((box.high, np.maximum(self.actions.high, 0)))
+        self.space = _box(box, low, high)
+        self.taken = np.zeros((1, self.actions.shape[0]), box.dtype)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Started:
-        """Return the first observation (X + A,), its last A entries zero."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return np.concatenate((observation, self._none)), info
+    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+        """Return (n, X + A), the last A entries zero where it is fresh."""
+        self.taken = np.where(fresh[:, None], 0, self.taken).astype(observation.dtype)
+        return np.concatenate((observation, self.taken), 1)
 
-    def step(self, action: Any) -> Stepped:
-        """Return the next observation (X + A,), its last A entries the action just taken."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        taken = np.minimum(np.maximum(action, self._low), self._high).astype(observation.dtype)
-        return np.concatenate((observation, taken)), reward, terminated, truncated, info
+    def follow(self, observation: Rows, action: Rows) -> Rows:
+        """Return (n, X + A), the last A entries the action just taken."""
+        taken = np.minimum(np.maximum(action, self.actions.low), self.actions.high)
+        self.taken = taken.astype(observation.dtype)
+        return np.concatenate((observation, self.taken), 1)
 
 
-class Window(gymnasium.Wrapper[Vector, Any, Vector, Any], RecordConstructorArgs):
-    """Shows the last `frames` observations (X,) end to end, oldest first, newest last.
+class Window(View):
+    """Shows the last `frames` observations end to end, oldest first, newest last.
 
-    At reset the first observation fills the window: it is repeated `frames` times.
+    The first observation of an episode fills the window: it is repeated `frames` times.
     """
 
-    def __init__(self, env: gymnasium.Env[Vector, Any], frames: int) -> None:
-        RecordConstructorArgs.__init__(self, frames=frames)
-        super().__init__(env)
+    def __init__(self, space: gymnasium.Space[Any], frames: int) -> None:
+        box = _flat_box(space, "observations")
         if frames < 1:
             raise ValueError(f"Window needs at least 1 frame, not {frames}")
-        space = _flat_box(env.observation_space, "observations")
-        self._frames = frames
-        self._size = space.shape[0]
-        self._window = np.zeros(frames * self._size, dtype=space.dtype)
-        low, high = np.tile(space.low, frames), np.tile(space.high, frames)
-        self.observation_space = Box(low, high, dtype=space.dtype.type)
+        self.frames = frames
+        self.space = _box(box, np.tile(box.low, frames), np.tile(box.high, frames))
+        self.window = np.zeros((1, *self.space.shape), box.dtype)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Started:
-        """Return the first observation, repeated: (frames · X,)."""
+    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+        """Return (n, frames · X), the first one repeated where it is fresh."""
+        self.window = np.where(fresh[:, None], np.tile(observation, self.frames), self.window)
+        return self.window.copy()
+
+    def follow(self, observation: Rows, action: Rows) -> Rows:
+        """Return (n, frames · X), this step's at the end."""
+        self.window = np.concatenate((self.window[:, observation.shape[1] :], observation), 1)
+        return self.window.copy()
+
+
+class Views:
+    """The views of one world in a row: the entries at `keep`, the last action, then a window."""
+
+    def __init__(
+        self,
+        space: gymnasium.Space[Any],
+        actions: gymnasium.Space[Any],
+        *,
+        keep: Sequence[int] | None = None,
+        previous_action: bool = False,
+        window: int = 1,
+    ) -> None:
+        self.space, self.row = space, list[View]()
+        if keep is not None:
+            self._add(Keep(self.space, keep))
+        if previous_action:
+            self._add(PreviousAction(self.space, actions))
+        if window != 1:
+            self._add(Window(self.space, window))
+
+    def _add(self, view: View) -> None:
+        self.row.append(view)
+        self.space = view.space
+
+    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+        """See `View`."""
+        for view in self.row:
+            observation = view.begin(observation, fresh)
+        return observation
+
+    def follow(self, observation: Rows, action: Rows) -> Rows:
+        """See `View`."""
+        for view in self.row:
+            observation = view.follow(observation, action)
+        return observation
+
+
+class Viewed(gymnasium.Wrapper[Rows, Any, Rows, Any], RecordConstructorArgs):
+    """Any environment of flat observations, seen through `Views`."""
+
+    def __init__(self, env: gymnasium.Env[Rows, Any], **shown: Any) -> None:
+        """`shown` is what `Views` takes."""
+        RecordConstructorArgs.__init__(self, **shown)
+        super().__init__(env)
+        self._views = Views(env.observation_space, env.action_space, **shown)
+        self.observation_space = self._views.space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Rows, dict[str, Any]]:
+        """Return what is shown of the first observation."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self._window = np.tile(observation, self._frames)
-        return self._window.copy(), info
+        return self._views.begin(observation[None], np.ones(1, bool))[0], info
 
-    def step(self, action: Any) -> Stepped:
-        """Return the last observations (frames · X,), this step's at the end."""
+    def step(self, action: Any) -> tuple[Rows, Any, bool, bool, dict[str, Any]]:
+        """Return what is shown of the next observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        self._window = np.concatenate((self._window[self._size :], observation))
-        return self._window.copy(), reward, terminated, truncated, info
+        shown = self._views.follow(observation[None], np.asarray(action)[None])[0]
+        return shown, reward, terminated, truncated, info
+
+
+def _box(like: Box, low: Rows, high: Rows) -> Box:
+    return Box(low, high, dtype=like.dtype.type)
 
 
 def _flat_box(space: gymnasium.Space[Any], what: str) -> Box:

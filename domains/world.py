@@ -1,20 +1,28 @@
-"""World: what all our worlds share, so that each one's file holds little but its physics."""
+"""World: what all our worlds share, so that each one's file holds little but its physics.
+
+A world is written once, for n copies at a time: its quantities are rows of one array (V, n), and a
+step is arithmetic on rows. `World` is gymnasium's environment, of one copy; `Worlds` has n.
+"""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
+
+from domains.views import Views
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
 
+Rows = NDArray[np.float64]  # (·, n): a quantity a row, a copy a column
 RENDER_MODES = ("human", "rgb_array")
 
 
@@ -34,48 +42,99 @@ class Frame(NamedTuple):
 class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
     """A gymnasium world with actions in [-1, 1], float64 physics and float32 observations.
 
-    A subclass sets the three class variables and gives `begin`, `advance`, `observe` and `draw`.
+    A subclass sets the class variables and gives `begin`, `advance`, `observe` and `draw`. Its
+    quantities are `values` (V, n): first the physical state, then `extras` more that an episode
+    needs. Only a `Worlds` asks for more than one copy.
     """
 
-    action_size: ClassVar[int]
+    high: ClassVar[tuple[float, ...]]  # greatest entries of an observation
+    low: ClassVar[tuple[float, ...] | None] = None  # least ones; None: -high
+    action_size: ClassVar[int] = 1
+    choices: ClassVar[int] = 0  # above 0: an action is one of so many, and no vector
     state_limit: ClassVar[tuple[float, ...]]  # greatest |entry| that a state may be set to
+    extras: ClassVar[int] = 0  # quantities beside the state: what is hidden, counted or drawn
     frame: ClassVar[Frame]
 
-    def __init__(self, render_mode: str | None = None, hidden: str = "nothing") -> None:
-        """Make a world that is drawn with `hidden` as its caption: what the view on it hides."""
+    def __init__(
+        self,
+        render_mode: str | None = None,
+        hidden: str = "nothing",
+        *,
+        copies: int = 1,
+        **shown: Any,
+    ) -> None:
+        """Make a world of which `Views` show what is asked for, as `hidden` says in the picture."""
         if render_mode not in (None, *RENDER_MODES):
             raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
         self.render_mode = render_mode
-        self.hidden = hidden
-        self.action_space = Box(-1.0, 1.0, (self.action_size,), np.float32)
-        self._state: tuple[float, ...] = (0.0,) * len(self.state_limit)
+        self.hidden, self.copies = hidden, copies
+        self.action_space: Space[Any] = Box(-1.0, 1.0, (self.action_size,), np.float32)
+        if self.choices:
+            self.action_space = Discrete(self.choices)
+        high = np.array(self.high, np.float32)
+        low = -high if self.low is None else np.array(self.low, np.float32)
+        self.views = Views(Box(low, high, dtype=np.float32), self.action_space, **shown)
+        self.observation_space = self.views.space
+        self.values = np.full((len(self.state_limit) + self.extras, copies), np.nan)
+        self.randoms = [np.random.default_rng() for _ in range(copies)]
+        self.success: NDArray[np.bool_] | None = None  # (n,) of the last step, if it says so
         self._ended = True
         self._canvas: Canvas | None = None
 
     @abstractmethod
-    def begin(self) -> tuple[float, ...]:
-        """Return the state that an episode begins in, drawn from `self.np_random`."""
+    def begin(self, random: np.random.Generator) -> Sequence[float]:
+        """Return the V values that an episode of one copy begins with, drawn from `random`."""
 
     @abstractmethod
-    def advance(self, action: list[float]) -> tuple[float, bool]:
-        """Move `self._state` by one step; return the reward and whether the episode ended."""
+    def advance(self, action: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+        """Move `values` by one step of actions (A, n); return rewards (n,) and who ended (n,)."""
 
     @abstractmethod
-    def observe(self) -> NDArray[np.float32]:
-        """Return a new array with the full observation (X,) of the current state."""
+    def observe(self) -> Sequence[Rows]:
+        """Return the full observation of the present values, entry by entry (n,)."""
 
     @abstractmethod
     def draw(self, canvas: Canvas) -> None:
-        """Draw the current state on a clean canvas."""
+        """Draw the first copy on a clean canvas."""
+
+    def renew(self, copy: int, seed: int | None = None) -> None:
+        """Begin an episode of one copy, from a seed or from where its generator is."""
+        if seed is not None:
+            self.randoms[copy] = seeding.np_random(seed)[0]
+        self.values[:, copy] = self.begin(self.randoms[copy])
+
+    def seen(self) -> NDArray[np.float32]:
+        """Return a new array with the full observations (n, X)."""
+        return np.array(self.observe(), np.float32).T.copy()
+
+    def taken(self, actions: ArrayLike) -> Rows:
+        """Return actions (n, A) as `advance` wants them: (A, n), clipped to [-1, 1].
+
+        Choices (n,) become (1, n). Raises ValueError for another shape, a NaN, or no choice.
+        """
+        values = np.asarray(actions, np.float64)
+        if self.choices:
+            return self._chosen(values)
+        if values.shape != (self.copies, self.action_size):
+            found = values.shape[1:] if self.copies == 1 else values.shape
+            raise ValueError(f"an action has shape ({self.action_size},), not {found}")
+        if np.isnan(values).any():
+            raise ValueError(f"the action {actions!r} has a NaN")
+        return values.clip(-1.0, 1.0).T.copy()
+
+    def _chosen(self, choices: Rows) -> Rows:
+        if choices.shape != (self.copies,) or not np.isin(choices, range(self.choices)).all():
+            raise ValueError(f"an action is a whole number below {self.choices}, not {choices}")
+        return choices[None]
 
     @property
     def state(self) -> NDArray[np.float64]:
-        """The physical state, a copy; setting it starts from there, in the same episode.
+        """The physical state, a copy; setting it starts from there, in the episode under way.
 
         Views see a state that was set from the next step on. Setting raises ValueError if the
         state has a wrong shape, is not finite or leaves `state_limit`.
         """
-        return np.array(self._state, dtype=np.float64)
+        return self.values[: len(self.state_limit), 0].copy()
 
     @state.setter
     def state(self, value: ArrayLike) -> None:
@@ -85,7 +144,9 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
             raise ValueError(f"a state is {limit.size} finite numbers, not {value!r}")
         if (np.abs(state) > limit).any():
             raise ValueError(f"the state {value!r} is outside of ±{self.state_limit}")
-        self._state = tuple(state.tolist())
+        if np.isnan(self.values).any():
+            self.renew(0)  # for what an episode needs beside its state
+        self.values[: limit.size, 0] = state
         self._ended = False
 
     def reset(
@@ -93,10 +154,11 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode; the same seed always begins the same one. There are no options."""
         super().reset(seed=seed)
-        self._state = self.begin()
+        self.randoms = [self.np_random]
+        self.renew(0)
         self._ended = False
         self._show()
-        return self.observe(), {}
+        return self.views.begin(self.seen(), np.ones(1, bool))[0], {}
 
     def step(
         self, action: ArrayLike
@@ -108,9 +170,13 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         """
         if self._ended:
             raise ResetNeeded("no episode is under way; call reset() before step()")
-        reward, self._ended = self.advance(self._clip(action))
+        taken = self.taken(np.asarray(action)[None])
+        reward, ended = self.advance(taken)
+        self._ended = bool(ended[0])
         self._show()
-        return self.observe(), reward, self._ended, False, {}
+        info = {} if self.success is None else {"success": bool(self.success[0])}
+        shown = self.views.follow(self.seen(), taken.T)[0]
+        return shown, float(reward[0]), self._ended, False, info
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the picture (H, W, 3) in mode rgb_array; in mode human, show it in a window."""
@@ -133,15 +199,6 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         if self._canvas is not None:
             self._canvas.close()
             self._canvas = None
-
-    def _clip(self, action: ArrayLike) -> list[float]:
-        values = np.asarray(action, dtype=np.float64)
-        if values.shape != (self.action_size,):
-            raise ValueError(f"an action has shape ({self.action_size},), not {values.shape}")
-        clipped = [min(max(value, -1.0), 1.0) for value in values.tolist()]
-        if math.isnan(sum(clipped)):
-            raise ValueError(f"the action {action!r} has a NaN")
-        return clipped
 
     def _show(self) -> None:
         if self.render_mode == "human":

@@ -1,0 +1,83 @@
+"""Worlds: n copies of one of our worlds as a vector environment, a numpy step for all of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from domains.world import World
+
+Batch = NDArray[Any]
+Stepped = tuple[Batch, Batch, Batch, Batch, dict[str, Any]]
+
+
+class Worlds(VectorEnv[Batch, Batch, Batch]):
+    """The same numbers as `num_envs` single worlds, step for step.
+
+    Nothing is reset of itself: a copy whose episode has ended rests, and gives reward 0, until a
+    reset. `reset(options={"reset_mask": mask})` resets the copies of a boolean mask (n,) alone.
+    """
+
+    def __init__(self, world: World, max_episode_steps: int) -> None:
+        """Take over a world of n copies; episodes are truncated after `max_episode_steps`."""
+        self.world, self.limit = world, max_episode_steps
+        num_envs = self.num_envs = world.copies
+        self.metadata = world.metadata | {"autoreset_mode": AutoresetMode.DISABLED}
+        self.single_observation_space = self.world.observation_space
+        self.single_action_space = self.world.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.steps = np.zeros(num_envs, np.intp)  # of the episode under way
+        self.terminated, self.truncated = np.ones((2, num_envs), bool)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Batch, dict[str, Any]]:
+        """Observations (n, X); copy i takes seed + i, or its own of a sequence of n.
+
+        Raises ValueError for a mask or seeds of another length than n.
+        """
+        mask = np.ones(self.num_envs, bool)
+        if options and "reset_mask" in options:
+            mask = np.asarray(options["reset_mask"], bool)
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        seeds = [None] * self.num_envs if seeds is None else list(seeds)
+        if mask.shape != (self.num_envs,) or len(seeds) != self.num_envs:
+            raise ValueError(f"a mask and seeds have {self.num_envs} entries, one a copy")
+        for copy in np.flatnonzero(mask):
+            self.world.renew(int(copy), seeds[copy])
+        self.steps[mask] = 0
+        self.terminated[mask] = self.truncated[mask] = False
+        return self.world.views.begin(self.world.seen(), mask), {}
+
+    def step(self, actions: ArrayLike) -> Stepped:
+        """Observations (n, X), rewards, terminated and truncated (n,) after actions (n, A).
+
+        Raises ValueError for actions of another shape or with a NaN, and ResetNeeded if there is
+        no episode under way in any copy.
+        """
+        resting = self.terminated | self.truncated
+        if resting.all():
+            raise ResetNeeded("no episode is under way in any copy; call reset() before step()")
+        taken, before = self.world.taken(actions), self.world.values.copy()
+        reward, ended = self.world.advance(taken)
+        self.world.values[:, resting] = before[:, resting]
+        reward = np.where(resting, 0.0, reward)
+        self.steps += ~resting
+        self.terminated = np.where(resting, self.terminated, ended)
+        self.truncated = np.where(resting, self.truncated, self.steps >= self.limit)
+        info = {}
+        if self.world.success is not None:
+            info = {"success": self.world.success.copy(), "_success": ~resting}
+        seen = self.world.views.follow(self.world.seen(), taken.T)
+        return seen, reward, self.terminated.copy(), self.truncated.copy(), info
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Nothing is open."""

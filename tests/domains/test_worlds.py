@@ -1,0 +1,109 @@
+"""Many copies at once are the same worlds as one at a time."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode
+
+import domains
+from domains.worlds import Worlds
+
+COPIES = 5
+every_id = pytest.mark.parametrize("id", domains.HIDDEN)
+
+
+def together(id: str = "cartpole-continuous-long-p-v0", copies: int = COPIES) -> Worlds:
+    worlds = gymnasium.make_vec(id, copies)
+    assert isinstance(worlds, Worlds)
+    return worlds
+
+
+@every_id
+def test_copies_give_the_numbers_of_single_worlds_step_for_step(id):
+    worlds, singles = together(id), [gymnasium.make(id) for _ in range(COPIES)]
+    draw = np.random.default_rng(0)
+    ended, seed = np.ones(COPIES, bool), 0
+    for _ in range(260):
+        if ended.any():
+            seed += 10
+            seeds = [seed + i for i in range(COPIES)]
+            seen, _ = worlds.reset(seed=seeds, options={"reset_mask": ended})
+            for i in np.flatnonzero(ended):
+                assert np.array_equal(seen[i], singles[i].reset(seed=seeds[i])[0])
+        actions = draw.uniform(-1.2, 1.2, (COPIES, *worlds.single_action_space.shape))
+        seen, reward, terminated, truncated, info = worlds.step(actions)
+        for i, single in enumerate(singles):
+            alone = single.step(actions[i])
+            assert np.array_equal(seen[i], alone[0])
+            assert (reward[i], terminated[i], truncated[i]) == alone[1:4]
+            assert {k: v[i] for k, v in info.items() if k[0] != "_"} == alone[4]
+        ended = terminated | truncated
+    assert seed > 10  # an episode ended and another began
+
+
+@every_id
+def test_spaces_are_those_of_the_single_world_n_times(id):
+    worlds, single = together(id), gymnasium.make(id)
+    assert worlds.num_envs == COPIES
+    assert worlds.single_observation_space == single.observation_space
+    assert worlds.single_action_space == single.action_space
+    assert worlds.reset(seed=0)[0] in worlds.observation_space
+    assert worlds.metadata["autoreset_mode"] == AutoresetMode.DISABLED
+
+
+def test_a_number_as_the_seed_counts_up_from_copy_to_copy():
+    seen, _ = together().reset(seed=7)
+    again, _ = together().reset(seed=[7, 8, 9, 10, 11])
+    assert np.array_equal(seen, again)
+    assert len(np.unique(seen, axis=0)) == COPIES
+
+
+def test_without_a_seed_an_episode_goes_on_with_its_copy_s_own_chance():
+    worlds, others = together(), together()
+    for batch in (worlds, others):
+        batch.reset(seed=7)
+    first = worlds.reset()[0]
+    assert np.array_equal(first, others.reset()[0])
+    assert not np.array_equal(first, worlds.reset()[0])
+
+
+def test_a_copy_whose_episode_has_ended_rests_until_it_is_reset():
+    worlds = together(copies=2)
+    worlds.reset(seed=0)
+    worlds.world.values[0, 1] = 3.0  # beyond the track
+    push = np.full((2, 1), 0.1)
+    seen, reward, terminated, _, _ = worlds.step(push)
+    assert (reward.tolist(), terminated.tolist()) == ([1, 1], [False, True])
+    later, reward, terminated, _, _ = worlds.step(push)
+    assert (reward.tolist(), terminated.tolist()) == ([1, 0], [False, True])
+    assert np.array_equal(later[1], seen[1]) and not np.array_equal(later[0], seen[0])
+    worlds.reset(seed=[None, 4], options={"reset_mask": [False, True]})
+    assert worlds.step(push)[1].tolist() == [1, 1]
+
+
+def test_each_copy_has_a_time_limit_of_its_own():
+    worlds = together("pendulum-v0", copies=2)
+    worlds.reset(seed=0)
+    rest = np.zeros((2, 1))
+    for _ in range(150):
+        worlds.step(rest)
+    worlds.reset(options={"reset_mask": np.array([True, False])})
+    ends = [worlds.step(rest)[3].tolist() for _ in range(50)]
+    assert ends[-1] == [False, True]
+    assert ends[:-1] == [[False, False]] * 49
+
+
+def test_what_does_not_fit_the_copies_is_refused():
+    worlds = together()
+    with pytest.raises(ResetNeeded):
+        worlds.step(np.zeros((COPIES, 1)))
+    worlds.reset(seed=0)
+    for actions in (np.zeros((COPIES - 1, 1)), np.zeros(COPIES), np.zeros((COPIES, 2))):
+        with pytest.raises(ValueError, match="shape"):
+            worlds.step(actions)
+    for mask in ([True], np.ones(COPIES + 1, bool)):
+        with pytest.raises(ValueError, match="5 entries, one a copy"):
+            worlds.reset(options={"reset_mask": mask})
+    with pytest.raises(ValueError, match="5 entries, one a copy"):
+        worlds.reset(seed=[1, 2])
