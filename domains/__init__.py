@@ -21,5 +21,5 @@ for _row in TABLE:
         # The worlds themselves refuse what these two wrappers watch for, and faster.
         order_enforce=False,
         disable_env_checker=True,
-        kwargs={"world": _row.task.world, "hidden": _row.description, **_row.shown()},
+        kwargs=_row.arguments(),
     )

@@ -1,13 +1,16 @@
 """The table of ids: partial observability is a view of one world, and a view is a row."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
 class Task(NamedTuple):
-    """A world, `module:Class`, and the number of steps after which an episode is truncated."""
+    """A world, `module:Class`, when an episode is truncated, and the world's own settings."""
 
     world: str
     steps: int
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 class View(NamedTuple):
@@ -36,9 +39,12 @@ class View(NamedTuple):
         extra += [f"the last {self.window} frames"] if self.window > 1 else []
         return f"{self.hidden}; shown: {', '.join(extra)}" if extra else self.hidden
 
-    def shown(self) -> dict[str, Any]:
-        """Return what `domains.views.Views` wants to know."""
+    def arguments(self) -> dict[str, Any]:
+        """Return what `domains.make` wants to know."""
         return {
+            "world": self.task.world,
+            "hidden": self.description,
+            **self.task.settings,
             "keep": self.keep,
             "previous_action": self.previous_action,
             "window": self.window,
