@@ -10,6 +10,7 @@ from offpcc.allocator import keep_freed_memory
 from offpcc.bindings import configured
 from offpcc.collect import Collector
 from offpcc.config import Config
+from offpcc.copies import Copies, Singles, Together, vectorised
 from offpcc.data import Spec
 from offpcc.evaluate import Evaluator
 from offpcc.faults import ConfigError
@@ -33,9 +34,8 @@ def build(config: Config, env: str, seed: int) -> Training:
     keep_freed_memory()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    worlds = [build_world(env) for _ in range(recipe.copies)]
-    spec = worlds[0].spec_of_agent
-    agent = build_agent(recipe, spec, seed, definite(recipe.device))
+    worlds = build_copies(env, recipe.copies)
+    agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
     replay = _replay(config, recipe, agent, seed)
     collector: Collector = configured(Collector)(agent, worlds, seed=seed)
     evaluator: Evaluator = configured(Evaluator)([], seed=seed)
@@ -54,6 +54,16 @@ def build_world(env: str, render_mode: str | None = None) -> World:
     except ValueError as error:
         raise ConfigError(f"{env}: {error}") from error
     return world
+
+
+def build_copies(env: str, count: int) -> Copies:
+    """So many of them, stepped together where the world can do that."""
+    world = build_world(env)
+    together = vectorised(env, count) if count > 1 else None
+    if together is None:
+        return Singles([world, *(build_world(env) for _ in range(count - 1))])
+    world.close()
+    return Together(together, **world.settings)
 
 
 def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Agent:

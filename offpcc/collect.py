@@ -1,6 +1,7 @@
 """Collector: plays copies of a world with an acting copy of the agent and hands over episodes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from offpcc.algorithms import Agent
 from offpcc.algorithms.agent import restore_generator
+from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode, Observation
 from offpcc.faults import WorldFault
 from offpcc.world import World
@@ -50,19 +52,24 @@ class Collector:
     """
 
     def __init__(
-        self, agent: Agent, worlds: Sequence[World], *, seed: int = 0, sync: str = "episode"
+        self,
+        agent: Agent,
+        worlds: Copies | Sequence[World],
+        *,
+        seed: int = 0,
+        sync: str = "episode",
     ) -> None:
         if sync not in ("episode", "step"):
             raise ValueError(f"sync is {sync!r}; it is 'episode' or 'step'")
-        self.learner, self.worlds, self.seed, self.sync_each = agent, worlds, seed, sync
+        self.learner, self.seed, self.sync_each = agent, seed, sync
+        self.worlds = side_by_side(worlds)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
         self.steps = 0  # environment steps, over all copies
         self.exact = True  # whether every restored episode came out as it was
-        self.tapes = [Tape(0) for _ in worlds]
+        self.tapes = [Tape(0) for _ in range(len(worlds))]
         self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
-        for copy in range(len(worlds)):
-            self._begin(copy)
+        self._begin(range(len(worlds)))
 
     def step(self, uniform: bool = False) -> list[Episode]:
         """Steps every copy once, with uniform actions if asked; gives the episodes that ended."""
@@ -77,8 +84,9 @@ class Collector:
         actions = action.cpu().numpy()
         if uniform:
             actions = self.random.uniform(-1, 1, actions.shape).astype(np.float32)
-        ended = [self._step(copy, action) for copy, action in enumerate(actions)]
-        episodes = [episode for episode in ended if episode is not None]
+        ended = self._step(actions)
+        self._begin(ended)
+        episodes = list(ended.values())
         self.steps += len(self.worlds)
         if episodes and self.sync_each == "episode":
             self.sync()
@@ -95,36 +103,46 @@ class Collector:
                 past = {k: v.to(self.state.device) for k, v in past.items()}
                 self.state[copy] = self.agent.refresh(past)[0]
 
-    def _step(self, copy: int, action: np.ndarray) -> Episode | None:
-        """Steps one copy; gives its episode if that has ended, and begins the next."""
-        tape = self.tapes[copy]
-        tape.action.append(action)
-        try:
-            seen, reward, terminated, truncated, info = self.worlds[copy].step(action)
-        except Exception as error:  # a world is other people's code and may raise anything
-            raise WorldFault(f"the world raised {error!r}; {self._where(copy)}") from error
-        self._refuse_non_finite(copy, seen | {"reward": np.asarray(reward)})
-        tape.observation.append(seen)
-        tape.reward.append(reward)
-        if not (terminated or truncated):
-            return None
-        success = info.get("success")
-        episode = tape.finish(terminated, None if success is None else bool(success))
-        self.tapes[copy] = Tape(tape.episode + 1)
-        self._begin(copy)
-        return episode
+    def _step(self, actions: np.ndarray) -> dict[int, Episode]:
+        """Steps the copies with actions (n, A); gives the episodes that ended, by copy."""
+        ended = {}
+        outcomes = self.worlds.step(actions)
+        for copy, action in enumerate(actions):
+            tape = self.tapes[copy]
+            tape.action.append(action)
+            with self._told(copy):
+                seen, reward, terminated, truncated, info = next(outcomes)
+            self._refuse_non_finite(copy, seen | {"reward": np.asarray(reward)})
+            tape.observation.append(seen)
+            tape.reward.append(reward)
+            if terminated or truncated:
+                success = info.get("success")
+                ended[copy] = tape.finish(terminated, None if success is None else bool(success))
+                self.tapes[copy] = Tape(tape.episode + 1)
+        return ended
 
-    def _begin(self, copy: int) -> None:
-        """Resets one copy, its memory too."""
+    def _begin(self, copies: Iterable[int]) -> None:
+        """Resets some copies, their memories too."""
+        seeds = {copy: self._seed(copy) for copy in copies}
+        first = self.worlds.reset(seeds)
+        for copy in seeds:
+            with self._told(copy, " at reset"):
+                seen = next(first)
+            self._refuse_non_finite(copy, seen)
+            self.tapes[copy].observation.append(seen)
+            self.state[copy] = 0
+
+    def _seed(self, copy: int) -> int:
         entropy = [self.seed, copy, self.tapes[copy].episode]
-        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+    @contextmanager
+    def _told(self, copy: int, when: str = "") -> Iterator[None]:
+        """Inside, whatever is raised becomes a WorldFault that says where and when."""
         try:
-            seen, _ = self.worlds[copy].reset(seed=seed)
-        except Exception as error:  # as in _step
-            raise WorldFault(f"the world raised {error!r} at reset; {self._where(copy)}") from error
-        self._refuse_non_finite(copy, seen)
-        self.tapes[copy].observation.append(seen)
-        self.state[copy] = 0
+            yield
+        except Exception as error:  # a world is other people's code and may raise anything
+            raise WorldFault(f"the world raised {error!r}{when}; {self._where(copy)}") from error
 
     def _refuse_non_finite(self, copy: int, values: Observation) -> None:
         for key, value in values.items():
@@ -172,27 +190,43 @@ class Collector:
         restore_generator(self.agent.generator, state["generator"])
         self.random.bit_generator.state = state["random"]
         self.steps, self.exact = state["steps"], state["exact"]
-        for copy, tape in enumerate(state["tapes"]):
-            self._replay(copy, tape, state["state"][copy])
+        self._replay(state["tapes"], state["state"])
 
-    def _replay(self, copy: int, kept: dict[str, Any], state: torch.Tensor) -> None:
-        """Brings one copy to where its tape had stopped, or to the next episode's start."""
-        self.tapes[copy] = tape = Tape(kept["episode"])
-        self._begin(copy)
-        ended = False
-        for action in kept["action"]:
-            if ended:  # sooner than before, and a world may not be stepped past its end
-                break
-            seen, _, terminated, truncated, _ = self.worlds[copy].step(action.numpy())
-            tape.observation.append(seen)
-            ended = terminated or truncated
-        again, before = tape.stacked(), kept["observation"]
-        if ended or any(not np.array_equal(again[k], v.numpy()) for k, v in before.items()):
-            self.exact = False
-            self.tapes[copy] = Tape(kept["episode"] + 1)
-            self._begin(copy)
-            return
-        tape.action = [a.numpy() for a in kept["action"]]
-        tape.reward = list(kept["reward"])
-        tape.state = [s.numpy() for s in kept["state"]]
-        self.state[copy] = state
+    def _replay(self, kept: list[dict[str, Any]], state: torch.Tensor) -> None:
+        """Brings every copy to where its tape had stopped, or to the next episode's start."""
+        self.tapes = [Tape(tape["episode"]) for tape in kept]
+        ended = self._play_again([np.array(tape["action"]) for tape in kept])
+        dropped = []
+        for copy, (tape, old) in enumerate(zip(self.tapes, kept, strict=True)):
+            again, before = tape.stacked(), old["observation"]
+            if copy in ended or any(not np.array_equal(again[k], v) for k, v in before.items()):
+                dropped.append(copy)
+                self.tapes[copy] = Tape(old["episode"] + 1)
+                continue
+            tape.action = [a.numpy() for a in old["action"]]
+            tape.reward = list(old["reward"])
+            tape.state = [s.numpy() for s in old["state"]]
+            self.state[copy] = state[copy]
+        self.exact = self.exact and not dropped
+        self._begin(dropped)
+
+    def _play_again(self, actions: list[np.ndarray]) -> set[int]:
+        """Plays episodes anew with their actions (L, A); gives the copies whose episode ended.
+
+        The longest begins first, so that all of them, side by side, come to their ends together.
+        """
+        longest, ended = max(map(len, actions)), set[int]()
+        late = [longest - len(own) for own in actions]
+        self.worlds.rest()
+        for step in range(longest):
+            self._begin(copy for copy, start in enumerate(late) if start == step)
+            under_way = [copy for copy, start in enumerate(late) if start <= step]
+            rows = np.zeros((len(actions), self.learner.spec.action), np.float32)
+            rows[under_way] = [actions[copy][step - late[copy]] for copy in under_way]
+            for copy, outcome in enumerate(self.worlds.step(rows)):
+                if copy in under_way:
+                    self.tapes[copy].observation.append(outcome.seen)
+                    if outcome.terminated or outcome.truncated:
+                        ended.add(copy)
+        self._begin(copy for copy, start in enumerate(late) if start == longest)
+        return ended

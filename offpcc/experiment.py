@@ -151,7 +151,8 @@ class Experiment:
             raise
         finally:
             training.recorder.close()
-            for world in (*training.collector.worlds, *training.evaluator.worlds):
+            training.collector.worlds.close()
+            for world in training.evaluator.worlds:
                 world.close()
         self._refuse_unsaved()
         final = {key: training.last_row[key] for key in SCORES if key in training.last_row}

@@ -33,21 +33,26 @@ def make_world(
     return World(made, previous_action=previous_action, previous_reward=previous_reward)
 
 
-class World(gymnasium.Wrapper):
-    """A mapping of observations out, actions (A,) in [-1, 1] in.
+class Door:
+    """Between a world's own spaces and what agents see and do, for one copy or for rows of them.
 
     previous_action, previous_reward: whether the observation has these keys, zero at reset.
+    Raises ValueError for spaces that cannot be served.
     """
 
     def __init__(
-        self, env: gymnasium.Env, *, previous_action: bool = False, previous_reward: bool = False
+        self,
+        observation_space: gymnasium.Space,
+        action_space: gymnasium.Space,
+        *,
+        previous_action: bool = False,
+        previous_reward: bool = False,
     ) -> None:
-        super().__init__(env)
-        self._box = _finite_box(env.action_space)
+        self._box = _finite_box(action_space)
         size = int(np.prod(self._box.shape))
         low, high = (bound.astype(np.float64).ravel() for bound in (self._box.low, self._box.high))
         self._centre, self._scale = (low + high) / 2, (high - low) / 2
-        self._spaces = _keys(env.observation_space)
+        self._spaces = _keys(observation_space)
         self._past: Observation = {}
         if previous_action:
             self._past["previous_action"] = np.zeros(size, np.float32)
@@ -57,33 +62,56 @@ class World(gymnasium.Wrapper):
             raise ValueError(f"the observation has {sorted(twice)} already; do not ask for it")
         keys = {key: _field(key, space) for key, space in self._spaces.items()}
         past = {key: Field(value.shape) for key, value in self._past.items()}
-        self.spec_of_agent = Spec(keys | past, size)
+        self.spec = Spec(keys | past, size)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """The first observation of an episode."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        past = {key: np.zeros_like(value) for key, value in self._past.items()}
-        return self._read(observation) | past, info
+    def raw(self, actions: np.ndarray) -> np.ndarray:
+        """Actions (…, A) in [-1, 1] as the world takes them, never beyond its bounds."""
+        raw = (self._centre + self._scale * np.asarray(actions, np.float64)).astype(self._box.dtype)
+        shape = (*raw.shape[:-1], *self._box.shape)
+        return np.clip(raw.reshape(shape), self._box.low, self._box.high)
 
-    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of an action (A,) in [-1, 1]; a rescaled one never leaves the world's bounds."""
-        raw = (self._centre + self._scale * np.asarray(action, np.float64)).astype(self._box.dtype)
-        raw = np.clip(raw.reshape(self._box.shape), self._box.low, self._box.high)
-        observation, reward, terminated, truncated, info = self.env.step(raw)
+    def first(self, observation: Any) -> Observation:
+        """What the agent sees of an episode's first raw observation."""
+        return self._read(observation) | {k: np.zeros_like(v) for k, v in self._past.items()}
+
+    def after(self, observation: Any, action: np.ndarray, reward: float) -> Observation:
+        """What the agent sees of the raw observation after an action (A,) that it took."""
         past = {
             "previous_action": np.array(action, np.float32),
             "previous_reward": np.array([reward], np.float32),
         }
-        seen = self._read(observation) | {key: past[key] for key in self._past}
-        return seen, float(reward), bool(terminated), bool(truncated), info
+        return self._read(observation) | {key: past[key] for key in self._past}
 
     def _read(self, observation: Any) -> Observation:
         """The mapping of one raw observation."""
         if not isinstance(observation, dict):
             observation = {"observation": observation}
         return {key: _array(space, observation[key]) for key, space in self._spaces.items()}
+
+
+class World(gymnasium.Wrapper):
+    """A mapping of observations out, actions (A,) in [-1, 1] in, through a `Door`."""
+
+    def __init__(self, env: gymnasium.Env, **settings: bool) -> None:
+        """`settings` are the door's."""
+        super().__init__(env)
+        self.settings = settings
+        self._door = Door(env.observation_space, env.action_space, **settings)
+        self.spec_of_agent = self._door.spec
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """The first observation of an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._door.first(observation), info
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One step of an action (A,) in [-1, 1]; a rescaled one never leaves the world's bounds."""
+        outcome = self.env.step(self._door.raw(action))
+        observation, reward, terminated, truncated, info = outcome
+        seen = self._door.after(observation, action, float(reward))
+        return seen, float(reward), bool(terminated), bool(truncated), info
 
 
 def _finite_box(space: gymnasium.Space) -> spaces.Box:

@@ -24,7 +24,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 LAUNCH = [sys.executable, str(ROOT / "launch.py")]
 
-STEPS = "step"  # of a world
+STEPS = "step"  # of a world, or of several together
 FILES = "fsync rename replace mkdir unlink truncate rmtree"
 
 # A short run with small networks.
@@ -168,6 +168,7 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
 
     What is slow takes some seconds longer.
     """
+    from offpcc.copies import Together
     from offpcc.world import World
 
     left = fatal
@@ -187,6 +188,7 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
 
     for owner, name in (
         (World, "step"),
+        (Together, "step"),
         (shutil, "rmtree"),
         *((os, n) for n in FILES.split()[:-1]),
     ):

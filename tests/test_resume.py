@@ -127,17 +127,17 @@ def test_a_run_killed_from_outside_inside_slow_saves_ends_as_the_unbroken_one(tm
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_saves_where_it_is_and_ends_as_the_unbroken_one(tmp_path, unbroken, number):
     case = "stored states"
-    child = begin(tmp_path, case, die=(STEPS, 41), by=number)
+    child = begin(tmp_path, case, die=(STEPS, 21), by=number)
     assert child.wait() == 128 + number
     last = child.said().splitlines()[-1]
     assert last == f"launch.py: stopped by {number.name}; continue with --resume"
-    assert saved(tmp_path) == [0, 42], "the 41st step is the first of two copies"
+    assert saved(tmp_path) == [0, 42], "the 21st step of two copies"
     assert_same(finish(tmp_path, case), unbroken(case))
 
 
 def test_a_run_stopped_in_an_evaluation_makes_it_anew(tmp_path, unbroken):
     case = "three normalised copies"
-    child = begin(tmp_path, case, die=(STEPS, 60 + 100), by=signal.SIGTERM)
+    child = begin(tmp_path, case, die=(STEPS, 20 + 100), by=signal.SIGTERM)
     assert child.wait() == 143
     assert saved(tmp_path) == [0, 60]
     assert_same(finish(tmp_path, case), unbroken(case))
