@@ -68,6 +68,8 @@ class AntReacherTop(World):
         canvas.arrow([(before[0], before[1]), (x, y)], "action", width=0.15)
         canvas.disc((x, y), 0.35, "body")
         canvas.text(f"position ({x:+.2f}, {y:+.2f}) m", row=0)
+        where = "right" if heaven > 0 else "left"
+        canvas.text(f"heaven is on the {where}", row=1, colour="goal")
 
 
 def near(x: Rows, y: Rows, place_x: Rows | float, place_y: float) -> NDArray[np.bool_]:

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domains import car
-from domains.world import Frame, Rows, World, drawn_at
+from domains.world import Rows, World, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
 
 REACH = 1.1  # position at action 1, m
 PARTS = 20  # that a relative action is made in, and seen in
-FRAME = Frame(size=(608, 256), scale=230.0, centre=(0.0, 0.17))
 
 
 class CarTop(World):
@@ -29,7 +28,7 @@ class CarTop(World):
     high = (REACH, 1.0)
     state_limit = (REACH,)
     extras = 2  # heaven's side, and the position before
-    frame = FRAME
+    frame = car.Car.frame
     earshot: ClassVar[float] = car.EARSHOT  # to either side of the priest, m
 
     def begin(self, random: np.random.Generator) -> Sequence[float]:
@@ -78,7 +77,7 @@ class CarTopRelative(World):
     high = (1.1, car.MAX_SPEED, 1.0) * PARTS
     state_limit = (car.FLAG,)
     extras = 2 + PARTS  # heaven's side, the parts made, and the positions of the last 20 parts, m
-    frame = FRAME
+    frame = car.Car.frame
 
     def begin(self, random: np.random.Generator) -> Sequence[float]:
         """Draw x from U(-0.2, 0.2) and toss a fair coin for heaven's side."""
@@ -100,9 +99,9 @@ class CarTopRelative(World):
 
     def observe(self) -> Sequence[Rows]:
         """Return (x in m, 0, what the priest says) for each of the 20 parts, the latest last."""
-        _, heaven, _, *path = self.values
-        still = np.zeros_like(heaven)
-        return [entry for x in path for entry in (x, still, car.told(x, heaven))]
+        heaven, path = self.values[1], self.values[-PARTS:]
+        frames = np.stack((path, np.zeros_like(path), car.told(path, heaven)), 1)  # (20, 3, n)
+        return list(frames.reshape(3 * PARTS, -1))
 
     def draw(self, canvas: Canvas) -> None:
         """Draw the road, the car, and the parts of its last move as dots."""

@@ -7,7 +7,7 @@ HEAVEN = 2  # row of `values`
 
 
 def ant(heaven: float) -> AntReacherTop:
-    """An ant at the beginning, with heaven where we want it."""
+    """An ant at the beginning, with heaven where a test wants it."""
     world = AntReacherTop()
     world.reset(seed=0)
     world.values[HEAVEN] = heaven

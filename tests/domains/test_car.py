@@ -7,7 +7,7 @@ HEAVEN = 2  # row of `values`
 
 
 def car(kind: type[Car], state: list[float], heaven: float = 1.0) -> Car:
-    """A car with heaven where we want it."""
+    """A car with heaven where a test wants it."""
     world = kind()
     world.reset(seed=0)
     world.state = state

@@ -7,7 +7,7 @@ HEAVEN = 1  # row of `values`
 
 
 def car(kind, x: float = 0.0, heaven: float = 1.0):
-    """A car with heaven where we want it."""
+    """A car with heaven where a test wants it."""
     world = kind()
     world.reset(seed=0)
     world.state = [x]
@@ -94,7 +94,6 @@ def test_hell_costs_all_that_is_left_of_160_parts():
 def test_a_relative_episode_begins_with_one_place_twenty_times():
     world = CarTopRelative()
     frames = world.reset(seed=0)[0].reshape(20, 3)
-    assert (frames == [world.state[0], 0, 0]).all(axis=1).sum() in (0, 20)
     np.testing.assert_allclose(frames, np.tile([world.state[0], 0, 0], (20, 1)), rtol=1e-6)
 
 

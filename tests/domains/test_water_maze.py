@@ -14,7 +14,7 @@ every_maze = pytest.mark.parametrize("id", MAZES)
 
 
 def maze(kind: type[Maze], platform: tuple[float, float], state: list[float]) -> Maze:
-    """A maze with its platform where we want it."""
+    """A maze with its platform where a test wants it."""
     world = kind()
     world.reset(seed=0)
     world.state = state
@@ -40,7 +40,7 @@ def returns(worlds, policy, seed=0):
 
 def towards_the_platform(seen):
     away = seen[:, 3:5] - seen[:, :2]
-    # full thrust along the longer axis until half a metre from the centre, then less
+    # in full along the longer axis until 0.2 m from the centre, then less
     return away / np.maximum(np.abs(away).max(1, keepdims=True), 0.2)
 
 
