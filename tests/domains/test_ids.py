@@ -143,6 +143,8 @@ def test_there_is_one_time_limit_and_it_truncates(id):
         ("cartpole-continuous-long", "-p-concat5", [0, 2]),
         ("cartpole-continuous-long", "-v", [1, 3]),
         ("cartpole-continuous-long", "-v-concat10", [1, 3]),
+        ("car", "-concat20", [0, 1, 2]),
+        ("car-episodic", "-concat20", [0, 1, 2]),
     ],
 )
 def test_the_newest_frame_is_these_entries_of_the_full_observation(world, view, entries):

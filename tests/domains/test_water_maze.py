@@ -172,6 +172,25 @@ def test_the_platform_can_be_set_until_the_next_reset():
     assert env.reset()[0][3] != 0.0
 
 
+@pytest.mark.parametrize("kind", ["", "-dense", "-simple"])
+def test_the_pomdp_hides_the_platform_alone(kind):
+    shown = [gymnasium.make(f"water-maze{kind}-{view}-v0") for view in ("mdp", "pomdp")]
+    full, part = (env.reset(seed=3)[0] for env in shown)
+    assert np.array_equal(part, full[:3])
+    for _ in range(30):
+        full, part = (env.step(np.array([0.3, 0.9]))[0] for env in shown)
+        assert np.array_equal(part, full[:3])
+
+
+def test_concat10_holds_the_last_ten_frames_of_the_pomdp():
+    part, window = (gymnasium.make(f"water-maze-simple-{v}-v0") for v in ("pomdp", "mdp-concat10"))
+    frames = [part.reset(seed=3)[0]] * 10
+    assert np.array_equal(window.reset(seed=3)[0], np.concatenate(frames))
+    for _ in range(15):
+        frames = [*frames[1:], part.step(np.array([0.3, 0.9]))[0]]
+        assert np.array_equal(window.step(np.array([0.3, 0.9]))[0], np.concatenate(frames))
+
+
 @every_maze
 def test_the_maze_is_the_same_from_every_side(id):
     plain, turned = together(id, 32), together(id, 32)
