@@ -55,6 +55,18 @@ _CARTPOLE = "domains.cartpole_continuous:CartPole"
 CARTPOLE = Task(_CARTPOLE, steps=200)
 CARTPOLE_LONG = Task(_CARTPOLE, steps=1000)
 PENDULUM = Task("domains.pendulum:Pendulum", steps=200)
+WATER_MAZE = Task("domains.water_maze:WaterMaze", steps=200)
+WATER_MAZE_DENSE = Task("domains.water_maze:DenseWaterMaze", steps=200)
+WATER_MAZE_SIMPLE = Task("domains.water_maze:SimpleWaterMaze", steps=200)
+CAR = Task("domains.car:Car", steps=160)
+CAR_EPISODIC = Task("domains.car:EpisodicCar", steps=160)
+CAR_TOP = Task("domains.car_top:CarTop", steps=10)
+CAR_TOP_NARROW = Task("domains.car_top:CarTopNarrow", steps=10)
+CAR_TOP_RELATIVE = Task("domains.car_top:CarTopRelative", steps=8)
+ANT_REACHER_TOP = Task("domains.ant_reacher_top:AntReacherTop", steps=20)
+
+_MAZE = "velocity, platform"
+_SIDE = "heaven's side, away from the priest"
 
 TABLE = (
     View("cartpole-continuous", CARTPOLE, "nothing"),
@@ -73,4 +85,20 @@ TABLE = (
     View("pendulum-p-concat5", PENDULUM, "velocity", keep=(0, 1), window=5),
     View("pendulum-v-concat10", PENDULUM, "angle", keep=(2,), window=10),
     View("pendulum-va-concat10", PENDULUM, "angle", (2,), previous_action=True, window=10),
+    View("water-maze-mdp", WATER_MAZE, "nothing"),
+    View("water-maze-pomdp", WATER_MAZE, "platform", keep=(0, 1, 2)),
+    View("water-maze-dense-mdp", WATER_MAZE_DENSE, "nothing"),
+    View("water-maze-dense-pomdp", WATER_MAZE_DENSE, "platform", keep=(0, 1, 2)),
+    View("water-maze-simple-mdp", WATER_MAZE_SIMPLE, "velocity"),
+    View("water-maze-simple-pomdp", WATER_MAZE_SIMPLE, _MAZE, keep=(0, 1, 2)),
+    # Published under the name of an MDP; its frames are those of the POMDP.
+    View("water-maze-simple-mdp-concat10", WATER_MAZE_SIMPLE, _MAZE, (0, 1, 2), window=10),
+    View("car", CAR, _SIDE),
+    View("car-concat20", CAR, _SIDE, window=20),
+    View("car-episodic", CAR_EPISODIC, _SIDE),
+    View("car-episodic-concat20", CAR_EPISODIC, _SIDE, window=20),
+    View("car-top", CAR_TOP, _SIDE),
+    View("car-top-narrow", CAR_TOP_NARROW, _SIDE),
+    View("car-top-relative", CAR_TOP_RELATIVE, _SIDE),
+    View("ant-reacher-top", ANT_REACHER_TOP, _SIDE),
 )

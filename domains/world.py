@@ -7,7 +7,7 @@ step is arithmetic on rows. `World` is gymnasium's environment, of one copy; `Wo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium
@@ -77,6 +77,7 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         self.observation_space = self.views.space
         self.values = np.full((len(self.state_limit) + self.extras, copies), np.nan)
         self.randoms = [np.random.default_rng() for _ in range(copies)]
+        self.resting = np.zeros(copies, bool)  # whose episode has ended, and others' go on
         self.success: NDArray[np.bool_] | None = None  # (n,) of the last step, if it says so
         self._ended = True
         self._canvas: Canvas | None = None
@@ -102,6 +103,14 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         if seed is not None:
             self.randoms[copy] = seeding.np_random(seed)[0]
         self.values[:, copy] = self.begin(self.randoms[copy])
+
+    def chances(self, concerned: NDArray[np.bool_]) -> Iterator[tuple[int, np.random.Generator]]:
+        """Yield the number and the generator of each copy concerned (n,), for chance in a step.
+
+        Copies at rest are left out: a world alone draws nothing after its end either.
+        """
+        for copy in np.flatnonzero(concerned & ~self.resting):
+            yield int(copy), self.randoms[copy]
 
     def seen(self) -> NDArray[np.float32]:
         """Return a new array with the full observations (n, X)."""
