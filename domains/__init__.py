@@ -1,25 +1,48 @@
 """The worlds of the project; importing this package registers every id of the table with gymnasium.
 
-`HIDDEN` says, for each id, what its view hides from the agent. No world is imported until it is
-made.
+`HIDDEN` says, for each id, what its view hides from the agent; `harder` adds noise, dropout, delay
+or repeated actions to an id. No world is imported until it is made.
 """
 
 import gymnasium
 
-from domains.table import TABLE
+from domains.table import TABLE, View
 
-__all__ = ["HIDDEN"]
+__all__ = ["HIDDEN", "harder"]
 
 HIDDEN: dict[str, str] = {row.id: row.description for row in TABLE}
 
-for _row in TABLE:
+
+def _register(row: View) -> None:
+    ours = row.task.ours
     gymnasium.register(
-        id=_row.id,
-        entry_point="domains.make:single",
-        vector_entry_point="domains.make:several",
-        max_episode_steps=_row.task.steps,
-        # The worlds themselves refuse what these two wrappers watch for, and faster.
-        order_enforce=False,
+        id=row.id,
+        entry_point="domains.make:single" if ours else "domains.make:foreign",
+        vector_entry_point="domains.make:several" if ours else None,
+        max_episode_steps=row.task.steps,
+        # Our worlds themselves refuse what these two wrappers watch for, and faster.
+        order_enforce=not ours,
         disable_env_checker=True,
-        kwargs=_row.arguments(),
+        kwargs=row.arguments(),
     )
+
+
+for _row in TABLE:
+    _register(_row)
+
+
+def harder(id: str) -> str:
+    """Register an id of the table with suffixes, such as pendulum-va-noise0.2-v0; return the id.
+
+    Suffixes are -noise<deviation>, -dropout<probability>, -delay<steps> and -repeat<times>. Raises
+    ValueError for others, or if no id of the table comes before them.
+    """
+    name = id.removesuffix("-v0")
+    begun = [row for row in TABLE if name.startswith(f"{row.name}-")]
+    if not begun:
+        raise ValueError(f"no id of the table begins {id!r}")
+    longest = max(begun, key=lambda row: len(row.name))
+    row = longest.harder(name.removeprefix(longest.name))
+    _register(row)
+    HIDDEN[row.id] = row.description
+    return row.id

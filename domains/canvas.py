@@ -81,13 +81,20 @@ class Canvas:
         self.polygon([left, right, (x1 + 2 * along[0], y1 + 2 * along[1])], colour)
 
     def curl(
-        self, centre: Point, radius: float, *, start: float, sweep: float, colour: Colour
+        self,
+        centre: Point,
+        radius: float,
+        *,
+        start: float,
+        sweep: float,
+        colour: Colour,
+        width: float = 0.04,
     ) -> None:
         """Draw an arrow round `centre` from angle `start` on by `sweep` rad, counter-clockwise."""
         angles = np.linspace(start, start + sweep, 24).tolist()
         x, y = centre
         points = [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
-        self.arrow(points, colour)
+        self.arrow(points, colour, width)
 
     def text(self, text: str, row: int, colour: Colour = "ink") -> None:
         """Write a line of text at the left: row 0 is the top one, row -1 the bottom one."""

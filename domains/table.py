@@ -1,23 +1,30 @@
 """The table of ids: partial observability is a view of one world, and a view is a row."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
 class Task(NamedTuple):
-    """A world, `module:Class`, when an episode is truncated, and the world's own settings."""
+    """A world, `module:Class`, when an episode is truncated, and the world's own settings.
+
+    A world that is not `ours` is any environment of flat observations; it is made without settings.
+    """
 
     world: str
     steps: int
     settings: Mapping[str, Any] = MappingProxyType({})
+    ours: bool = True
 
 
 class View(NamedTuple):
     """One id: what of a task's observation is shown, and so what is hidden.
 
-    The parts apply in this order: the entries at `keep` (None: all), then the previous action,
-    then a window of the last `window` frames of these.
+    The parts apply in this order: the entries at `zero` are zero, those at `first_look` after the
+    first observation; the entries at `keep` (None: all) stay; noise of a deviation, dropout with a
+    probability, a delay in steps; then the previous action, then a window of the last `window`
+    frames of these. Each action is taken `repeat` times.
     """
 
     name: str
@@ -26,6 +33,12 @@ class View(NamedTuple):
     keep: tuple[int, ...] | None = None
     previous_action: bool = False
     window: int = 1
+    zero: tuple[int, ...] = ()
+    first_look: tuple[int, ...] = ()
+    noise: float = 0.0
+    dropout: float = 0.0
+    delay: int = 0
+    repeat: int = 1
 
     @property
     def id(self) -> str:
@@ -34,21 +47,43 @@ class View(NamedTuple):
 
     @property
     def description(self) -> str:
-        """One line on what is hidden, and on what else is shown in its place."""
+        """One line on what is hidden or disturbed, and on what else is shown in its place."""
+        hidden = [self.hidden]
+        hidden += [f"noise of {self.noise:g}"] if self.noise else []
+        hidden += [f"dropout of {self.dropout:g}"] if self.dropout else []
+        hidden += [f"delay of {self.delay} steps"] if self.delay else []
+        hidden += [f"each action {self.repeat} times"] if self.repeat > 1 else []
         extra = ["the previous action"] if self.previous_action else []
         extra += [f"the last {self.window} frames"] if self.window > 1 else []
-        return f"{self.hidden}; shown: {', '.join(extra)}" if extra else self.hidden
+        line = ", ".join(hidden)
+        return f"{line}; shown: {', '.join(extra)}" if extra else line
 
     def arguments(self) -> dict[str, Any]:
         """Return what `domains.make` wants to know."""
-        return {
-            "world": self.task.world,
-            "hidden": self.description,
-            **self.task.settings,
-            "keep": self.keep,
-            "previous_action": self.previous_action,
-            "window": self.window,
-        }
+        shown = self._asdict()
+        del shown["name"], shown["task"]
+        world = {"world": self.task.world, **self.task.settings}
+        return world | shown | {"hidden": self.description}
+
+    def harder(self, suffix: str) -> "View":
+        """Return this row with a suffix, such as -noise0.1 or -dropout0.2-delay3, to its name.
+
+        With -repeat<k> an episode ends after as many steps of the world as before, rounded up.
+        Raises ValueError for another suffix than -noise, -dropout, -delay and -repeat, for a size
+        of zero, and for what this row has already.
+        """
+        if not re.fullmatch(r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+)+", suffix):
+            raise ValueError(f"{suffix!r} is none of -noise<x>, -dropout<x>, -delay<k>, -repeat<k>")
+        sizes: dict[str, Any] = {}
+        for what, size in re.findall(r"-([a-z]+)([\d.]+)", suffix):
+            if what in sizes or getattr(self, what) != self._field_defaults[what]:
+                raise ValueError(f"{self.name}{suffix} has two sizes of {what}")
+            sizes[what] = float(size) if what in ("noise", "dropout") else int(size)
+        if not all(sizes.values()):
+            raise ValueError(f"{suffix!r} has a size of zero; leave that suffix out")
+        row = self._replace(name=self.name + suffix, **sizes)
+        steps = -(-self.task.steps * self.repeat // row.repeat)
+        return row._replace(task=self.task._replace(steps=steps))
 
 
 _CARTPOLE = "domains.cartpole_continuous:CartPole"
@@ -67,8 +102,22 @@ ANT_REACHER_TOP = Task("domains.ant_reacher_top:AntReacherTop", steps=20)
 
 _MAZE = "velocity, platform"
 _SIDE = "heaven's side, away from the priest"
+_CONTROL = "gymnasium.envs.classic_control"
+GYM_CARTPOLE = Task(f"{_CONTROL}:CartPoleEnv", steps=500, ours=False)
+GYM_MOUNTAINCAR = Task(f"{_CONTROL}:Continuous_MountainCarEnv", steps=999, ours=False)
+GYM_PENDULUM = Task(f"{_CONTROL}:PendulumEnv", steps=200, ours=False)
+REACHER = Task("domains.reacher:Reacher", steps=50)
+BANDIT = Task("domains.bernoulli_bandit:BernoulliBandit", steps=100)
 
-TABLE = (
+
+def _t_maze(length: int, kind: str = "TMaze") -> Task:
+    return Task(f"domains.t_maze:{kind}", length + 1, MappingProxyType({"length": length}))
+
+
+_CUE = "the cue after one look"
+_TARGET = "the target after one look"
+
+_ROWS = (
     View("cartpole-continuous", CARTPOLE, "nothing"),
     View("cartpole-continuous-p", CARTPOLE, "velocities", keep=(0, 2)),
     View("cartpole-continuous-v", CARTPOLE, "positions", keep=(1, 3)),
@@ -101,4 +150,32 @@ TABLE = (
     View("car-top-narrow", CAR_TOP_NARROW, _SIDE),
     View("car-top-relative", CAR_TOP_RELATIVE, _SIDE),
     View("ant-reacher-top", ANT_REACHER_TOP, _SIDE),
+    View("cartpole-novel", GYM_CARTPOLE, "velocities", zero=(1, 3)),
+    View("pendulum-novel", GYM_PENDULUM, "velocity", zero=(2,)),
+    View("mountaincar-novel", GYM_MOUNTAINCAR, "velocity", zero=(1,)),
+    View("reacher-mdp", REACHER, "nothing"),
+    View("reacher-pomdp", REACHER, _TARGET, first_look=(4, 5, 8, 9, 10)),
+    View(
+        "reacher-pomdp-p",
+        REACHER,
+        f"velocities; {_TARGET}",
+        keep=(0, 1, 2, 3, 4, 5, 8, 9, 10),
+        first_look=(4, 5, 8, 9, 10),
+    ),
+    View("bernoulli-bandit", BANDIT, "the winning arm"),
+    View("t-maze10", _t_maze(10), _CUE, first_look=(0,)),
+    View("t-maze50", _t_maze(50), _CUE, first_look=(0,)),
+    View("t-maze100", _t_maze(100), _CUE, first_look=(0,)),
+    View("t-maze10-discrete", _t_maze(10, "DiscreteTMaze"), _CUE, first_look=(0,)),
+    View("t-maze50-discrete", _t_maze(50, "DiscreteTMaze"), _CUE, first_look=(0,)),
 )
+_HARDER = (
+    ("pendulum", "-noise0.1"),
+    ("pendulum-p", "-dropout0.2"),
+    ("cartpole-continuous", "-delay2"),
+    ("pendulum", "-repeat4"),
+    ("mountaincar-novel", "-noise0.01-delay2"),
+)
+_NAMED = {row.name: row for row in _ROWS}
+
+TABLE = _ROWS + tuple(_NAMED[name].harder(suffix) for name, suffix in _HARDER)

@@ -5,51 +5,63 @@ back, in the dtype of the observation space, which stays a true bound. Our world
 themselves; `Viewed` puts them on any environment.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
-from numpy.typing import NDArray
+from gymnasium.utils.seeding import np_random
 
-Rows = NDArray[Any]  # (n, ·): a copy a row
-
-
-class View(ABC):
-    """One step from what a world tells to what is shown."""
-
-    space: Box  # of what is shown, for one copy
-
-    @abstractmethod
-    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
-        """Return what is shown of (n, X) when the copies at `fresh` (n,) begin an episode."""
-
-    @abstractmethod
-    def follow(self, observation: Rows, action: Rows) -> Rows:
-        """Return what is shown of (n, X) after the actions (n, A)."""
+from domains.disturbances import Dropout, Noise
+from domains.view import Flags, Randoms, Rows, View, box_like, entries, flat_box, with_zero_at
 
 
 class Keep(View):
     """Shows the entries at `indices`, in that order, and hides the rest."""
 
     def __init__(self, space: gymnasium.Space[Any], indices: Sequence[int]) -> None:
-        box = _flat_box(space, "observations")
-        size = box.shape[0]
-        if not indices or len(set(indices)) < len(indices) or not set(indices) <= {*range(size)}:
-            raise ValueError(f"Keep needs different indices from 0 to {size - 1}, not {indices}")
-        self.indices = np.array(indices, dtype=np.intp)
-        self.space = _box(box, box.low[self.indices], box.high[self.indices])
+        box = flat_box(space, "observations")
+        self.indices = entries(box, indices, "Keep")
+        self.space = box_like(box, box.low[self.indices], box.high[self.indices])
 
-    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
         """Return (n, len(indices))."""
         return observation[:, self.indices]
 
     def follow(self, observation: Rows, action: Rows) -> Rows:
         """Return (n, len(indices))."""
         return observation[:, self.indices]
+
+
+class Zero(View):
+    """Puts zeros in place of the entries at `indices`; the width stays."""
+
+    def __init__(self, space: gymnasium.Space[Any], indices: Sequence[int]) -> None:
+        box = flat_box(space, "observations")
+        self.indices = entries(box, indices, type(self).__name__)
+        self.space = with_zero_at(box, self.indices)
+
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
+        """Return (n, X)."""
+        return self._zeroed(observation)
+
+    def follow(self, observation: Rows, action: Rows) -> Rows:
+        """Return (n, X)."""
+        return self._zeroed(observation)
+
+    def _zeroed(self, observation: Rows) -> Rows:
+        shown = observation.copy()
+        shown[:, self.indices] = 0
+        return shown
+
+
+class FirstLook(Zero):
+    """Shows the entries at `indices` in an episode's first observation, and zeros afterwards."""
+
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
+        """Return (n, X), all of it where it is fresh."""
+        return np.where(fresh[:, None], observation, self._zeroed(observation))
 
 
 class PreviousAction(View):
@@ -59,13 +71,13 @@ class PreviousAction(View):
     """
 
     def __init__(self, space: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> None:
-        box, self.actions = _flat_box(space, "observations"), _flat_box(actions, "actions")
+        box, self.actions = flat_box(space, "observations"), flat_box(actions, "actions")
         low = np.concatenate((box.low, np.minimum(self.actions.low, 0)))
         high = np.concatenate((box.high, np.maximum(self.actions.high, 0)))
-        self.space = _box(box, low, high)
+        self.space = box_like(box, low, high)
         self.taken = np.zeros((1, self.actions.shape[0]), box.dtype)
 
-    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
         """Return (n, X + A), the last A entries zero where it is fresh."""
         self.taken = np.where(fresh[:, None], 0, self.taken).astype(observation.dtype)
         return np.concatenate((observation, self.taken), 1)
@@ -84,14 +96,14 @@ class Window(View):
     """
 
     def __init__(self, space: gymnasium.Space[Any], frames: int) -> None:
-        box = _flat_box(space, "observations")
+        box = flat_box(space, "observations")
         if frames < 1:
             raise ValueError(f"Window needs at least 1 frame, not {frames}")
         self.frames = frames
-        self.space = _box(box, np.tile(box.low, frames), np.tile(box.high, frames))
+        self.space = box_like(box, np.tile(box.low, frames), np.tile(box.high, frames))
         self.window = np.zeros((1, *self.space.shape), box.dtype)
 
-    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
         """Return (n, frames · X), the first one repeated where it is fresh."""
         self.window = np.where(fresh[:, None], np.tile(observation, self.frames), self.window)
         return self.window.copy()
@@ -102,21 +114,58 @@ class Window(View):
         return self.window.copy()
 
 
+class Delay(Window):
+    """Shows the observation of `steps` steps ago, or the first one as long as there is none."""
+
+    def __init__(self, space: gymnasium.Space[Any], steps: int) -> None:
+        if steps < 1:
+            raise ValueError(f"Delay needs at least 1 step, not {steps}")
+        super().__init__(space, steps + 1)
+        self.space = flat_box(space, "observations")
+
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
+        """Return (n, X), the present one where it is fresh."""
+        return super().begin(observation, fresh, randoms)[:, : observation.shape[1]]
+
+    def follow(self, observation: Rows, action: Rows) -> Rows:
+        """Return (n, X), an earlier one."""
+        return super().follow(observation, action)[:, : observation.shape[1]]
+
+
 class Views:
-    """The views of one world in a row: the entries at `keep`, the last action, then a window."""
+    """The views of one world in a row; `zero`, `first_look` and `keep` count its own entries.
+
+    Zeros, a first look and the entries to keep come first, then noise, dropout and delay of these,
+    then the last action, then a window.
+    """
 
     def __init__(
         self,
         space: gymnasium.Space[Any],
         actions: gymnasium.Space[Any],
         *,
+        zero: Sequence[int] = (),
+        first_look: Sequence[int] = (),
         keep: Sequence[int] | None = None,
+        noise: float = 0.0,
+        dropout: float = 0.0,
+        delay: int = 0,
         previous_action: bool = False,
         window: int = 1,
     ) -> None:
         self.space, self.row = space, list[View]()
+        if zero:
+            self._add(Zero(self.space, zero))
+        if first_look:
+            self._add(FirstLook(self.space, first_look))
         if keep is not None:
             self._add(Keep(self.space, keep))
+        if noise:
+            self._add(Noise(self.space, noise))
+        if dropout:
+            self._add(Dropout(self.space, dropout))
+        if delay:
+            self._add(Delay(self.space, delay))
         if previous_action:
             self._add(PreviousAction(self.space, actions))
         if window != 1:
@@ -126,10 +175,10 @@ class Views:
         self.row.append(view)
         self.space = view.space
 
-    def begin(self, observation: Rows, fresh: NDArray[np.bool_]) -> Rows:
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
         """See `View`."""
         for view in self.row:
-            observation = view.begin(observation, fresh)
+            observation = view.begin(observation, fresh, randoms)
         return observation
 
     def follow(self, observation: Rows, action: Rows) -> Rows:
@@ -142,32 +191,29 @@ class Views:
 class Viewed(gymnasium.Wrapper[Rows, Any, Rows, Any], RecordConstructorArgs):
     """Any environment of flat observations, seen through `Views`."""
 
-    def __init__(self, env: gymnasium.Env[Rows, Any], **shown: Any) -> None:
-        """`shown` is what `Views` takes."""
-        RecordConstructorArgs.__init__(self, **shown)
+    def __init__(
+        self, env: gymnasium.Env[Rows, Any], hidden: str = "nothing", **shown: Any
+    ) -> None:
+        """`shown` is what `Views` takes, `hidden` what they hide in words."""
+        RecordConstructorArgs.__init__(self, hidden=hidden, **shown)
         super().__init__(env)
+        self.hidden = hidden
         self._views = Views(env.observation_space, env.action_space, **shown)
         self.observation_space = self._views.space
+        self._random = np_random()[0]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Rows, dict[str, Any]]:
         """Return what is shown of the first observation."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return self._views.begin(observation[None], np.ones(1, bool))[0], info
+        if seed is not None:
+            self._random = np_random(seed)[0]
+        shown = self._views.begin(observation[None], np.ones(1, bool), [self._random])[0]
+        return shown, info
 
     def step(self, action: Any) -> tuple[Rows, Any, bool, bool, dict[str, Any]]:
         """Return what is shown of the next observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         shown = self._views.follow(observation[None], np.asarray(action)[None])[0]
         return shown, reward, terminated, truncated, info
-
-
-def _box(like: Box, low: Rows, high: Rows) -> Box:
-    return Box(low, high, dtype=like.dtype.type)
-
-
-def _flat_box(space: gymnasium.Space[Any], what: str) -> Box:
-    if not isinstance(space, Box) or len(space.shape) != 1:
-        raise TypeError(f"a view needs {what} from a Box of shape (size,), not from {space}")
-    return space

@@ -17,6 +17,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
+from domains.disturbances import checked_times
 from domains.views import Views
 
 if TYPE_CHECKING:
@@ -61,13 +62,17 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         hidden: str = "nothing",
         *,
         copies: int = 1,
+        repeat: int = 1,
         **shown: Any,
     ) -> None:
-        """Make a world of which `Views` show what is asked for, as `hidden` says in the picture."""
+        """Make a world of which `Views` show what is asked for, as `hidden` says in the picture.
+
+        Each action is taken `repeat` times, or until the episode's end; the rewards are summed.
+        """
         if render_mode not in (None, *RENDER_MODES):
             raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
         self.render_mode = render_mode
-        self.hidden, self.copies = hidden, copies
+        self.hidden, self.copies, self.repeat = hidden, copies, checked_times(repeat)
         self.action_space: Space[Any] = Box(-1.0, 1.0, (self.action_size,), np.float32)
         if self.choices:
             self.action_space = Discrete(self.choices)
@@ -111,6 +116,18 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         """
         for copy in np.flatnonzero(concerned & ~self.resting):
             yield int(copy), self.randoms[copy]
+
+    def play(self, action: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+        """Take actions (A, n) `repeat` times; return summed rewards (n,) and who ended (n,)."""
+        reward, ended = self.advance(action)
+        for _ in range(self.repeat - 1):
+            before, success = self.values.copy(), self.success
+            more, over = self.advance(action)
+            self.values = np.where(ended, before, self.values)
+            if self.success is not None and success is not None:
+                self.success = np.where(ended, success, self.success)
+            reward, ended = reward + np.where(ended, 0.0, more), ended | over
+        return reward, ended
 
     def seen(self) -> NDArray[np.float32]:
         """Return a new array with the full observations (n, X)."""
@@ -167,7 +184,7 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         self.renew(0)
         self._ended = False
         self._show()
-        return self.views.begin(self.seen(), np.ones(1, bool))[0], {}
+        return self.views.begin(self.seen(), np.ones(1, bool), self.randoms)[0], {}
 
     def step(
         self, action: ArrayLike
@@ -180,7 +197,7 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         if self._ended:
             raise ResetNeeded("no episode is under way; call reset() before step()")
         taken = self.taken(np.asarray(action)[None])
-        reward, ended = self.advance(taken)
+        reward, ended = self.play(taken)
         self._ended = bool(ended[0])
         self._show()
         info = {} if self.success is None else {"success": bool(self.success[0])}

@@ -56,7 +56,7 @@ class Worlds(VectorEnv[Batch, Batch, Batch]):
             self.world.renew(int(copy), seeds[copy])
         self.steps[mask] = 0
         self.terminated[mask] = self.truncated[mask] = False
-        return self.world.views.begin(self.world.seen(), mask), {}
+        return self.world.views.begin(self.world.seen(), mask, self.world.randoms), {}
 
     def step(self, actions: ArrayLike) -> Stepped:
         """Observations (n, X), rewards, terminated and truncated (n,) after actions (n, A).
@@ -69,7 +69,7 @@ class Worlds(VectorEnv[Batch, Batch, Batch]):
             raise ResetNeeded("no episode is under way in any copy; call reset() before step()")
         taken, before = self.world.taken(actions), self.world.values.copy()
         self.world.resting = resting
-        reward, ended = self.world.advance(taken)
+        reward, ended = self.world.play(taken)
         self.world.values[:, resting] = before[:, resting]
         reward = np.where(resting, 0.0, reward)
         self.steps += ~resting

@@ -4,6 +4,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 from gymnasium.utils.env_checker import check_env
 
 import domains
@@ -26,13 +27,13 @@ AGREED = {
     "pendulum-p-concat5-v0": (10, 200),
     "pendulum-v-concat10-v0": (10, 200),
     "pendulum-va-concat10-v0": (20, 200),
-    "water-maze-mdp-v0": (5, 200, 2),
-    "water-maze-pomdp-v0": (3, 200, 2),
-    "water-maze-dense-mdp-v0": (5, 200, 2),
-    "water-maze-dense-pomdp-v0": (3, 200, 2),
-    "water-maze-simple-mdp-v0": (5, 200, 2),
-    "water-maze-simple-pomdp-v0": (3, 200, 2),
-    "water-maze-simple-mdp-concat10-v0": (30, 200, 2),
+    "water-maze-mdp-v0": (5, 200),
+    "water-maze-pomdp-v0": (3, 200),
+    "water-maze-dense-mdp-v0": (5, 200),
+    "water-maze-dense-pomdp-v0": (3, 200),
+    "water-maze-simple-mdp-v0": (5, 200),
+    "water-maze-simple-pomdp-v0": (3, 200),
+    "water-maze-simple-mdp-concat10-v0": (30, 200),
     "car-v0": (3, 160),
     "car-concat20-v0": (60, 160),
     "car-episodic-v0": (3, 160),
@@ -40,16 +41,45 @@ AGREED = {
     "car-top-v0": (2, 10),
     "car-top-narrow-v0": (2, 10),
     "car-top-relative-v0": (60, 8),
-    "ant-reacher-top-v0": (4, 20, 2),
+    "ant-reacher-top-v0": (4, 20),
+    "pendulum-noise0.1-v0": (3, 200),
+    "pendulum-p-dropout0.2-v0": (2, 200),
+    "pendulum-repeat4-v0": (3, 50),
+    "cartpole-continuous-delay2-v0": (4, 200),
+    "reacher-mdp-v0": (11, 50),
+    "reacher-pomdp-v0": (11, 50),
+    "reacher-pomdp-p-v0": (9, 50),
+    "bernoulli-bandit-v0": (6, 100),
+    "t-maze10-v0": (3, 11),
+    "t-maze50-v0": (3, 51),
+    "t-maze100-v0": (3, 101),
+    "t-maze10-discrete-v0": (3, 11),
+    "t-maze50-discrete-v0": (3, 51),
+}
+# the beginning of ids: their actions, if these are not one number in [-1, 1]
+ACTIONS = {
+    "water-maze": Box(-1.0, 1.0, (2,), np.float32),
+    "ant-reacher": Box(-1.0, 1.0, (2,), np.float32),
+    "reacher": Box(-1.0, 1.0, (2,), np.float32),
+    "bernoulli-bandit": Discrete(4),
+    "t-maze10-discrete": Discrete(2),
+    "t-maze50-discrete": Discrete(2),
 }
 every_id = pytest.mark.parametrize("id", AGREED)
+
+
+def some_actions(space, steps):
+    """A fixed sequence of actions of a space."""
+    draw = np.random.default_rng(1)
+    if isinstance(space, Discrete):
+        return draw.integers(space.n, size=steps)
+    return draw.uniform(-0.2, 0.2, size=(steps, *space.shape))
 
 
 def play(env, seed, steps):
     """What an episode shows under one fixed sequence of actions."""
     seen = [env.reset(seed=seed)[0]]
-    size = (steps, *env.action_space.shape)
-    for action in np.random.default_rng(1).uniform(-0.2, 0.2, size=size):
+    for action in some_actions(env.action_space, steps):
         observation, _, terminated, truncated, _ = env.step(action)
         seen.append(observation)
         if terminated or truncated:
@@ -59,11 +89,12 @@ def play(env, seed, steps):
 
 @every_id
 def test_sizes_and_limits_are_as_agreed(id):
-    size, limit, actions = (*AGREED[id], 1)[:3]
+    size, limit = AGREED[id]
     env = gymnasium.make(id)
     assert env.observation_space.shape == (size,)
     assert env.observation_space.dtype == np.float32
-    assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (actions,), np.float32)
+    actions = [space for begin, space in ACTIONS.items() if id.startswith(begin)]
+    assert env.action_space == [*actions, Box(-1.0, 1.0, (1,), np.float32)][0]
     assert env.spec.max_episode_steps == limit
 
 
