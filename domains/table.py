@@ -17,7 +17,7 @@ class View(NamedTuple):
     """One id: what of a task's observation is shown, and so what is hidden.
 
     The parts apply in this order: the entries at `keep` (None: all), then the previous action,
-    then a window of the last `window` frames of these.
+    then a window of the last `window` frames of these, the oldest one first or the newest.
     """
 
     name: str
@@ -26,6 +26,7 @@ class View(NamedTuple):
     keep: tuple[int, ...] | None = None
     previous_action: bool = False
     window: int = 1
+    newest_first: bool = False
 
     @property
     def id(self) -> str:
@@ -48,6 +49,7 @@ class View(NamedTuple):
             "keep": self.keep,
             "previous_action": self.previous_action,
             "window": self.window,
+            "newest_first": self.newest_first,
         }
 
 
@@ -55,6 +57,8 @@ _CARTPOLE = "domains.cartpole_continuous:CartPole"
 CARTPOLE = Task(_CARTPOLE, steps=200)
 CARTPOLE_LONG = Task(_CARTPOLE, steps=1000)
 PENDULUM = Task("domains.pendulum:Pendulum", steps=200)
+QUADROTOR = Task("domains.quadrotor:Quadrotor", steps=1000)
+LINKS = Task("domains.quad_inv_pendulum:QuadInvPendulum", steps=1000)
 
 TABLE = (
     View("cartpole-continuous", CARTPOLE, "nothing"),
@@ -73,4 +77,6 @@ TABLE = (
     View("pendulum-p-concat5", PENDULUM, "velocity", keep=(0, 1), window=5),
     View("pendulum-v-concat10", PENDULUM, "angle", keep=(2,), window=10),
     View("pendulum-va-concat10", PENDULUM, "angle", (2,), previous_action=True, window=10),
+    View("Quadrotor", QUADROTOR, "masses, rotor lag and noise", window=3, newest_first=True),
+    View("QuadInvPendulum", LINKS, "nothing"),
 )

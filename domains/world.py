@@ -77,6 +77,7 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         self.observation_space = self.views.space
         self.values = np.full((len(self.state_limit) + self.extras, copies), np.nan)
         self.randoms = [np.random.default_rng() for _ in range(copies)]
+        self.playing = np.ones(copies, bool)  # whose generators a step may draw from
         self.success: NDArray[np.bool_] | None = None  # (n,) of the last step, if it says so
         self._ended = True
         self._canvas: Canvas | None = None

@@ -67,6 +67,7 @@ class Worlds(VectorEnv[Batch, Batch, Batch]):
         if resting.all():
             raise ResetNeeded("no episode is under way in any copy; call reset() before step()")
         taken, before = self.world.taken(actions), self.world.values.copy()
+        self.world.playing = ~resting
         reward, ended = self.world.advance(taken)
         self.world.values[:, resting] = before[:, resting]
         reward = np.where(resting, 0.0, reward)
