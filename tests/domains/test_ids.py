@@ -26,14 +26,19 @@ AGREED = {
     "pendulum-p-concat5-v0": (10, 200),
     "pendulum-v-concat10-v0": (10, 200),
     "pendulum-va-concat10-v0": (20, 200),
+    "Quadrotor-v0": (45, 1000),
+    "QuadInvPendulum-v0": (14, 1000),
 }
+ACTIONS = {"Quadrotor-v0": 4}  # sizes other than 1
 every_id = pytest.mark.parametrize("id", AGREED)
 
 
 def play(env, seed, steps):
     """What an episode shows under one fixed sequence of actions."""
     seen = [env.reset(seed=seed)[0]]
-    for action in np.random.default_rng(1).uniform(-0.2, 0.2, size=(steps, 1)):
+    for action in np.random.default_rng(1).uniform(
+        -0.2, 0.2, size=(steps, *env.action_space.shape)
+    ):
         observation, _, terminated, truncated, _ = env.step(action)
         seen.append(observation)
         if terminated or truncated:
@@ -47,7 +52,7 @@ def test_sizes_and_limits_are_as_agreed(id):
     env = gymnasium.make(id)
     assert env.observation_space.shape == (size,)
     assert env.observation_space.dtype == np.float32
-    assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    assert env.action_space == gymnasium.spaces.Box(-1.0, 1.0, (ACTIONS.get(id, 1),), np.float32)
     assert env.spec.max_episode_steps == limit
 
 
