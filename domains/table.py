@@ -24,7 +24,7 @@ class View(NamedTuple):
     The parts apply in this order: the entries at `zero` are zero, those at `first_look` after the
     first observation; the entries at `keep` (None: all) stay; noise of a deviation, dropout with a
     probability, a delay in steps; then the previous action, then a window of the last `window`
-    frames of these. Each action is taken `repeat` times.
+    frames of these, the oldest first or the newest. Each action is taken `repeat` times.
     """
 
     name: str
@@ -39,6 +39,7 @@ class View(NamedTuple):
     dropout: float = 0.0
     delay: int = 0
     repeat: int = 1
+    newest_first: bool = False
 
     @property
     def id(self) -> str:
@@ -99,6 +100,8 @@ CAR_TOP = Task("domains.car_top:CarTop", steps=10)
 CAR_TOP_NARROW = Task("domains.car_top:CarTopNarrow", steps=10)
 CAR_TOP_RELATIVE = Task("domains.car_top:CarTopRelative", steps=8)
 ANT_REACHER_TOP = Task("domains.ant_reacher_top:AntReacherTop", steps=20)
+QUADROTOR = Task("domains.quadrotor:Quadrotor", steps=1000)
+LINKS = Task("domains.quad_inv_pendulum:QuadInvPendulum", steps=1000)
 
 _MAZE = "velocity, platform"
 _SIDE = "heaven's side, away from the priest"
@@ -168,6 +171,8 @@ _ROWS = (
     View("t-maze100", _t_maze(100), _CUE, first_look=(0,)),
     View("t-maze10-discrete", _t_maze(10, "DiscreteTMaze"), _CUE, first_look=(0,)),
     View("t-maze50-discrete", _t_maze(50, "DiscreteTMaze"), _CUE, first_look=(0,)),
+    View("Quadrotor", QUADROTOR, "masses, rotor lag and noise", window=3, newest_first=True),
+    View("QuadInvPendulum", LINKS, "nothing"),
 )
 _HARDER = (
     ("pendulum", "-noise0.1"),

@@ -90,16 +90,18 @@ class PreviousAction(View):
 
 
 class Window(View):
-    """Shows the last `frames` observations end to end, oldest first, newest last.
+    """Shows the last `frames` observations end to end, oldest first unless `newest_first`.
 
     The first observation of an episode fills the window: it is repeated `frames` times.
     """
 
-    def __init__(self, space: gymnasium.Space[Any], frames: int) -> None:
+    def __init__(
+        self, space: gymnasium.Space[Any], frames: int, newest_first: bool = False
+    ) -> None:
         box = flat_box(space, "observations")
         if frames < 1:
             raise ValueError(f"Window needs at least 1 frame, not {frames}")
-        self.frames = frames
+        self.frames, self.newest_first = frames, newest_first
         self.space = box_like(box, np.tile(box.low, frames), np.tile(box.high, frames))
         self.window = np.zeros((1, *self.space.shape), box.dtype)
 
@@ -109,8 +111,12 @@ class Window(View):
         return self.window.copy()
 
     def follow(self, observation: Rows, action: Rows) -> Rows:
-        """Return (n, frames · X), this step's at the end."""
-        self.window = np.concatenate((self.window[:, observation.shape[1] :], observation), 1)
+        """Return (n, frames · X), this step's at the end, or else at the beginning."""
+        size = observation.shape[1]
+        if self.newest_first:
+            self.window = np.concatenate((observation, self.window[:, :-size]), 1)
+        else:
+            self.window = np.concatenate((self.window[:, size:], observation), 1)
         return self.window.copy()
 
 
@@ -152,6 +158,7 @@ class Views:
         delay: int = 0,
         previous_action: bool = False,
         window: int = 1,
+        newest_first: bool = False,
     ) -> None:
         self.space, self.row = space, list[View]()
         if zero:
@@ -169,7 +176,7 @@ class Views:
         if previous_action:
             self._add(PreviousAction(self.space, actions))
         if window != 1:
-            self._add(Window(self.space, window))
+            self._add(Window(self.space, window, newest_first))
 
     def _add(self, view: View) -> None:
         self.row.append(view)

@@ -55,9 +55,12 @@ AGREED = {
     "t-maze100-v0": (3, 101),
     "t-maze10-discrete-v0": (3, 11),
     "t-maze50-discrete-v0": (3, 51),
+    "Quadrotor-v0": (45, 1000),
+    "QuadInvPendulum-v0": (14, 1000),
 }
 # the beginning of ids: their actions, if these are not one number in [-1, 1]
 ACTIONS = {
+    "Quadrotor": Box(-1.0, 1.0, (4,), np.float32),
     "water-maze": Box(-1.0, 1.0, (2,), np.float32),
     "ant-reacher": Box(-1.0, 1.0, (2,), np.float32),
     "reacher": Box(-1.0, 1.0, (2,), np.float32),

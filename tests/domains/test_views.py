@@ -77,6 +77,15 @@ def test_a_window_repeats_the_first_frame_and_then_runs_oldest_first():
     assert view.reset()[0].tolist() == [1, 10, 1, 10, 1, 10]
 
 
+def test_a_window_may_run_newest_first():
+    view = Viewed(Counter(), keep=(0, 1), window=3, newest_first=True)
+    assert view.reset()[0].tolist() == [1, 10, 1, 10, 1, 10]
+    assert view.step([0.0, 2.0])[0].tolist() == [2, 20, 1, 10, 1, 10]
+    assert view.step([0.0, 2.0])[0].tolist() == [3, 30, 2, 20, 1, 10]
+    assert view.step([0.0, 2.0])[0].tolist() == [4, 40, 3, 30, 2, 20]
+    assert view.reset()[0].tolist() == [1, 10, 1, 10, 1, 10]
+
+
 def test_a_frame_of_a_window_holds_its_own_previous_action():
     view = Viewed(Counter(), keep=(0,), previous_action=True, window=2)
     assert view.reset()[0].tolist() == [1, 0, 0, 1, 0, 0]
