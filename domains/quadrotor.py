@@ -78,8 +78,8 @@ class Quadrotor(World):
     ) -> None:
         """Make the world; the attributes `noise`, `randomise` and `rotors` stay over resets.
 
-        `rotor_noise` is the scale of the rotors' noise, 0 for none; `randomise` says whether a reset
-        draws masses, arms, thrust, drag and lag.
+        `rotor_noise` is the scale of the rotors' noise, 0 for none; `randomise` says whether a
+        reset draws masses, arms, thrust, drag and lag.
         """
         super().__init__(render_mode, hidden, **settings)
         self.noise, self.randomise = rotor_noise, randomise
