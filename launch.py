@@ -119,8 +119,9 @@ def list_all(hidden: dict[str, str]) -> int:
     from offpcc import catalog
 
     print("environments (any other gymnasium id works, too), and what is hidden from the agent")
+    width = max(map(len, hidden))
     for name, what in hidden.items():
-        print(f"  {name:34s} {what}")
+        print(f"  {name:{width}s}  {what}")
     print("\nalgorithms\n  " + " ".join(catalog.algorithms()))
     print("\nconfigs\n  " + "\n  ".join(catalog.configs()))
     return 0
