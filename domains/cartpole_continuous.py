@@ -101,7 +101,7 @@ class VariableMass(CartPole):
         """Draw the cart-pole and write both masses beside it."""
         super().draw(canvas)
         cart, pole = self.values[4:6, 0].tolist()
-        canvas.text(f"cart {cart:.2f} kg    pole {pole:.3f} kg", row=2, colour="hidden")
+        canvas.text(f"cart {cart:.2f} kg    pole {pole:.3f} kg", row=-2, colour="hidden")
 
 
 def accelerations(

@@ -47,7 +47,7 @@ class SwingUp(World, ABC):
     metadata = drawn_at(fps=50)
     state_limit = (MAX_POSITION, MAX_SPEED, math.inf, MAX_TURN)
     extras = 3  # the pole's length, m, the action's sign, and the last force, N
-    frame = Frame(size=(800, 352), scale=140.0)
+    frame = Frame(size=(928, 352), scale=140.0)
 
     def push(self, force: Rows) -> None:
         """Make a step of explicit Euler under a force (N), as if the track had no ends."""
@@ -67,13 +67,13 @@ class SwingUp(World, ABC):
         """Draw the track and its ends, the cart, its force, the pole, and the goal of its tip."""
         x, speed, angle, turn, length, _, force = self.values[:, 0].tolist()
         side = 0.15  # m, half a cart
-        canvas.line([(-2.7, -0.06), (2.7, -0.06)], "faint", width=0.02)
+        canvas.line([(-2.9, -0.06), (2.9, -0.06)], "faint", width=0.02)
         for end in (-MAX_POSITION - side, MAX_POSITION + side):
             canvas.line([(end, -0.12), (end, 0.12)], "limit", width=0.05)
         canvas.line([(0.0, 0.0), (0.0, length)], "faint", width=0.015)
         canvas.disc((0.0, length), 0.05, "goal")
         edge = x + math.copysign(side, force)
-        canvas.arrow([(edge, 0.0), (edge + 0.05 * force, 0.0)], "action")
+        canvas.arrow([(edge, 0.0), (edge + 0.04 * force, 0.0)], "action")
         canvas.polygon([(x + a, b) for a, b in _corners(side, 0.06)], "ink")
         tip = (x - length * math.sin(angle), length * math.cos(angle))
         canvas.line([(x, 0.0), tip], "body", width=0.06)
@@ -138,8 +138,9 @@ class FlipAction(SwingUp):
     def draw(self, canvas: Canvas) -> None:
         """Draw the swing-up and write beside it which way the action works."""
         super().draw(canvas)
-        sign = self.values[5, 0]
-        canvas.text(f"force = {sign:+.0f} · {MAX_FORCE:.0f} N · action", row=3, colour="hidden")
+        sign, force = self.values[5:, 0].tolist()
+        action = force * sign / MAX_FORCE
+        canvas.text(f"action {action:+.2f} times sign {sign:+.0f}", row=3, colour="hidden")
 
 
 def accelerations(
