@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 GRAVITY = 9.8  # g, m/s²
 CART_MASS = 1.0  # m_c, kg
 POLE_MASS = 0.1  # m_p, kg
+CART_MASSES = (0.7, 1.3)  # m_c where it varies: least and greatest, kg
+POLE_MASSES = (0.07, 0.13)  # m_p where it varies: least and greatest, kg
 HALF_LENGTH = 0.5  # l, from the hinge to the pole's centre, m
 MAX_FORCE = 30.0  # F at action 1, N
 DT = 0.02  # one step, s
@@ -81,6 +83,25 @@ class CartPole(World):
         canvas.arrow([(x, 0.15), (x + 0.03 * force, 0.15)], "action")
         canvas.text(f"position {x:+.2f} m    velocity {speed:+.2f} m/s", row=0)
         canvas.text(f"angle {math.degrees(angle):+.1f}°    velocity {turn:+.2f} rad/s", row=1)
+
+
+class VariableMass(CartPole):
+    """The masses of cart and pole are drawn for each episode, each up to 30 % off."""
+
+    # As BOUNDS, with accelerations below 66 m/s² and 105 rad/s² of the lightest cart under the
+    # heaviest pole: 240 + 2 · 0.02 · 66 = 242.7 m/s and 20.95 + 2 · 0.02 · 105 = 25.2 rad/s.
+    high = (7.3, 243.0, 0.7, 25.5)
+
+    def begin(self, random: np.random.Generator) -> Sequence[float]:
+        """Draw the state as ever, then the masses of the cart and of the pole."""
+        *state, _, _, force = super().begin(random)
+        return *state, random.uniform(*CART_MASSES), random.uniform(*POLE_MASSES), force
+
+    def draw(self, canvas: Canvas) -> None:
+        """Draw the cart-pole and write both masses beside it."""
+        super().draw(canvas)
+        cart, pole = self.values[4:6, 0].tolist()
+        canvas.text(f"cart {cart:.2f} kg    pole {pole:.3f} kg", row=-2, colour="hidden")
 
 
 def accelerations(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 GRAVITY = 10.0  # g, m/s²
 MASS = 1.0  # m, kg
 LENGTH = 1.0  # l, m
+LENGTHS = (0.2, 1.0)  # l where it varies, m: equally likely
 MAX_TORQUE = 2.0  # u at action 1, N m
 MAX_SPEED = 8.0  # |θ̇| is clipped to this, rad/s
 DT = 0.05  # one step, s
@@ -37,7 +38,7 @@ class Pendulum(World):
     """
 
     metadata = drawn_at(fps=20)
-    high = (1.0, 1.0, MAX_SPEED)
+    high: ClassVar[tuple[float, ...]] = (1.0, 1.0, MAX_SPEED)
     state_limit = (math.inf, MAX_SPEED)
     extras = 2  # the rod's length, m, and the last torque, N m
     frame = Frame(size=(400, 400), scale=140.0)
@@ -75,3 +76,27 @@ class Pendulum(World):
         canvas.curl((0.0, 0.0), 0.3, start=math.pi / 2, sweep=turn, colour="action")
         canvas.text(f"angle {wrapped(angle):+.2f} rad    velocity {speed:+.2f} rad/s", row=0)
         canvas.text(f"torque {torque:+.2f} N m", row=1, colour="action")
+
+
+class VariableLength(Pendulum):
+    """The rod is 0.2 m or 1 m long, drawn anew for each episode.
+
+    The observation is (cos θ, sin θ, θ̇, l).
+    """
+
+    high = (*Pendulum.high, max(LENGTHS))
+    low = (-1.0, -1.0, -MAX_SPEED, min(LENGTHS))
+
+    def begin(self, random: np.random.Generator) -> Sequence[float]:
+        """Draw the state as ever, then the length."""
+        angle, speed, _, torque = super().begin(random)
+        return angle, speed, LENGTHS[random.integers(2)], torque
+
+    def observe(self) -> Sequence[Rows]:
+        """Return (cos θ, sin θ, θ̇, l), the last two in rad/s and m."""
+        return *super().observe(), self.values[2]
+
+    def draw(self, canvas: Canvas) -> None:
+        """Draw the pendulum and write the rod's length beside it."""
+        super().draw(canvas)
+        canvas.text(f"length {self.values[2, 0]:.1f} m", row=2, colour="hidden")

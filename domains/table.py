@@ -90,7 +90,14 @@ class View(NamedTuple):
 _CARTPOLE = "domains.cartpole_continuous:CartPole"
 CARTPOLE = Task(_CARTPOLE, steps=200)
 CARTPOLE_LONG = Task(_CARTPOLE, steps=1000)
+CARTPOLE_MASS = Task("domains.cartpole_continuous:VariableMass", steps=350)
+CARTPOLE_LENGTH = Task("domains.cartpole_swing_up:VariableLength", steps=500)
+CARTPOLE_FLIP = Task("domains.cartpole_swing_up:FlipAction", steps=350)
 PENDULUM = Task("domains.pendulum:Pendulum", steps=200)
+PENDULUM_LENGTH = Task("domains.pendulum:VariableLength", steps=200)
+_AND_MASSES = "velocities and masses"
+_AND_LENGTH = "velocities and length"
+_AND_SIGN = "velocities and the action's sign"
 WATER_MAZE = Task("domains.water_maze:WaterMaze", steps=200)
 WATER_MAZE_DENSE = Task("domains.water_maze:DenseWaterMaze", steps=200)
 WATER_MAZE_SIMPLE = Task("domains.water_maze:SimpleWaterMaze", steps=200)
@@ -137,6 +144,22 @@ _ROWS = (
     View("pendulum-p-concat5", PENDULUM, "velocity", keep=(0, 1), window=5),
     View("pendulum-v-concat10", PENDULUM, "angle", keep=(2,), window=10),
     View("pendulum-va-concat10", PENDULUM, "angle", (2,), previous_action=True, window=10),
+    View("pendulum-var-len-pvl", PENDULUM_LENGTH, "nothing"),
+    View("pendulum-var-len-pv", PENDULUM_LENGTH, "length", keep=(0, 1, 2)),
+    View("pendulum-var-len-pl", PENDULUM_LENGTH, "velocity", keep=(0, 1, 3)),
+    View("pendulum-var-len-pa", PENDULUM_LENGTH, "velocity and length", (0, 1), True),
+    View("pendulum-var-len-pa-concat5", PENDULUM_LENGTH, "velocity and length", (0, 1), True, 5),
+    View("cartpole-variable-mass-pv", CARTPOLE_MASS, "masses"),
+    View("cartpole-variable-mass-p", CARTPOLE_MASS, _AND_MASSES, (0, 2)),
+    View("cartpole-variable-mass-p-concat10", CARTPOLE_MASS, _AND_MASSES, (0, 2), window=10),
+    View("cartpole-var-len-pvl", CARTPOLE_LENGTH, "nothing"),
+    View("cartpole-var-len-pv", CARTPOLE_LENGTH, "length", keep=(0, 1, 2, 3, 4)),
+    View("cartpole-var-len-pa", CARTPOLE_LENGTH, _AND_LENGTH, (0, 2, 3), True),
+    View("cartpole-var-len-pa-concat5", CARTPOLE_LENGTH, _AND_LENGTH, (0, 2, 3), True, 5),
+    View("cartpole-flip-action-pvf", CARTPOLE_FLIP, "nothing"),
+    View("cartpole-flip-action-pv", CARTPOLE_FLIP, "the action's sign", keep=(0, 1, 2, 3, 4)),
+    View("cartpole-flip-action-pa", CARTPOLE_FLIP, _AND_SIGN, (0, 2, 3), True),
+    View("cartpole-flip-action-pa-concat5", CARTPOLE_FLIP, _AND_SIGN, (0, 2, 3), True, 5),
     View("water-maze-mdp", WATER_MAZE, "nothing"),
     View("water-maze-pomdp", WATER_MAZE, "platform", keep=(0, 1, 2)),
     View("water-maze-dense-mdp", WATER_MAZE_DENSE, "nothing"),

@@ -39,9 +39,10 @@ def config_file(name: str) -> Path:
 
 
 def domain_config(env: str) -> Path | None:
-    """The file in configs/domains/ with the longest name that begins the id, version left out."""
+    """The file in configs/domains/ with the longest name that begins the id, word by word."""
     name = re.sub(r"-v\d+$", "", bare(env)).lower()
-    fitting = [p for p in (CONFIGS / "domains").glob("*.gin") if name.startswith(p.stem)]
+    files = (CONFIGS / "domains").glob("*.gin")
+    fitting = [path for path in files if re.match(rf"{re.escape(path.stem)}\d*(-|$)", name)]
     return max(fitting, key=lambda path: len(path.stem), default=None)
 
 

@@ -53,7 +53,9 @@ def test_the_domain_config_is_the_one_with_the_longest_fitting_name(tmp_path, mo
     wanted = {
         "pendulum-p-v0": "pendulum",
         "pendulum-v0": "pendulum",  # the version is no part of the name
-        "a:pendulum-va-v0": "pendulum-v",
+        "a:pendulum-v-concat10-v0": "pendulum-v",
+        "pendulum-var-len-pa-v0": "pendulum",  # words are not cut
+        "cartpole10-v0": "cartpole",
         "Pendulum-v1": "pendulum",
         "other-v0": None,
     }

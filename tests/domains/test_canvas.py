@@ -8,7 +8,17 @@ from domains.pendulum import Pendulum
 STATES = {
     "pendulum-p-v0": ([1.0, 0.5], [1.1, 0.5], [1.0, 0.6]),
     "cartpole-continuous-va-v0": ([0.1, 0, 0, 0], [0.2, 0, 0, 0], [0.1, 0, 0, 1.0]),
+    "cartpole-var-len-pa-v0": ([0.1, 0, 0, 0], [0.2, 0, 0, 0], [0.1, 0, 0, 1.0]),
+    "cartpole-flip-action-pa-v0": ([0.1, 0, 0, 0], [0.1, 0, 0.1, 0], [0.1, 1.0, 0, 0]),
 }
+# where the values of a world have what no view shows, and two values of it
+KEPT_BACK = [
+    ("pendulum-var-len-pa-v0", 2, (0.2, 1.0)),
+    ("cartpole-variable-mass-p-v0", 4, (0.8, 0.9)),
+    ("cartpole-variable-mass-p-v0", 5, (0.1, 0.11)),
+    ("cartpole-var-len-pa-v0", 4, (0.1, 0.6)),
+    ("cartpole-flip-action-pa-v0", 5, (-1.0, 1.0)),
+]
 
 
 @pytest.fixture
@@ -33,6 +43,17 @@ def test_a_picture_is_rgb_and_changes_with_every_part_of_the_state(id):
         pictures.append(picture)
     assert not np.array_equal(pictures[0], pictures[1])
     assert not np.array_equal(pictures[0], pictures[2])
+
+
+@pytest.mark.parametrize(("id", "row", "values"), KEPT_BACK)
+def test_a_picture_tells_what_the_agent_cannot_see(id, row, values):
+    env = gymnasium.make(id, render_mode="rgb_array")
+    env.reset(seed=0)
+    pictures = []
+    for value in values:
+        env.unwrapped.values[row] = value
+        pictures.append(env.render())
+    assert not np.array_equal(*pictures)
 
 
 def test_the_rod_is_drawn_where_it_points():

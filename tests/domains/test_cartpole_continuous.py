@@ -1,11 +1,12 @@
 import gymnasium
 import numpy as np
 import pytest
+from episodes import play, random_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import domains  # noqa: F401
-from domains.cartpole_continuous import CartPole
+from domains.cartpole_continuous import CART_MASSES, POLE_MASSES, CartPole, VariableMass
 
 
 @pytest.fixture
@@ -96,6 +97,70 @@ def fraction_of(limit: float) -> st.SearchStrategy[float]:
 def test_no_observation_leaves_the_box_wherever_the_state_is_set(state, actions):
     world = CartPole()
     world.state = state
+    for action in actions:
+        observation, _, terminated, _, _ = world.step([action])
+        assert observation in world.observation_space
+        if terminated:
+            break
+
+
+LIGHTEST_TO_HEAVIEST = [(cart, pole) for cart in CART_MASSES for pole in POLE_MASSES]
+
+
+def test_one_step_follows_the_masses_of_the_episode():
+    world = VariableMass()
+    world.state = [1.0, 2.0, 0.1, -3.0]
+    world.values[4:6, 0] = 0.7, 0.13
+    observation, reward, _, _, _ = world.step([-0.5])
+    # M = 0.83; F = -15; tmp = (-15 + 0.13 · 0.5 · 9 · 0.0998334166) / 0.83 = -18.0019246
+    # θ̈ = (0.978367483 + 0.9950041653 · 18.0019246) / (0.5 (1.333333333 - 0.1550654010))
+    #    = 32.0646227
+    # ẍ = -18.0019246 - 0.065 · 32.0646227 · 0.9950041653 / 0.83 = -20.5004646
+    np.testing.assert_allclose(world.state, [1.04, 1.589990708, 0.04, -2.358707546], rtol=1e-7)
+    assert np.array_equal(observation, np.float32(world.state))
+    assert reward == 1.0
+    assert world.values[4:6, 0].tolist() == [0.7, 0.13]
+
+
+def test_masses_are_drawn_evenly_and_apart_within_30_percent():
+    world = VariableMass()
+    world.reset(seed=0)
+    masses = np.array([world.reset() and world.values[4:6, 0].copy() for _ in range(2000)])
+    assert masses.min(axis=0) == pytest.approx([0.7, 0.07], rel=0.01)
+    assert masses.max(axis=0) == pytest.approx([1.3, 0.13], rel=0.01)
+    # uniform of width w: deviation w/√12, and the mean of 2000 is off by less than 4 · w/√24000
+    assert masses.mean(axis=0) == pytest.approx([1.0, 0.1], rel=4 * 0.6 / 24000**0.5)
+    assert masses.std(axis=0) == pytest.approx([0.6 / 12**0.5, 0.06 / 12**0.5], rel=0.05)
+    assert abs(np.corrcoef(masses.T)[0, 1]) < 0.09  # 4/√2000
+
+
+@pytest.mark.parametrize("masses", [None, *LIGHTEST_TO_HEAVIEST])
+def test_one_linear_law_holds_every_pole_for_all_350_steps(masses):
+    def prepare(world):
+        if masses is not None:
+            world.values[4:6] = np.array(masses)[:, None]
+
+    law = np.array([[0.05], [0.1], [1.5], [0.3]])
+    total, length, _ = play("cartpole-variable-mass-pv-v0", lambda seen: seen @ law, prepare)
+    assert (total == 350).all() and (length == 350).all()
+
+
+def test_by_chance_no_pole_is_held():
+    total, _, _ = play("cartpole-variable-mass-pv-v0", random_policy())
+    assert total.max() < 150  # measured: mean 17, greatest 94
+    assert 12 < total.mean() < 22
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    state=st.tuples(*map(fraction_of, VariableMass.state_limit)),
+    masses=st.sampled_from(LIGHTEST_TO_HEAVIEST),
+    actions=st.lists(st.sampled_from([-1.0, 0.3, 1.0]), min_size=5, max_size=30),
+)
+def test_no_observation_leaves_the_box_whatever_the_masses(state, masses, actions):
+    world = VariableMass()
+    world.state = state
+    world.values[4:6, 0] = masses
     for action in actions:
         observation, _, terminated, _, _ = world.step([action])
         assert observation in world.observation_space

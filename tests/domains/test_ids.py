@@ -57,6 +57,29 @@ AGREED = {
     "t-maze50-discrete-v0": (3, 51),
     "Quadrotor-v0": (45, 1000),
     "QuadInvPendulum-v0": (14, 1000),
+    "pendulum-var-len-pvl-v0": (4, 200),
+    "pendulum-var-len-pv-v0": (3, 200),
+    "pendulum-var-len-pl-v0": (3, 200),
+    "pendulum-var-len-pa-v0": (3, 200),
+    "pendulum-var-len-pa-concat5-v0": (15, 200),
+    "cartpole-variable-mass-pv-v0": (4, 350),
+    "cartpole-variable-mass-p-v0": (2, 350),
+    "cartpole-variable-mass-p-concat10-v0": (20, 350),
+    "cartpole-var-len-pvl-v0": (6, 500),
+    "cartpole-var-len-pv-v0": (5, 500),
+    "cartpole-var-len-pa-v0": (4, 500),
+    "cartpole-var-len-pa-concat5-v0": (20, 500),
+    "cartpole-flip-action-pvf-v0": (6, 350),
+    "cartpole-flip-action-pv-v0": (5, 350),
+    "cartpole-flip-action-pa-v0": (4, 350),
+    "cartpole-flip-action-pa-concat5-v0": (20, 350),
+}
+# the view that shows everything, where it has a name of its own
+FULL = {
+    "pendulum-var-len": "-pvl",
+    "cartpole-variable-mass": "-pv",
+    "cartpole-var-len": "-pvl",
+    "cartpole-flip-action": "-pvf",
 }
 # the beginning of ids: their actions, if these are not one number in [-1, 1]
 ACTIONS = {
@@ -179,10 +202,22 @@ def test_there_is_one_time_limit_and_it_truncates(id):
         ("cartpole-continuous-long", "-v-concat10", [1, 3]),
         ("car", "-concat20", [0, 1, 2]),
         ("car-episodic", "-concat20", [0, 1, 2]),
+        ("pendulum-var-len", "-pv", [0, 1, 2]),
+        ("pendulum-var-len", "-pl", [0, 1, 3]),
+        ("pendulum-var-len", "-pa", [0, 1, "action"]),
+        ("pendulum-var-len", "-pa-concat5", [0, 1, "action"]),
+        ("cartpole-variable-mass", "-p", [0, 2]),
+        ("cartpole-variable-mass", "-p-concat10", [0, 2]),
+        ("cartpole-var-len", "-pv", [0, 1, 2, 3, 4]),
+        ("cartpole-var-len", "-pa", [0, 2, 3, "action"]),
+        ("cartpole-var-len", "-pa-concat5", [0, 2, 3, "action"]),
+        ("cartpole-flip-action", "-pv", [0, 1, 2, 3, 4]),
+        ("cartpole-flip-action", "-pa", [0, 2, 3, "action"]),
+        ("cartpole-flip-action", "-pa-concat5", [0, 2, 3, "action"]),
     ],
 )
 def test_the_newest_frame_is_these_entries_of_the_full_observation(world, view, entries):
-    full = play(gymnasium.make(f"{world}-v0"), seed=5, steps=20)
+    full = play(gymnasium.make(f"{world}{FULL.get(world, '')}-v0"), seed=5, steps=20)
     seen = play(gymnasium.make(f"{world}{view}-v0"), seed=5, steps=20)[:, -len(entries) :]
     actions = np.random.default_rng(1).uniform(-0.2, 0.2, size=20)  # those of play
     for column, entry in enumerate(entries):

@@ -3,10 +3,11 @@ import math
 import gymnasium
 import numpy as np
 import pytest
+from episodes import play, random_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domains.pendulum import Pendulum, wrapped
+from domains.pendulum import Pendulum, VariableLength, wrapped
 
 
 @pytest.fixture
@@ -89,3 +90,65 @@ def test_no_observation_leaves_the_box_and_no_episode_ends(angle, speed, actions
         observation, _, terminated, truncated, _ = world.step([action])
         assert observation in world.observation_space
         assert not terminated and not truncated
+
+
+def test_a_short_rod_is_quick_and_a_torque_moves_it_more():
+    world = VariableLength()
+    world.state = [math.pi / 2, 1.0]
+    world.values[2] = 0.2
+    observation, reward, _, _, _ = world.step([-0.4])
+    # u = -0.8; θ̇' = 1 + (3 · 10 / (2 · 0.2) - 3 · 0.8 / 0.2²) · 0.05 = 1 + (75 - 60) · 0.05 = 1.75
+    # θ' = π/2 + 1.75 · 0.05, so cos θ' = -sin 0.0875 and sin θ' = cos 0.0875
+    np.testing.assert_allclose(world.state, [math.pi / 2 + 0.0875, 1.75], rtol=1e-12)
+    np.testing.assert_allclose(observation, [-0.0873883907, 0.9961743265, 1.75, 0.2], rtol=1e-6)
+    assert reward == pytest.approx(-(2.4674011003 + 0.1 + 0.001 * 0.64), abs=1e-9)
+
+
+def test_a_rod_of_1_m_is_the_pendulum_and_its_length_stays():
+    one, other = VariableLength(), Pendulum()
+    for world in (one, other):
+        world.state = [2.0, 0.5]
+    one.values[2] = 1.0
+    for action in (0.3, -1.0, 0.7) * 20:
+        longer, (observation, *outcome) = one.step([action]), other.step([action])
+        assert longer[0].tolist() == [*observation, 1.0]
+        assert list(longer[1:]) == outcome
+
+
+def test_both_lengths_come_as_often_and_beginnings_are_the_pendulums():
+    world, other = VariableLength(), Pendulum()
+    lengths = []
+    for seed in range(1000):
+        lengths.append(world.reset(seed=seed)[0][3])
+        other.reset(seed=seed)
+        assert np.array_equal(world.state, other.state)
+    values, counts = np.unique(lengths, return_counts=True)
+    assert values.tolist() == np.float32([0.2, 1.0]).tolist()
+    assert counts[0] == pytest.approx(500, abs=4 * math.sqrt(250))  # of fair coins
+
+
+def by_the_rod(seen, length):
+    """Swing up by energy, then hold; the short rod's torque lifts it straight away."""
+    cosine, sine, speed, _ = seen.T
+    angle = np.arctan2(sine, cosine)
+    hold = -10 * length * angle - 3 * length**2 * speed
+    energy = length * speed**2 / 30 + cosine  # in m g l / 2: 1 at rest upright
+    pump = 10 * (1 - energy) * np.sign(speed)
+    torque = np.where((length < 0.5) | (abs(angle) < 0.5), hold, pump)
+    return (torque / 2).clip(-1, 1)[:, None]
+
+
+def test_a_law_that_knows_the_length_swings_up_and_a_wrong_length_costs_dearly():
+    id = "pendulum-var-len-pvl-v0"
+    known, _, world = play(id, lambda seen: by_the_rod(seen, seen[:, 3]))
+    short = world.values[2] == 0.2
+    # measured: -31 (least -79) with the short rod, -154 (least -372) with the long one
+    assert known[short].min() > -100 and known[~short].min() > -400
+    assert -200 < known[~short].mean() < -100
+    as_if_long = play(id, lambda seen: by_the_rod(seen, np.ones(len(seen))))[0]
+    as_if_short = play(id, lambda seen: by_the_rod(seen, np.full(len(seen), 0.2)))[0]
+    assert as_if_long[short].mean() < -2000  # measured: -2259
+    assert as_if_short[~short].mean() < -1000  # measured: -1109
+    by_chance = play(id, random_policy())[0]
+    # measured with other chance: -1589, deviation 380; a mean of 256 is within 4 · 380 / 16
+    assert by_chance.mean() == pytest.approx(-1589, abs=95)

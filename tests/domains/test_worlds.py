@@ -26,7 +26,7 @@ def test_copies_give_the_numbers_of_single_worlds_step_for_step(id):
     worlds, singles = together(id), [gymnasium.make(id) for _ in range(COPIES)]
     draw = np.random.default_rng(0)
     ended, seed = np.ones(COPIES, bool), 0
-    for _ in range(260):
+    for _ in range(min(worlds.limit, 500) + 60):
         if ended.any():
             seed += 10
             seeds = [seed + i for i in range(COPIES)]

@@ -1,0 +1,39 @@
+"""Whole episodes of many copies of a world, played side by side."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from domains.world import World
+
+COPIES = 256
+Rows = NDArray[Any]
+
+
+def play(
+    id: str, act: Callable[[Rows], Rows], prepare: Callable[[World], None] | None = None
+) -> tuple[Rows, Rows, World]:
+    """Return the returns (n,) and lengths (n,) of one episode of each copy, and their world.
+
+    `act` gives actions (n, A) for observations (n, X). What `prepare` changes of the world after
+    the reset is seen from the second observation on.
+    """
+    worlds = gymnasium.make_vec(id, COPIES)
+    seen, _ = worlds.reset(seed=0)
+    if prepare is not None:
+        prepare(worlds.world)
+    total, length, over = np.zeros(COPIES), np.zeros(COPIES, int), np.zeros(COPIES, bool)
+    while not over.all():
+        length += ~over
+        seen, reward, terminated, truncated, _ = worlds.step(act(seen))
+        total, over = total + reward, terminated | truncated
+    return total, length, worlds.world
+
+
+def random_policy() -> Callable[[Rows], Rows]:
+    """Return what gives actions (n, 1) from U(-1, 1), the same in every run of the tests."""
+    chance = np.random.default_rng(0)
+    return lambda seen: chance.uniform(-1.0, 1.0, (len(seen), 1))
