@@ -21,6 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import gymnasium
 import numpy as np
 import stable_baselines3 as sb3
 import torch
@@ -143,6 +144,53 @@ def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
     yield Row(what, "steps/s", *times, f"Stable-Baselines3 {sb3.__version__}", 100)
 
 
+def stepping(clock: Clock) -> Iterator[Row]:
+    """256 copies of a world in one step against one world alone; episodes begin anew in both."""
+    for name in (
+        "pendulum-p",
+        "cartpole-continuous-long-p",
+        "cartpole-var-len-pa",
+        "water-maze-simple-pomdp",
+        "car-episodic",
+        "reacher-pomdp",
+        "t-maze10",
+        "Quadrotor",
+        "QuadInvPendulum",
+    ):
+        worlds, world = gymnasium.make_vec(f"{name}-v0", 256), gymnasium.make(f"{name}-v0")
+        times = clock.duel(together(worlds), alone(world))
+        yield Row(f"256 × {name}", "steps/s", times[0], 256 * times[1], "one alone", 256)
+
+
+def together(worlds: gymnasium.vector.VectorEnv) -> Callable[[], None]:
+    """A step of one set of random actions, and a reset of the copies that it ends."""
+    worlds.reset(seed=0)
+    worlds.action_space.seed(0)
+    actions = worlds.action_space.sample()
+
+    def step() -> None:
+        _, _, terminated, truncated, _ = worlds.step(actions)
+        ended = terminated | truncated
+        if ended.any():
+            worlds.reset(options={"reset_mask": ended})
+
+    return step
+
+
+def alone(world: gymnasium.Env) -> Callable[[], None]:
+    """The same of one world."""
+    world.reset(seed=0)
+    world.action_space.seed(0)
+    action = world.action_space.sample()
+
+    def step() -> None:
+        _, _, terminated, truncated, _ = world.step(action)
+        if terminated or truncated:
+            world.reset()
+
+    return step
+
+
 def growth(clock: Clock) -> Iterator[Row]:
     """How the rates grow with one size, the others being those of `updates`."""
     for name, width, rows, steps in (
@@ -169,6 +217,7 @@ PIECES: dict[str, Callable[[Clock], Iterator[Row]]] = {
     "act": acting,
     "sac": partial(loop, SAC),
     "td3": partial(loop, TD3),
+    "worlds": stepping,
     "growth": growth,
 }
 
