@@ -4,6 +4,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,9 @@ def dispatch(asked: argparse.Namespace) -> int:
 
     if asked.list:
         return list_all(domains.HIDDEN)
+    for env in filter(None, (asked.env, asked.check)):
+        with suppress(ValueError):  # not one of ours: whether there is such an id is asked later
+            domains.harder(env)
     return check(asked.check) if asked.check else runs(asked)
 
 

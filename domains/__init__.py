@@ -34,9 +34,13 @@ for _row in TABLE:
 def harder(id: str) -> str:
     """Register an id of the table with suffixes, such as pendulum-va-noise0.2-v0; return the id.
 
+    One that is registered already stays as it is.
+
     Suffixes are -noise<deviation>, -dropout<probability>, -delay<steps> and -repeat<times>. Raises
     ValueError for others, or if no id of the table comes before them.
     """
+    if id in HIDDEN:
+        return id
     name = id.removesuffix("-v0")
     begun = [row for row in TABLE if name.startswith(f"{row.name}-")]
     if not begun:

@@ -411,7 +411,8 @@ def test_a_disk_that_cannot_be_written_exits_with_7(folder):
 
 
 def test_a_world_can_be_checked(folder):
-    assert "yes" in done(launch(folder, "--check", "pendulum-p-v0"))
+    for known in ("pendulum-p-v0", "pendulum-noise0.1-v0", "pendulum-va-noise0.2-delay3-v0"):
+        assert "yes" in done(launch(folder, "--check", known))
     child = launch(folder, "--check", "odd:Deaf-v0")
     assert child.wait() == 6
     assert ": NO: a resumed run will not be exact" in child.said()

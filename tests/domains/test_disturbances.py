@@ -236,7 +236,7 @@ def test_sizes_that_make_no_sense_are_refused(wrong):
 
 @pytest.mark.parametrize("id", ["pendulum-va-noise0.2-dropout0.1-delay3-repeat2-v0"])
 def test_suffixes_name_a_row_of_their_own(id):
-    assert domains.harder(id) == id
+    assert domains.harder(id) == domains.harder(id) == id
     env = gymnasium.make(id)
     said = "angle, noise of 0.2, dropout of 0.1, delay of 3 steps, each action 2 times"
     assert domains.HIDDEN[id] == env.unwrapped.hidden == f"{said}; shown: the previous action"
@@ -248,7 +248,7 @@ def test_suffixes_name_a_row_of_their_own(id):
 
 
 @pytest.mark.parametrize(
-    "id", ["pendulum-v0", "pendulum-fog3-v0", "pendulum-noise-v0", "pendulum-delay0.5-v0", "x-v0"]
+    "id", ["pendulum-fog3-v0", "pendulum-noise-v0", "pendulum-delay0.5-v0", "x-noise1-v0"]
 )
 def test_other_suffixes_are_refused(id):
     with pytest.raises(ValueError, match=r"none of -noise|no id of the table"):
