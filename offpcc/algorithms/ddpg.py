@@ -22,7 +22,7 @@ class DDPG(OffPolicy):
     _: KW_ONLY
     heads: int = 1  # N
     noise: float = 0.1  # σ of exploration, in actions of [-1, 1]
-    saturation: float = 0.01  # c, the price of an actor that loses its tanh's slope; 0: the paper's
+    saturation: float = 0.001  # c, the price of losing the tanh's slope; 0: the paper's
 
     def _build(self) -> None:
         super()._build()

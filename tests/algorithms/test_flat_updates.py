@@ -20,10 +20,11 @@ def parameters(modules: Iterable[torch.nn.Module]) -> list[Tensor]:
 
 @pytest.mark.parametrize(("algorithm", "flat"), CASES)
 def test_a_memoryless_update_equals_an_independent_flat_one(algorithm, flat) -> None:
-    agent = algorithm(SPEC, hidden=(16, 12), rate=1e-3, polyak=0.1, discount=0.9, seed=3)
+    priced = {} if algorithm is SAC else {"saturation": 0.1}
+    agent = algorithm(SPEC, hidden=(16, 12), rate=1e-3, polyak=0.1, discount=0.9, seed=3, **priced)
     actors = [agent.policy.actor] + ([] if algorithm is SAC else [agent.target_actor])
     for actor in actors:  # some actions so far up their tanh that the actor pays for them
-        [*actor.parameters()][-1].data[0] += 3.0
+        [*actor.parameters()][-1].data[0] += 4.0
     plain = flat(agent)
     for i in range(6):
         batch = make_batch([1] * 32, seed=i)
