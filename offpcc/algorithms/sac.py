@@ -49,7 +49,7 @@ class SAC(OffPolicy):
 
     def explore(self, feature: Tensor) -> Tensor:
         """a ~ π(·|h)."""
-        return self.sample(feature)[0]
+        return self.policy.actor.draw(feature, self.generator)
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""

@@ -52,14 +52,20 @@ class GaussianActor(Actor):
 
     def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions (…, A) drawn from π."""
-        return self.sample(feature, generator)[0]
+        return self._drawn(feature, generator)[0].tanh()
 
     def sample(
         self, feature: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """A reparametrised action (…, A) and its log π (…, 1), in nats."""
+        raw, log_std, noise = self._drawn(feature, generator)
+        return raw.tanh(), squashed_log_prob(log_std, noise, raw)
+
+    def _drawn(
+        self, feature: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Raw actions, log σ and the noise, (…, A) each."""
         mean, log_std = self.trunk(feature).chunk(2, -1)
         log_std = log_std.clamp(-20, 2)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        raw = mean + log_std.exp() * noise
-        return raw.tanh(), squashed_log_prob(log_std, noise, raw)
+        return mean + log_std.exp() * noise, log_std, noise
