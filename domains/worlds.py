@@ -80,6 +80,3 @@ class Worlds(VectorEnv[Batch, Batch, Batch]):
             info = {"success": self.world.success.copy(), "_success": ~resting}
         seen = self.world.views.follow(self.world.seen(), taken.T)
         return seen, reward, self.terminated.copy(), self.truncated.copy(), info
-
-    def close_extras(self, **kwargs: Any) -> None:
-        """Nothing is open."""

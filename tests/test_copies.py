@@ -11,7 +11,7 @@ from offpcc.build import build, build_copies
 from offpcc.catalog import algorithm_file
 from offpcc.collect import Collector
 from offpcc.copies import Copies, Singles, Together, vectorised
-from offpcc.world import World, make_world
+from offpcc.world import make_world
 
 ID = "cartpole-continuous-p-v0"
 PAST = {"previous_action": True, "previous_reward": True}
@@ -70,22 +70,6 @@ def test_a_copy_that_has_ended_rests_until_it_is_reset(copies) -> None:
     (seen,) = made.reset({0: 1})
     assert seen["previous_reward"] == 0
     assert not next(made.step(push)).terminated
-
-
-def test_actions_reach_a_world_within_its_own_bounds() -> None:
-    class Wide(gymnasium.Wrapper):
-        def __init__(self) -> None:
-            super().__init__(gymnasium.make("Pendulum-v1"))
-
-        def step(self, action):
-            self.taken = action
-            return self.env.step(action)
-
-    world = World(Wide())
-    made = Singles([world])
-    list(made.reset({0: 0}))
-    next(made.step(np.array([[0.5]], np.float32)))
-    assert world.env.taken == 1.0  # half of ±2
 
 
 def test_a_run_of_several_copies_steps_them_together_where_it_can() -> None:
