@@ -39,7 +39,8 @@ def build(config: Config, env: str, seed: int) -> Training:
     replay = _replay(config, recipe, agent, seed)
     collector: Collector = configured(Collector)(agent, worlds, seed=seed)
     evaluator: Evaluator = configured(Evaluator)([], seed=seed)
-    evaluator.worlds = [build_world(env) for _ in range(min(evaluator.episodes, MOST_EVALUATED))]
+    if evaluator.episodes:
+        evaluator.worlds = build_copies(env, min(evaluator.episodes, MOST_EVALUATED))
     training: Training = configured(Training)(agent, replay, collector, evaluator, None)
     return training
 

@@ -26,7 +26,10 @@ class Outcome(NamedTuple):
 class Copies(ABC):
     """n copies of a world. One whose episode has ended rests until it is reset."""
 
-    spec_of_agent: Spec
+    @property
+    @abstractmethod
+    def spec_of_agent(self) -> Spec:
+        """What the agent sees and does in one of them."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -54,8 +57,12 @@ class Singles(Copies):
 
     def __init__(self, worlds: Iterable[World]) -> None:
         self.worlds = list(worlds)
-        self.spec_of_agent = self.worlds[0].spec_of_agent
         self.last: dict[int, Outcome] = {}
+
+    @property
+    def spec_of_agent(self) -> Spec:
+        """See `Copies`."""
+        return self.worlds[0].spec_of_agent
 
     def __len__(self) -> int:
         """How many."""
@@ -101,7 +108,11 @@ class Together(Copies):
         """`settings` are the door's."""
         self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out
         self.door = Door(env.single_observation_space, env.single_action_space, **settings)
-        self.spec_of_agent = self.door.spec
+
+    @property
+    def spec_of_agent(self) -> Spec:
+        """See `Copies`."""
+        return self.door.spec
 
     def __len__(self) -> int:
         """How many."""

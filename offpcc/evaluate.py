@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 
 from offpcc.algorithms import Policy
+from offpcc.copies import Copies, Outcome, side_by_side
+from offpcc.world import World
 
 
 class Score(NamedTuple):
@@ -17,6 +18,12 @@ class Score(NamedTuple):
     total: float  # undiscounted return
     length: int  # steps
     success: bool | None  # None where the world does not say
+
+    def after(self, step: Outcome) -> "Score":
+        """The score with one more step."""
+        told = step.info.get("success")
+        success = self.success if told is None else bool(told)
+        return Score(self.total + step.reward, self.length + 1, success)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
@@ -44,7 +51,7 @@ class Evaluator:
     Raises ValueError for less than none; none is no evaluation.
     """
 
-    worlds: Sequence[gymnasium.Env]
+    worlds: Copies | Sequence[World]
     episodes: int = 10
     seed: int = 0
     interrupt: Callable[[], None] = lambda: None  # called at every step
@@ -56,11 +63,11 @@ class Evaluator:
     def __call__(self, policy: Policy) -> list[Score]:
         """One score an episode, in the order of their seeds."""
         scores: list[Score] = []
-        for first in range(0, self.episodes, len(self.worlds) or 1):
-            count = min(len(self.worlds), self.episodes - first)
-            seeds = [self._seed(first + i) for i in range(count)]
-            scores += play(policy, self.worlds[:count], seeds, self.interrupt)
-        return scores
+        worlds = side_by_side(self.worlds)
+        while len(scores) < self.episodes:
+            seeds = [self._seed(len(scores) + copy) for copy in range(len(worlds))]
+            scores += play(policy, worlds, seeds, self.interrupt)
+        return scores[: self.episodes]
 
     def _seed(self, episode: int) -> int:
         # A branch of its own: no training episode of any copy has this entropy.
@@ -70,30 +77,23 @@ class Evaluator:
 
 def play(
     policy: Policy,
-    worlds: Sequence[gymnasium.Env],
+    worlds: Copies,
     seeds: Sequence[int],
     interrupt: Callable[[], None] = lambda: None,
 ) -> list[Score]:
-    """One greedy episode in each world, side by side."""
-    latest = [world.reset(seed=seed)[0] for world, seed in zip(worlds, seeds, strict=True)]
+    """One greedy episode of each copy, side by side."""
+    seen = list(worlds.reset(dict(enumerate(seeds))))
     state = policy.initial_state(len(worlds))
-    totals, lengths = [0.0] * len(worlds), [0] * len(worlds)
-    success: list[bool | None] = [None] * len(worlds)
-    open_ = list(range(len(worlds)))
-    while open_:
+    scores = [Score(0.0, 0, None)] * len(worlds)
+    under_way = [True] * len(worlds)
+    while any(under_way):
         interrupt()
-        inputs = {
-            k: torch.from_numpy(np.stack([latest[i][k] for i in open_])).to(policy.device)
-            for k in latest[open_[0]]
-        }
-        action, state[open_] = policy.act(inputs, state[open_])
-        still = []
-        for i, chosen in zip(open_, action.cpu().numpy(), strict=True):
-            latest[i], reward, terminated, truncated, info = worlds[i].step(chosen)
-            totals[i] += float(reward)
-            lengths[i] += 1
-            success[i] = info.get("success", success[i])
-            if not (terminated or truncated):
-                still.append(i)
-        open_ = still
-    return [Score(*score) for score in zip(totals, lengths, success, strict=True)]
+        batch = {k: np.stack([each[k] for each in seen]) for k in seen[0]}
+        inputs = {k: torch.from_numpy(v).to(policy.device) for k, v in batch.items()}
+        action, state = policy.act(inputs, state)
+        for copy, outcome in enumerate(worlds.step(action.cpu().numpy())):
+            seen[copy] = outcome.seen
+            if under_way[copy]:
+                scores[copy] = scores[copy].after(outcome)
+                under_way[copy] = not (outcome.terminated or outcome.truncated)
+    return scores

@@ -11,6 +11,7 @@ from offpcc import bindings
 from offpcc.build import build
 from offpcc.checkpoint import Checkpoints
 from offpcc.config import Config
+from offpcc.copies import side_by_side
 from offpcc.faults import ConfigError, DivergedError, Stopped, StorageError
 from offpcc.folder import RunFolder
 from offpcc.interrupt import Interrupt
@@ -152,8 +153,7 @@ class Experiment:
         finally:
             training.recorder.close()
             training.collector.worlds.close()
-            for world in training.evaluator.worlds:
-                world.close()
+            side_by_side(training.evaluator.worlds).close()
         self._refuse_unsaved()
         final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
         exact = training.collector.exact

@@ -3,19 +3,21 @@
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import imageio.v2 as imageio
 import numpy as np
 
+from offpcc.copies import Outcome, Singles
+from offpcc.data import Observation
 from offpcc.evaluate import Evaluator, Score, mean_and_error, play, summary
-from offpcc.trained import load, world_of
+from offpcc.trained import copies_of, load, world_of
 from offpcc.world import World
 
 SEED = 0  # the same starts for every run, so that runs can be compared
-SIDE_BY_SIDE = 20  # worlds
+SIDE_BY_SIDE = 100  # copies of a world in an evaluation
 NORMAL = 1.96  # standard errors to either side hold 95 %
 
 
@@ -65,7 +67,7 @@ def watch(path: Path | str, episodes: int) -> None:
     world, policy = world_of(path, "human"), load(path)
     try:
         for episode in range(episodes):
-            print(_told(episode, play(policy, [world], [SEED + episode])[0]), flush=True)
+            print(_told(episode, play(policy, Singles([world]), [SEED + episode])[0]), flush=True)
     except KeyboardInterrupt as closed:
         if not closed.args:  # Ctrl-C, and not the window
             raise
@@ -86,7 +88,7 @@ def record(path: Path | str, episodes: int) -> list[Path]:
         files.append(folder / f"episode-{episode}.mp4")
         filming = Filming(world, files[-1])
         try:
-            told = _told(episode, play(policy, [filming], [SEED + episode])[0])
+            told = _told(episode, play(policy, filming, [SEED + episode])[0])
         finally:
             filming.stop()
         print(f"{told}: {files[-1]}", flush=True)
@@ -94,25 +96,23 @@ def record(path: Path | str, episodes: int) -> list[Path]:
     return files
 
 
-class Filming(gymnasium.Wrapper):
-    """A world that writes a picture of every step into a video."""
+class Filming(Singles):
+    """A world alone that writes a picture of every step into a video."""
 
     def __init__(self, world: World, file: Path) -> None:
-        super().__init__(world)
-        self._file = file
+        super().__init__([world])
+        self._world, self._file = world, file
         self._writer: Any = None
 
-    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+    def reset(self, seeds: Mapping[int, int]) -> Iterator[Observation]:
         """As the world; the first picture."""
-        result = self.env.reset(**options)
+        yield from super().reset(seeds)
         self._film()
-        return result
 
-    def step(self, action: np.ndarray) -> Any:
+    def step(self, actions: np.ndarray) -> Iterator[Outcome]:
         """As the world; the next picture."""
-        result = self.env.step(action)
+        yield from super().step(actions)
         self._film()
-        return result
 
     def stop(self) -> None:
         """Closes the file."""
@@ -120,24 +120,23 @@ class Filming(gymnasium.Wrapper):
             self._writer.close()
 
     def _film(self) -> None:
-        picture = self.env.render()
+        picture = self._world.render()
         if not isinstance(picture, np.ndarray):
-            raise ValueError(f"{self.unwrapped} draws no pictures (render_mode 'rgb_array')")
+            raise ValueError(f"{self._world.unwrapped} draws no pictures (render_mode 'rgb_array')")
         if self._writer is None:
             self._file.parent.mkdir(exist_ok=True)
-            rate = float(self.env.metadata.get("render_fps") or 30)
+            rate = float(self._world.metadata.get("render_fps") or 30)
             self._writer = imageio.get_writer(self._file, fps=rate, macro_block_size=1)
         height, width = (size // 2 * 2 for size in picture.shape[:2])  # the codec wants even ones
         self._writer.append_data(picture[:height, :width])
 
 
 def _scores(path: Path | str, episodes: int) -> list[Score]:
-    worlds = [world_of(path) for _ in range(min(episodes, SIDE_BY_SIDE))]
+    worlds = copies_of(path, min(episodes, SIDE_BY_SIDE))
     try:
         return Evaluator(worlds, episodes, SEED)(load(path))
     finally:
-        for world in worlds:
-            world.close()
+        worlds.close()
 
 
 def _told(episode: int, score: Score) -> str:

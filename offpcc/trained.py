@@ -12,8 +12,9 @@ from torch import Tensor
 from offpcc import bindings
 from offpcc.algorithms import Policy
 from offpcc.bindings import configured
-from offpcc.build import build_agent, build_world
+from offpcc.build import build_agent, build_copies, build_world
 from offpcc.checkpoint import Checkpoints
+from offpcc.copies import Copies
 from offpcc.data import Spec
 from offpcc.folder import RunFolder
 from offpcc.recipe import Recipe
@@ -91,7 +92,17 @@ def load(path: str | Path, best: bool = False) -> Trained:
 
 def world_of(path: str | Path, render_mode: str | None = None) -> World:
     """A copy of the world that a run is trained on, as its agent sees it and acts in it."""
+    return build_world(_configured_env(path), render_mode)
+
+
+def copies_of(path: str | Path, count: int) -> Copies:
+    """So many copies of that world."""
+    return build_copies(_configured_env(path), count)
+
+
+def _configured_env(path: str | Path) -> str:
+    """The id of a run's world, its config being given to gin."""
     folder = RunFolder(path)
     env = folder.read()["env"]
     bindings.give(bindings.compose([folder / "config.gin"]))
-    return build_world(env, render_mode)
+    return str(env)

@@ -18,6 +18,7 @@ from gymnasium.spaces import Box
 
 from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
 from offpcc.collect import Collector
+from offpcc.copies import Singles
 from offpcc.evaluate import play
 from offpcc.networks import GRU, LSTM, RNN, Identity
 from offpcc.replay import EpisodeReplay
@@ -138,7 +139,7 @@ def trained(
 def score(agent: OffPolicy, probe: type[Probe]) -> float:
     """The mean greedy return over all that an episode may show."""
     worlds = [World(probe(shown)) for shown in probe.choices]
-    return float(np.mean([s.total for s in play(agent.policy, worlds, [0] * len(worlds))]))
+    return float(np.mean([s.total for s in play(agent.policy, Singles(worlds), [0] * len(worlds))]))
 
 
 def check(algorithm: type[OffPolicy], memory: str, probe: type[Probe], **settings: Any) -> None:
