@@ -96,6 +96,11 @@ class Canvas:
         points = [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
         self.arrow(points, colour, width)
 
+    def image(self, pixels: NDArray[np.uint8]) -> None:
+        """Fill the picture with another one (H, W, 3)."""
+        drawn = pygame.surfarray.make_surface(pixels.transpose(1, 0, 2))
+        self._surface.blit(pygame.transform.scale(drawn, self._surface.get_size()), (0, 0))
+
     def text(self, text: str, row: int, colour: Colour = "ink") -> None:
         """Write a line of text at the left: row 0 is the top one, row -1 the bottom one."""
         drawn = self._font.render(text, True, COLOURS[colour])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 class Task(NamedTuple):
     """A world, `module:Class`, when an episode is truncated, and the world's own settings.
 
-    A world that is not `ours` is any environment of flat observations; it is made without settings.
+    A world that is not `ours` is any environment of flat observations, or of pictures.
     """
 
     world: str
@@ -63,7 +63,7 @@ class View(NamedTuple):
         """Return what `domains.make` wants to know."""
         shown = self._asdict()
         del shown["name"], shown["task"]
-        world = {"world": self.task.world, **self.task.settings}
+        world = {"world": self.task.world, "settings": dict(self.task.settings)}
         return world | shown | {"hidden": self.description}
 
     def harder(self, suffix: str) -> "View":
@@ -123,6 +123,25 @@ BANDIT = Task("domains.bernoulli_bandit:BernoulliBandit", steps=100)
 def _t_maze(length: int, kind: str = "TMaze") -> Task:
     return Task(f"domains.t_maze:{kind}", length + 1, MappingProxyType({"length": length}))
 
+
+def _suite(domain: str, task: str, skip: int = 5, kind: str = "ControlSuite") -> Task:
+    settings = MappingProxyType({"domain": domain, "task": task, "skip": skip})
+    return Task(f"domains.control_suite:{kind}", 1000 // skip, settings, ours=False)
+
+
+def _suite_views(name: str, task: Task, positions: int, velocities: int) -> tuple[View, ...]:
+    p, v = tuple(range(positions)), tuple(range(positions, positions + velocities))
+    return (
+        View(f"dmc-{name}", task, "nothing"),
+        View(f"dmc-{name}-p", task, "velocities", p),
+        View(f"dmc-{name}-va", task, "positions", v, previous_action=True),
+        View(f"dmc-{name}-p-concat5", task, "velocities", p, window=5),
+        View(f"dmc-{name}-va-concat10", task, "positions", v, previous_action=True, window=10),
+    )
+
+
+DMC_BALANCE_IMG = _suite("cartpole", "balance", 2, "Pixels")
+DMC_WALK_IMG = _suite("walker", "walk", 2, "Pixels")
 
 _CUE = "the cue after one look"
 _TARGET = "the target after one look"
@@ -196,6 +215,14 @@ _ROWS = (
     View("t-maze50-discrete", _t_maze(50, "DiscreteTMaze"), _CUE, first_look=(0,)),
     View("Quadrotor", QUADROTOR, "masses, rotor lag and noise", window=3, newest_first=True),
     View("QuadInvPendulum", LINKS, "nothing"),
+    *_suite_views("cartpole-balance", _suite("cartpole", "balance"), 3, 2),
+    *_suite_views("cartpole-swingup", _suite("cartpole", "swingup"), 3, 2),
+    *_suite_views("cart2pole", _suite("cartpole", "two_poles"), 5, 3),
+    *_suite_views("cart3pole", _suite("cartpole", "three_poles"), 7, 4),
+    *_suite_views("pendulum-swingup", _suite("pendulum", "swingup"), 2, 1),
+    *_suite_views("acrobot", _suite("acrobot", "swingup"), 4, 2),
+    View("dmc-cartpole-balance-img-concat3", DMC_BALANCE_IMG, "all but pictures", window=3),
+    View("dmc-walker-walk-img-concat3", DMC_WALK_IMG, "all but pictures", window=3),
 )
 _HARDER = (
     ("pendulum", "-noise0.1"),

@@ -1,8 +1,8 @@
 """Views: what of an observation is shown: some entries, with the last action, the last few frames.
 
 They know nothing of any world: each takes flat observations of n copies (n, X) and gives flat ones
-back, in the dtype of the observation space, which stays a true bound. Our worlds hold views
-themselves; `Viewed` puts them on any environment.
+back, in the dtype of the observation space, which stays a true bound; a window takes pictures, too.
+Our worlds hold views themselves; `Viewed` puts them on any environment.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.utils.seeding import np_random
 
@@ -92,26 +93,31 @@ class PreviousAction(View):
 class Window(View):
     """Shows the last `frames` observations end to end, oldest first unless `newest_first`.
 
-    The first observation of an episode fills the window: it is repeated `frames` times.
+    The first observation of an episode fills the window: it is repeated `frames` times. Pictures
+    (C, H, W), too, are put end to end: (frames · C, H, W).
     """
 
     def __init__(
         self, space: gymnasium.Space[Any], frames: int, newest_first: bool = False
     ) -> None:
-        box = flat_box(space, "observations")
+        if not isinstance(space, Box) or not space.shape:
+            raise TypeError(f"a view needs observations from a Box with an axis, not from {space}")
         if frames < 1:
             raise ValueError(f"Window needs at least 1 frame, not {frames}")
         self.frames, self.newest_first = frames, newest_first
-        self.space = box_like(box, np.tile(box.low, frames), np.tile(box.high, frames))
-        self.window = np.zeros((1, *self.space.shape), box.dtype)
+        low, high = (np.concatenate([bound] * frames) for bound in (space.low, space.high))
+        self.space = box_like(space, low, high)
+        self.window = np.zeros((1, *self.space.shape), space.dtype)
 
     def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
-        """Return (n, frames · X), the first one repeated where it is fresh."""
-        self.window = np.where(fresh[:, None], np.tile(observation, self.frames), self.window)
+        """Return (n, frames · X, …), the first one repeated where it is fresh."""
+        filled = np.concatenate([observation] * self.frames, 1)
+        where = fresh.reshape(-1, *[1] * (filled.ndim - 1))
+        self.window = np.where(where, filled, self.window)
         return self.window.copy()
 
     def follow(self, observation: Rows, action: Rows) -> Rows:
-        """Return (n, frames · X), this step's at the end, or else at the beginning."""
+        """Return (n, frames · X, …), this step's at the end, or else at the beginning."""
         size = observation.shape[1]
         if self.newest_first:
             self.window = np.concatenate((observation, self.window[:, :-size]), 1)
@@ -196,7 +202,7 @@ class Views:
 
 
 class Viewed(gymnasium.Wrapper[Rows, Any, Rows, Any], RecordConstructorArgs):
-    """Any environment of flat observations, seen through `Views`."""
+    """Any environment of flat observations, or of pictures in a window, seen through `Views`."""
 
     def __init__(
         self, env: gymnasium.Env[Rows, Any], hidden: str = "nothing", **shown: Any

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from gymnasium.error import DependencyNotInstalled
 
 from offpcc import bindings
 from offpcc.algorithms import Agent
@@ -52,7 +53,7 @@ def build_world(env: str, render_mode: str | None = None) -> World:
     """
     try:
         world: World = configured(make_world)(env, render_mode=render_mode)
-    except ValueError as error:
+    except (ValueError, DependencyNotInstalled) as error:
         raise ConfigError(f"{env}: {error}") from error
     return world
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
-from domains.views import Viewed
+from domains.views import Viewed, Window
 
 
 class Counter(gymnasium.Env[Any, Any]):
@@ -109,9 +109,26 @@ def test_a_window_needs_a_frame():
 def test_observations_that_are_no_vectors_are_refused():
     world = Counter()
     world.observation_space = Box(0, 255, (8, 8), np.uint8)
-    for shown in ({"keep": (0,)}, {"window": 2}, {"previous_action": True}):
+    for shown in ({"keep": (0,)}, {"delay": 2}, {"previous_action": True}):
         with pytest.raises(TypeError, match="observations from a Box of shape"):
             Viewed(world, **shown)
+    world.observation_space = Discrete(3)
+    with pytest.raises(TypeError, match="observations from a Box"):
+        Viewed(world, window=2)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_pictures_in_a_window_are_put_end_to_end(newest_first):
+    window = Window(Box(0, 9, (1, 2, 2), np.uint8), 3, newest_first)
+    assert window.space == Box(0, 9, (3, 2, 2), np.uint8)
+    pictures = np.arange(12, dtype=np.uint8).reshape(3, 1, 1, 2, 2)  # of three steps, of one copy
+    window.begin(pictures[0], np.ones(1, bool), [])
+    window.follow(pictures[1], np.zeros((1, 1)))
+    shown = window.follow(pictures[2], np.zeros((1, 1)))
+    order = pictures[::-1] if newest_first else pictures
+    assert shown.dtype == np.uint8 and np.array_equal(shown[0], order[:, 0, 0])
+    again = window.begin(pictures[1], np.ones(1, bool), [])
+    assert np.array_equal(again[0], pictures[[1, 1, 1], 0, 0])
 
 
 def test_a_view_changes_nothing_but_the_observation():
