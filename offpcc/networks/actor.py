@@ -1,6 +1,6 @@
 """Actors: from a feature of the history to an action in (-1, 1)."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import cast
 
@@ -11,7 +11,7 @@ from offpcc.functional import squashed_log_prob
 from offpcc.networks.mlp import MLP
 
 
-class Actor(nn.Module):
+class Actor(nn.Module, ABC):
     """A head: features (…, F) -> greedy actions (…, A)."""
 
     @abstractmethod

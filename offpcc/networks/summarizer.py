@@ -4,7 +4,7 @@ A state is a value, (B, S) float32, laid flat here and nowhere else. It starts a
 row to zero forgets. `Identity` remembers nothing: S = 0, and every algorithm is then memoryless.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 
-class Summarizer(nn.Module):
+class Summarizer(nn.Module, ABC):
     """Maps inputs (B, T, X) and a state (B, S) to features (B, T, F) and the next state (B, S)."""
 
     size: int  # F

@@ -59,7 +59,7 @@ class EpisodeReplay(Replay):
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes once it is full, bytes."""
+        """Memory of its steps once it is full, bytes; some more a stored episode is not counted."""
         rings = (self._observations, self._steps, self._states)
         return sum(array.nbytes for ring in rings for array in ring.arrays.values())
 

@@ -232,3 +232,11 @@ def test_recurrent_weights_start_orthogonal_gate_by_gate_and_biases_at_zero(
         for gate in recurrent.view(gates, WIDTH, WIDTH):
             assert_close(gate @ gate.T, torch.eye(WIDTH))
         assert not any(bias.any() for bias in biases)
+
+
+def test_a_summarizer_without_an_unroll_is_not_made():
+    class Forgetful(Summarizer):
+        size = state_size = 1
+
+    with pytest.raises(TypeError, match="unroll"):
+        Forgetful()
