@@ -140,6 +140,18 @@ def _suite_views(name: str, task: Task, positions: int, velocities: int) -> tupl
     )
 
 
+def _robot_views(name: str, robot: str, joints: int, feet: int) -> tuple[View, ...]:
+    task = Task("domains.locomotion:Locomotion", 1000, MappingProxyType({"robot": robot}), False)
+    end = 8 + 2 * joints  # of the joints' positions and speeds, in turns
+    p = (0, 1, 2, 6, 7, *range(8, end, 2), *range(end, end + feet))
+    v = (3, 4, 5, *range(9, end, 2))
+    return (
+        View(name, task, "nothing"),
+        View(f"{name}-p", task, "velocities", p),
+        View(f"{name}-v", task, "positions and contacts", v),
+    )
+
+
 DMC_BALANCE_IMG = _suite("cartpole", "balance", 2, "Pixels")
 DMC_WALK_IMG = _suite("walker", "walk", 2, "Pixels")
 
@@ -221,6 +233,10 @@ _ROWS = (
     *_suite_views("cart3pole", _suite("cartpole", "three_poles"), 7, 4),
     *_suite_views("pendulum-swingup", _suite("pendulum", "swingup"), 2, 1),
     *_suite_views("acrobot", _suite("acrobot", "swingup"), 4, 2),
+    *_robot_views("hopper", "HopperBulletEnv", joints=3, feet=1),
+    *_robot_views("walker", "Walker2DBulletEnv", joints=6, feet=2),
+    *_robot_views("halfcheetah", "HalfCheetahBulletEnv", joints=6, feet=6),
+    *_robot_views("ant", "AntBulletEnv", joints=8, feet=4),
     View("dmc-cartpole-balance-img-concat3", DMC_BALANCE_IMG, "all but pictures", window=3),
     View("dmc-walker-walk-img-concat3", DMC_WALK_IMG, "all but pictures", window=3),
 )
