@@ -107,6 +107,11 @@ CAR_TOP = Task("domains.car_top:CarTop", steps=10)
 CAR_TOP_NARROW = Task("domains.car_top:CarTopNarrow", steps=10)
 CAR_TOP_RELATIVE = Task("domains.car_top:CarTopRelative", steps=8)
 ANT_REACHER_TOP = Task("domains.ant_reacher_top:AntReacherTop", steps=20)
+BUMP_TOP = Task("domains.gripper_tasks:BumpTop", steps=20)
+BOX_TOP = Task("domains.gripper_tasks:BoxTop", steps=20)
+BUMP_MDP = Task("domains.gripper_tasks:BumpMdp", steps=50)
+UR5_TOP = Task("domains.ur5_top:UR5Top", steps=200)
+UR5_MDP_TOP = Task("domains.ur5_top:UR5MdpTop", steps=20)
 QUADROTOR = Task("domains.quadrotor:Quadrotor", steps=1000)
 LINKS = Task("domains.quad_inv_pendulum:QuadInvPendulum", steps=1000)
 
@@ -207,6 +212,11 @@ _ROWS = (
     View("car-top-narrow", CAR_TOP_NARROW, _SIDE),
     View("car-top-relative", CAR_TOP_RELATIVE, _SIDE),
     View("ant-reacher-top", ANT_REACHER_TOP, _SIDE),
+    View("bump-top", BUMP_TOP, "the bump's size"),
+    View("box-top", BOX_TOP, "whether there is a box"),
+    View("pbc-bump-mdp", BUMP_MDP, "the bump's place"),
+    View("ur5-top", UR5_TOP, "the target, away from the switch"),
+    View("ur5-mdp-top", UR5_MDP_TOP, "the target, before the first action"),
     View("cartpole-novel", GYM_CARTPOLE, "velocities", zero=(1, 3)),
     View("pendulum-novel", GYM_PENDULUM, "velocity", zero=(2,)),
     View("mountaincar-novel", GYM_MOUNTAINCAR, "velocity", zero=(1,)),
