@@ -26,7 +26,7 @@ MIDDLE = LENGTH / 2
 CLEAR = 6.0  # least distance from the obstacle's middle at first: there the finger hangs free
 DT = 1 / 240  # s, a simulation step
 STEPS = 100  # simulation steps for which the slide keeps a speed
-STIFFNESS, DAMPING = 200.0, 50.0  # of the hinge, a rad and s a rad
+STIFFNESS, DAMPING = 200.0, 50.0  # of the hinge: torque a rad, and a rad/s
 BACK = STIFFNESS / DAMPING  # rate at which a free finger straightens, 1/s
 # Ours, so that it is the finger's tip that slides over a bump, and never its side.
 HINGE = 16.5  # height of the hinge over the track

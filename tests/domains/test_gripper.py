@@ -61,7 +61,7 @@ def test_dragging_is_the_same_step_by_step(kind, speed):
     size = np.full(200, 1.0 if kind is BoxTop else 6.0)
     path = draw.uniform(-40, 40, 200) + speed * DT * np.arange(101)[:, None]
     right, left = kind().limits(path, size)
-    angle = begun = np.where(right[0] < left[0], left[0] + 0.01, draw.uniform(-0.3, 0.3, 200))
+    angle = begun = np.where(right[0] < left[0], left[0] + 0.01, draw.uniform(-0.8, 0.8, 200))
     side, ended = np.where(begun > (right[0] + left[0]) / 2, 1.0, -1.0), np.zeros(200, int)
     met = right[0] < left[0]
     for a, b in zip(right[1:], left[1:], strict=True):
