@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
 from domains.disturbances import Repeat
@@ -12,7 +11,6 @@ from domains.world import World
 from domains.worlds import Worlds
 
 Settings = Mapping[str, Any]
-Foreign = gymnasium.Env[Any, Any]
 
 
 def single(world: str, settings: Settings, **shown: Any) -> World:
@@ -32,8 +30,10 @@ def foreign(
     settings: Settings,
     render_mode: str | None = None,
     repeat: int = 1,
+    hidden: str = "nothing",
     **shown: Any,
 ) -> Viewed:
     """Return an environment that is not ours, `module:Class`, seen through `Views`."""
-    env = cast(Foreign, load_env_creator(world)(render_mode=render_mode, **settings))
-    return Viewed(env if repeat == 1 else Repeat(env, repeat), **shown)
+    env: Any = load_env_creator(world)(render_mode=render_mode, **settings)
+    env.hidden = hidden  # for the picture, if it says so
+    return Viewed(env if repeat == 1 else Repeat(env, repeat), hidden, **shown)

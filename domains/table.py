@@ -107,6 +107,11 @@ CAR_TOP = Task("domains.car_top:CarTop", steps=10)
 CAR_TOP_NARROW = Task("domains.car_top:CarTopNarrow", steps=10)
 CAR_TOP_RELATIVE = Task("domains.car_top:CarTopRelative", steps=8)
 ANT_REACHER_TOP = Task("domains.ant_reacher_top:AntReacherTop", steps=20)
+BUMP_TOP = Task("domains.gripper_tasks:BumpTop", steps=20)
+BOX_TOP = Task("domains.gripper_tasks:BoxTop", steps=20)
+BUMP_MDP = Task("domains.gripper_tasks:BumpMdp", steps=50)
+UR5_TOP = Task("domains.ur5_top:UR5Top", steps=200)
+UR5_MDP_TOP = Task("domains.ur5_top:UR5MdpTop", steps=20)
 QUADROTOR = Task("domains.quadrotor:Quadrotor", steps=1000)
 LINKS = Task("domains.quad_inv_pendulum:QuadInvPendulum", steps=1000)
 
@@ -137,6 +142,18 @@ def _suite_views(name: str, task: Task, positions: int, velocities: int) -> tupl
         View(f"dmc-{name}-va", task, "positions", v, previous_action=True),
         View(f"dmc-{name}-p-concat5", task, "velocities", p, window=5),
         View(f"dmc-{name}-va-concat10", task, "positions", v, previous_action=True, window=10),
+    )
+
+
+def _robot_views(name: str, robot: str, joints: int, feet: int) -> tuple[View, ...]:
+    task = Task("domains.locomotion:Locomotion", 1000, MappingProxyType({"robot": robot}), False)
+    end = 8 + 2 * joints  # of the joints' positions and speeds, in turns
+    p = (0, 1, 2, 6, 7, *range(8, end, 2), *range(end, end + feet))
+    v = (3, 4, 5, *range(9, end, 2))
+    return (
+        View(name, task, "nothing"),
+        View(f"{name}-p", task, "velocities", p),
+        View(f"{name}-v", task, "positions and contacts", v),
     )
 
 
@@ -195,6 +212,11 @@ _ROWS = (
     View("car-top-narrow", CAR_TOP_NARROW, _SIDE),
     View("car-top-relative", CAR_TOP_RELATIVE, _SIDE),
     View("ant-reacher-top", ANT_REACHER_TOP, _SIDE),
+    View("bump-top", BUMP_TOP, "the bump's size"),
+    View("box-top", BOX_TOP, "whether there is a box"),
+    View("pbc-bump-mdp", BUMP_MDP, "the bump's place"),
+    View("ur5-top", UR5_TOP, "the target, away from the switch"),
+    View("ur5-mdp-top", UR5_MDP_TOP, "the target, before the first action"),
     View("cartpole-novel", GYM_CARTPOLE, "velocities", zero=(1, 3)),
     View("pendulum-novel", GYM_PENDULUM, "velocity", zero=(2,)),
     View("mountaincar-novel", GYM_MOUNTAINCAR, "velocity", zero=(1,)),
@@ -221,6 +243,10 @@ _ROWS = (
     *_suite_views("cart3pole", _suite("cartpole", "three_poles"), 7, 4),
     *_suite_views("pendulum-swingup", _suite("pendulum", "swingup"), 2, 1),
     *_suite_views("acrobot", _suite("acrobot", "swingup"), 4, 2),
+    *_robot_views("hopper", "HopperBulletEnv", joints=3, feet=1),
+    *_robot_views("walker", "Walker2DBulletEnv", joints=6, feet=2),
+    *_robot_views("halfcheetah", "HalfCheetahBulletEnv", joints=6, feet=6),
+    *_robot_views("ant", "AntBulletEnv", joints=8, feet=4),
     View("dmc-cartpole-balance-img-concat3", DMC_BALANCE_IMG, "all but pictures", window=3),
     View("dmc-walker-walk-img-concat3", DMC_WALK_IMG, "all but pictures", window=3),
 )

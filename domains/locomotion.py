@@ -1,0 +1,134 @@
+"""Hopper, walker, half-cheetah and ant as the package pybullet-envs-gymnasium has them.
+
+Its physics, observations and rewards are unchanged. What is added: true bounds of the observation,
+episodes that depend on their seed alone, a server for each copy, refusals, and a camera that walks
+along. Scores in the literature on partial observability are of views of these.
+"""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ClosedEnvironmentError, DependencyNotInstalled
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+from domains.bullet_client import Camera, Client
+from domains.world import RENDER_MODES, drawn_at
+
+try:
+    from pybullet_envs_gymnasium import gym_locomotion_envs
+except ImportError as error:
+    raise DependencyNotInstalled(
+        f"it needs pybullet-envs-gymnasium; pip install 'offpcc[bullet]' ({error})"
+    ) from error
+
+Observation = NDArray[Any]
+
+CAMERA = Camera(distance=3.0, yaw=0.0, pitch=-10.0)
+LEVEL = 0.7  # height that it looks at, m; not the robot's, so that one sees it hop
+FARTHEST = 5.0  # where the package cuts every entry
+BODY = 8  # entries before the joints: height, heading (2), velocity (3), roll, pitch
+
+
+class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
+    """A robot that is paid for going forward, of the package's class `robot`; 0.0165 s a step.
+
+    The observation is the torso's (height above the first one, sine and cosine of the way to the
+    goal, velocity · 0.3 s/m in its own heading, roll and pitch in rad), then for each joint
+    (position in [-1, 1] within its limits, speed · 0.1 s/rad), then 1 for each foot that touched
+    the ground a step ago. Actions are torques. The half-cheetah never falls; the others may.
+    """
+
+    metadata = drawn_at(fps=60)
+    hidden = "nothing"  # by the view, for the picture
+
+    def __init__(self, robot: str, render_mode: str | None = None) -> None:
+        """Load the robot. Raises ValueError for a window without a display."""
+        if render_mode not in (None, *RENDER_MODES):
+            raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
+        self.render_mode = render_mode
+        self._client = Client(window=render_mode == "human")
+        self._client.setPhysicsEngineParameter(deterministicOverlappingPairs=1)
+        self._client.configureDebugVisualizer(self._client.COV_ENABLE_GUI, 0)
+        self._base = getattr(gym_locomotion_envs, robot)()
+        # Else it would join any server that another program shares on this machine.
+        self._base._p, self._base.physicsClientId = self._client, self._client._client
+        self._base.ownsPhysicsClient = True
+        # The ground is among the parts that count only after a first reset, which changes rewards.
+        self._base.reset(seed=0)
+        self._joints = self._base.action_space.shape[0]
+        self.action_space = Box(-1.0, 1.0, (self._joints,), np.float32)
+        low, high = _bounds(self._base.observation_space.shape[0], feet=BODY + 2 * self._joints)
+        self.observation_space = Box(low, high, dtype=np.float32)
+        self._canvas: Any = None
+        if render_mode == "human":
+            from domains.canvas import pygame
+
+            self._clock = pygame.time.Clock()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode, all of its chance from the seed. There are no options.
+
+        Raises ClosedEnvironmentError after `close`.
+        """
+        if self._base.physicsClientId < 0:
+            raise ClosedEnvironmentError("this world was closed; make another one")
+        super().reset(seed=seed)
+        self._base.np_random = self._base.robot.np_random = self.np_random
+        seen = self._base.reset()[0]
+        self._show()
+        return seen, {}
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Hold torques (A,), clipped to [-1, 1], for four steps of physics.
+
+        Raises ValueError for an action of another shape or with a NaN.
+        """
+        torques = np.asarray(action, np.float32)
+        if torques.shape != (self._joints,) or np.isnan(torques).any():
+            raise ValueError(f"an action is {self._joints} numbers, not {action!r}")
+        seen, reward, terminated, _, _ = self._base.step(torques.clip(-1.0, 1.0))
+        self._show()
+        return seen, float(reward), terminated, False, {}
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """Return the picture (H, W, 3) in mode rgb_array; in mode human, turn the window to it."""
+        if self.render_mode is None:
+            raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
+        x, y, _ = self._base.robot.body_real_xyz
+        if self.render_mode == "human":
+            CAMERA.follow(self._client, (x, y, LEVEL))
+            return None
+        if self._canvas is None:
+            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
+
+            self._canvas = Canvas(CAMERA.size, scale=1.0)
+        self._canvas.image(CAMERA.photo(self._client, (x, y, LEVEL)))
+        speed = self._base.robot.robot_body.speed()[0]
+        self._canvas.text(f"went {x:+.2f} m    forward {speed:+.2f} m/s", row=0)
+        self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="hidden")
+        return self._canvas.rgb()
+
+    def close(self) -> None:
+        """Stop the physics, and close its window; closing twice does no harm."""
+        self._base.close()
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self.render()
+            self._clock.tick(self.metadata["render_fps"])
+
+
+def _bounds(entries: int, feet: int) -> tuple[Observation, Observation]:
+    """Return the least and the greatest entries of an observation, in which feet come last."""
+    high = np.full(entries, FARTHEST, np.float32)
+    high[1:3] = 1.0  # sine and cosine
+    high[6], high[7] = np.pi, np.pi / 2
+    low = -high
+    low[feet:], high[feet:] = 0.0, 1.0
+    return low, high
