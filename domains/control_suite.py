@@ -47,6 +47,8 @@ class ControlSuite(gymnasium.Env[Observation, NDArray[np.float32]]):
     ends of itself. Raises DependencyNotInstalled without dm_control.
     """
 
+    hidden = "nothing"  # by the view, for the picture
+
     def __init__(self, domain: str, task: str, skip: int, render_mode: str | None = None) -> None:
         """Load a task of a domain, both as the suite calls them."""
         if render_mode not in (None, *RENDER_MODES):
@@ -108,13 +110,14 @@ class ControlSuite(gymnasium.Env[Observation, NDArray[np.float32]]):
         """Return the picture (H, W, 3) in mode rgb_array; in mode human, show it in a window."""
         if self.render_mode is None:
             raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
-        if self.render_mode == "rgb_array":
-            return self.photo(*PICTURE)
         if self._canvas is None:
-            from domains.canvas import Canvas  # pygame is loaded only where a window opens
+            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
 
             self._canvas = Canvas(PICTURE, scale=1.0)
         self._canvas.image(self.photo(*PICTURE))
+        self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="paper")
+        if self.render_mode == "rgb_array":
+            return self._canvas.rgb()
         self._canvas.show(self.metadata["render_fps"], title=type(self).__name__)
         return None
 
