@@ -140,6 +140,11 @@ def _suite_views(name: str, task: Task, positions: int, velocities: int) -> tupl
     )
 
 
+def _bumps(kind: str = "PushRight", **settings: Any) -> Task:
+    world = f"domains.bullet.bump_tasks:{kind}"
+    return Task(world, 50, MappingProxyType(settings), ours=False)
+
+
 DMC_BALANCE_IMG = _suite("cartpole", "balance", 2, "Pixels")
 DMC_WALK_IMG = _suite("walker", "walk", 2, "Pixels")
 
@@ -223,6 +228,13 @@ _ROWS = (
     *_suite_views("acrobot", _suite("acrobot", "swingup"), 4, 2),
     View("dmc-cartpole-balance-img-concat3", DMC_BALANCE_IMG, "all but pictures", window=3),
     View("dmc-walker-walk-img-concat3", DMC_WALK_IMG, "all but pictures", window=3),
+    View("pbc-bumps-normal-pomdp", _bumps(), "the bumps"),
+    View("pbc-bumps-normal-pomdp-punish", _bumps(punish=True), "the bumps"),
+    View("pbc-bumps-normal-pomdp-real", _bumps(placement="real", punish=True), "the bumps"),
+    View("pbc-bumps-normal-test", _bumps(placement="test", punish=True), "the bumps"),
+    View("pbc-bumps-minmax-pomdp", _bumps(placement="minmax"), "the bumps"),
+    View("pbc-bump-target-pomdp", _bumps("PushToTarget"), "the bump"),
+    View("pbc-bumps-diff", _bumps("PushLarger"), "which bumps were touched"),
 )
 _HARDER = (
     ("pendulum", "-noise0.1"),
