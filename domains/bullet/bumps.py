@@ -118,7 +118,8 @@ class Bumps(BulletWorld):
         self.furnish(self.place(random))
 
     def furnish(self, layout: Layout) -> None:
-        """Load the arm, its finger straight and down, the bumps and all else."""
+        """Begin with nothing; load the arm, its finger straight and down, bumps and all else."""
+        self.scene.clear()
         self._call = self.scene.call
         self.scene.load(floor(), (0.0, 0.0, GROUND))
         for side in (-EDGE, EDGE):
@@ -182,7 +183,7 @@ class Bumps(BulletWorld):
             call.setJointMotorControlArray(
                 self.arm, ARM, move, targetPositions=joints, positionGains=gains
             )
-            call.stepSimulation()
+            self.scene.step()
             self.after_step()
 
     def _hold(self, speed: float) -> None:

@@ -57,6 +57,7 @@ class Scene:
         self.call = Calls(client)
         unseen = 0 if drawn else pybullet.URDF_IGNORE_VISUAL_SHAPES
         self._flags = pybullet.URDF_USE_INERTIA_FROM_FILE | unseen
+        self._clock = _clock() if window else None
         self._end = weakref.finalize(self, pybullet.disconnect, client)
 
     def clear(self) -> None:
@@ -85,6 +86,12 @@ class Scene:
             os.unlink(path)
         return number
 
+    def step(self) -> None:
+        """Move on by 1/240 s; where there is a window, no faster than a clock."""
+        self.call.stepSimulation()
+        if self._clock is not None:
+            self._clock.tick(round(1 / DT))
+
     def place(self, body: int) -> Triple:
         """Return where a body is, m."""
         place: Triple = self.call.getBasePositionAndOrientation(body)[0]
@@ -103,6 +110,7 @@ class Scene:
     def look(self, camera: Camera) -> None:
         """Show the window's picture by this camera."""
         target, distance, yaw, pitch, _ = camera
+        self.call.configureDebugVisualizer(pybullet.COV_ENABLE_GUI, 0)  # no panels beside it
         self.call.resetDebugVisualizerCamera(distance, yaw, pitch, target)
 
     def close(self) -> None:
@@ -135,3 +143,9 @@ def has_display() -> bool:
     if display:
         x11.XCloseDisplay(ctypes.c_void_p(display))
     return bool(display)
+
+
+def _clock() -> Any:
+    from pygame.time import Clock  # loaded only where a person looks on
+
+    return Clock()

@@ -52,7 +52,7 @@ class BulletWorld(gymnasium.Env[Observation, Any], ABC):
 
     @abstractmethod
     def begin(self, random: Generator) -> None:
-        """Build the scene of an episode, all of its chance drawn from `random`."""
+        """Clear the scene and build that of an episode, all of its chance drawn from `random`."""
 
     @abstractmethod
     def advance(self, action: Sequence[float]) -> tuple[float, bool, bool]:
@@ -86,7 +86,6 @@ class BulletWorld(gymnasium.Env[Observation, Any], ABC):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode; the same seed always begins the same one. There are no options."""
         super().reset(seed=seed)
-        self.scene.clear()
         self.begin(self.np_random)
         self._ended = False
         return self._seen(), self.notes()
