@@ -145,9 +145,15 @@ def _bumps(kind: str = "PushRight", **settings: Any) -> Task:
     return Task(world, 50, MappingProxyType(settings), ours=False)
 
 
+def _top_plate(hidden: str) -> Task:
+    settings = MappingProxyType({"hidden": hidden})
+    return Task("domains.bullet.top_plate:TopPlate", 50, settings, ours=False)
+
+
 DMC_BALANCE_IMG = _suite("cartpole", "balance", 2, "Pixels")
 DMC_WALK_IMG = _suite("walker", "walk", 2, "Pixels")
 
+_PLATES = "the number of plates"
 _CUE = "the cue after one look"
 _TARGET = "the target after one look"
 
@@ -235,6 +241,8 @@ _ROWS = (
     View("pbc-bumps-minmax-pomdp", _bumps(placement="minmax"), "the bumps"),
     View("pbc-bump-target-pomdp", _bumps("PushToTarget"), "the bump"),
     View("pbc-bumps-diff", _bumps("PushLarger"), "which bumps were touched"),
+    View("top-plate", _top_plate("nothing"), "nothing"),
+    View("top-plate-pomdp", _top_plate(_PLATES), _PLATES, keep=(0, 2)),
 )
 _HARDER = (
     ("pendulum", "-noise0.1"),

@@ -122,7 +122,7 @@ class PushLarger(Bumps):
         """Take note of bumps that the finger meets."""
         for number, bump in enumerate(self.bumps):
             if not self.touched[number]:
-                self.touched[number] = bool(self.scene.call.getContactPoints(self.arm, bump))
+                self.touched[number] = bool(self.scene.call.getContactPoints(self.arm.number, bump))
 
     def observe(self) -> tuple[float, ...]:
         """Return (tip / 0.4, small / 0.4, large / 0.4, θ)."""

@@ -3,10 +3,10 @@
 What speed costs. As published, PyBullet solves for ten way-points on a line, and the joints near
 each by 0.001 rad a step, to 0.01 rad. Here the way is worked out in closed form, at 0.409 mm a
 step; arm and finger are one body; the arm begins where it would be lowered to; a bump that is not
-touched sleeps. That is 5 times as fast. A full action takes 123 steps at every place, where the
-published rule takes 117 to 125, and more than 130 at the far ends. Three of them leave a bump
-within 1.5 mm of where that rule does if the finger is rigid (0.035 N m and above), within 12 mm
-near the force at which the bump only just moves (0.028 to 0.031), and unmoved alike below.
+touched sleeps. That is 5 times as fast. A full action takes 123 steps everywhere, where the
+published rule takes 117 to 125, and up to 144 near the edge. Three full actions leave a bump within
+1.5 mm of where that rule does if the finger is rigid (0.035 N m and above), within 12 mm of it near
+the force at which the bump only just moves (0.028 to 0.031), and unmoved, as it does, below.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from gymnasium.spaces import Discrete
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
+from domains.bullet.arm import Arm
 from domains.bullet.layouts import EDGE, Layout
 from domains.bullet.props import GROUND, dome, floor, mark
 from domains.bullet.scene import Camera, pybullet
-from domains.bullet.ur5 import ARM, BLADE, TIP, reach, ur5
+from domains.bullet.ur5 import reach, ur5
 from domains.bullet.urdf import LIMIT
 from domains.bullet.world import BulletWorld
 from domains.world import drawn_at
@@ -91,13 +92,12 @@ class Bumps(BulletWorld):
     @property
     def tip(self) -> float:
         """The tip's y, m."""
-        at, turned = self._call.getLinkState(self.arm, BLADE, 0, True)[4:6]
-        return float(pybullet.multiplyTransforms(at, turned, TIP, (0.0, 0.0, 0.0, 1.0))[0][1])
+        return self.arm.tip[1]
 
     @property
     def angle(self) -> float:
         """The finger's θ, rad: 0 is straight, and below it the tip lags to the left."""
-        return -float(self._call.getJointState(self.arm, BLADE)[0])
+        return self.arm.angle
 
     @property
     def places(self) -> tuple[float, ...]:
@@ -120,24 +120,21 @@ class Bumps(BulletWorld):
     def furnish(self, layout: Layout) -> None:
         """Begin with nothing; load the arm, its finger straight and down, bumps and all else."""
         self.scene.clear()
-        self._call = self.scene.call
         self.scene.load(floor(), (0.0, 0.0, GROUND))
         for side in (-EDGE, EDGE):
             self.scene.load(mark(LIMIT), (LINE, side, GROUND))
-        self.arm = self.scene.load(ur5(), turned=math.pi)
+        joints = reach(LINE, layout.finger, HEIGHT).tolist()
+        self.arm = Arm(self.scene, ur5(), joints)
         self.bumps = [
             self.scene.load(dome(width), (LINE, y, 0.0), fixed=False)
             for width, y in zip(self.widths, layout.bumps, strict=True)
         ]
         self.add_fixtures()
         self.tool, self.push, self.stiffness = layout.finger, 0.0, self.stiffest
-        joints = reach(LINE, self.tool, HEIGHT).tolist()
-        for joint, angle in zip(ARM, joints, strict=True):
-            self._call.resetJointState(self.arm, joint, angle)
-        self._hold(SLOW)
+        self.arm.hold(self.stiffness, SLOW)
         self._follow([joints] * SETTLE)
         for bump in self.bumps:
-            self._call.changeDynamics(bump, -1, activationState=ASLEEP)
+            self.scene.call.changeDynamics(bump, -1, activationState=ASLEEP)
         self.began = self.places
 
     def taken(self, action: ArrayLike) -> Sequence[float]:
@@ -156,7 +153,7 @@ class Bumps(BulletWorld):
             push = 0.0
         self.push = STRIDE * push
         self.stiffness = SOFT + (grip + 1) / 2 * (self.stiffest - SOFT)
-        self._hold(FAST)
+        self.arm.hold(self.stiffness, FAST)
         self._follow(self._way())
         return self.judge()
 
@@ -178,18 +175,7 @@ class Bumps(BulletWorld):
         return joints
 
     def _follow(self, way: list[list[float]]) -> None:
-        call, move, gains = self._call, pybullet.POSITION_CONTROL, [1.0] * len(ARM)
         for joints in way:
-            call.setJointMotorControlArray(
-                self.arm, ARM, move, targetPositions=joints, positionGains=gains
-            )
+            self.arm.move(joints)
             self.scene.step()
             self.after_step()
-
-    def _hold(self, speed: float) -> None:
-        self._call.setJointMotorControl2(
-            *(self.arm, BLADE, pybullet.POSITION_CONTROL),
-            targetPosition=0.0,
-            force=self.stiffness,
-            maxVelocity=speed,
-        )

@@ -6,6 +6,7 @@ from domains.bullet.urdf import (
     FLOOR,
     HIDDEN,
     LIMIT,
+    STEEL,
     Colour,
     Link,
     box,
@@ -49,3 +50,17 @@ def dome(width: float) -> str:
 def rail() -> str:
     """Return a rail along y that keeps a bump on its line."""
     return urdf("rail", [Link("rail", seen=[box(RAIL)], solid=[box(RAIL)], colour=LIMIT)])
+
+
+@cache
+def holder(height: float) -> str:
+    """Return what plates are on, narrower than they are, from the floor up."""
+    stand = cylinder(0.05, height, (0.0, 0.0, height / 2))
+    return urdf("holder", [Link("holder", seen=[stand], solid=[stand], colour=STEEL)])
+
+
+@cache
+def plate(radius: float, thickness: float) -> str:
+    """Return a plate that nothing moves."""
+    disc = cylinder(radius, thickness)
+    return urdf("plate", [Link("plate", 0.0, 0.0, [disc], [disc], HIDDEN, friction=0.2)])

@@ -10,7 +10,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from domains.bullet.urdf import ACTION, BODY, STEEL, Joint, Link, Shape, box, cylinder, rod, urdf
+from domains.bullet.urdf import ACTION, BODY, STEEL, Joint, Link, box, cylinder, rod, urdf
+
+Joints = NDArray[np.float64]
 
 PI = math.pi
 ARM = tuple(range(6))  # numbers of the arm's joints in PyBullet, and of the links they move
@@ -42,10 +44,11 @@ def ur5() -> str:
     inertia = MASS * (SIZES[1] ** 2 + SIZES[2] ** 2) / 12
     blade = box(SIZES, (0.0, 0.0, SIZES[2] / 2))
     pin = cylinder(0.008, 0.03, rpy=(PI / 2, 0.0, 0.0))
+    elbow = rod(0.05, BACK, "y", (0.0, 0.0, UPPER_ARM))
     links = (
         Link("base", 4.0, 0.01, [cylinder(0.075, 0.04, (0.0, 0.0, 0.02))], colour=BODY),
         Link("shoulder", 3.7, 0.01, [rod(0.055, OUT, "y")], colour=BODY),
-        Link("upper-arm", 8.393, 0.1, [rod(0.05, UPPER_ARM, "z"), _elbow()], colour=STEEL),
+        Link("upper-arm", 8.393, 0.1, [rod(0.05, UPPER_ARM, "z"), elbow], colour=STEEL),
         Link("forearm", 2.275, 0.1, [rod(0.042, FOREARM, "z")], colour=STEEL),
         Link("wrist-1", 1.219, 0.01, [rod(0.038, WRIST_1, "y")], colour=BODY),
         Link("wrist-2", 1.219, 0.01, [rod(0.036, WRIST_2, "z")], colour=STEEL),
@@ -66,27 +69,42 @@ def ur5() -> str:
     return urdf("ur5", links, joints)
 
 
-def reach(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> NDArray[np.float64]:
+def reach(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> Joints:
     """Return the joints' angles (..., 6) that bring the tool to x, y, z (m) as it is at home.
 
     That is pointing down, with the finger's hinge along x. The arm's base is turned by π about z.
     Raises ValueError for a place out of reach.
     """
     x, y, z = np.broadcast_arrays(np.asarray(x, float), y, z)
-    beside = OUT + BACK + WRIST_1  # the wrist is so far to the left of the plane of the links
-    ahead = np.sqrt(x**2 + y**2 - beside**2)  # in that plane, level
-    turn = np.arctan2(y, x) - np.arctan2(beside, ahead)
-    # A triangle of upper arm, forearm and the line from the shoulder to wrist 1, elbow up.
-    level, up = ahead - WRIST_2, z + WRIST_3 - SHOULDER
-    bent = (level**2 + up**2 - UPPER_ARM**2 - FOREARM**2) / (2 * UPPER_ARM * FOREARM)
+    turn, ahead = _turn(x, y)
+    lift, elbow = _bend(ahead - WRIST_2, z + WRIST_3 - SHOULDER)
+    down = np.full_like(x, -PI / 2)
+    return np.stack((turn - PI, lift, elbow, down - lift - elbow, down, turn), -1)
+
+
+def reach_level(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> Joints:
+    """Return the angles (..., 6) for a tool at x, y, z that points along y, its hinge along x.
+
+    Raises ValueError for a place out of reach.
+    """
+    x, y, z = np.broadcast_arrays(np.asarray(x, float), y, z)
+    turn, ahead = _turn(x, y - WRIST_3)
+    lift, elbow = _bend(ahead, z + WRIST_2 - SHOULDER)
+    return np.stack((turn - PI, lift, elbow, -lift - elbow, turn, np.full_like(x, PI / 2)), -1)
+
+
+def _turn(x: Joints, y: Joints) -> tuple[Joints, Joints]:
+    """Return the turn of the links' plane so that wrist 2 is over x, y, and how far ahead it is."""
+    beside = OUT + BACK + WRIST_1  # it is so far to the left of that plane
+    ahead = np.sqrt(x**2 + y**2 - beside**2)
+    return np.arctan2(y, x) - np.arctan2(beside, ahead), ahead
+
+
+def _bend(ahead: Joints, up: Joints) -> tuple[Joints, Joints]:
+    """Return lift and elbow, up, so that wrist 1 is ahead of and up from the shoulder."""
+    bent = (ahead**2 + up**2 - UPPER_ARM**2 - FOREARM**2) / (2 * UPPER_ARM * FOREARM)
     if not (abs(bent) <= 1.0).all():
-        raise ValueError(f"the arm does not reach ({x}, {y}, {z})")
+        raise ValueError(f"the arm does not reach {ahead} m ahead of its shoulder and {up} m up")
     elbow = np.arccos(bent)
     fore = np.arctan2(FOREARM * np.sin(elbow), UPPER_ARM + FOREARM * bent)
-    lift = -(np.arctan2(up, level) + fore)
-    wrist = -PI / 2 - lift - elbow  # keeps the tool upright
-    return np.stack((turn - PI, lift, elbow, wrist, np.full_like(x, -PI / 2), turn), -1)
-
-
-def _elbow() -> Shape:
-    return rod(0.05, BACK, "y", (0.0, 0.0, UPPER_ARM))
+    return -(np.arctan2(up, ahead) + fore), elbow

@@ -33,7 +33,7 @@ class BulletWorld(gymnasium.Env[Observation, Any], ABC):
 
     high: ClassVar[tuple[float, ...]]  # greatest |entries| of an observation
     action_size: ClassVar[int]
-    hidden: ClassVar[str] = "nothing"
+    hidden: str = "nothing"  # in the picture's words
     picture: ClassVar[tuple[int, int]] = (640, 400)  # width and height, pixels
     camera: ClassVar[Camera]
 

@@ -42,6 +42,14 @@ def test_the_right_bump_pushed_to_the_right_is_a_success(pair):
     assert pushed(begun(pair, 0.0, -0.15, 0.08), (1, HARD), (1, HARD)) == ([0, 1], True, True)
 
 
+def test_less_than_a_centimetre_is_not_enough(pair):
+    # They meet after 17.5 mm; the tool goes to 22.5 mm, then to 32.5 mm, the finger bent a little.
+    world = begun(pair, 0.0, -0.15, 0.04)
+    assert pushed(world, (0.45, HARD)) == ([0], False, False)
+    assert 0.002 < world.moved[1] < 0.005
+    assert pushed(world, (0.2, HARD)) == ([1], True, True)
+
+
 def test_a_bump_that_the_finger_bent_past_is_not_pushed(pair):
     world = begun(pair, 0.0, -0.15, 0.04)
     assert pushed(world, *[(1, SOFT)] * 4) == ([0, 0, 0, 0], False, False)
@@ -92,6 +100,17 @@ def test_a_bump_near_its_target_is_a_success_of_any_goal():
     bumps = [[0.0799], [0.08], [0.18], [0.1801]]
     given = world.compute_reward(bumps, np.full((4, 1), 0.13), {})
     assert given.tolist() == [0, 1, 1, 0] and given.dtype == np.float32
+    world.close()
+
+
+def test_a_finger_for_targets_is_stiffer_for_the_same_action():
+    # From 0.007 N m at -1 to 0.057 at 1, 0.027 are at κ = -0.2 and 0.029 at -0.12.
+    world = PushToTarget()
+    for grip, moves in ((-0.2, False), (-0.12, True)):
+        begun(world, 0.0, 0.04)
+        for _ in range(2):
+            world.advance((1.0, grip))
+        assert (world.moved[0] > 0.01) == moves
     world.close()
 
 

@@ -39,7 +39,7 @@ class Watched(PushRight):
 
     @property
     def reached(self):
-        return np.array(self._call.getLinkState(self.arm, TOOL, 0, True)[4])
+        return np.array(self.scene.call.getLinkState(self.arm.number, TOOL, 0, True)[4])
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("pybullet", reason="the extra bullet is not installed")
 
 from domains.bullet.scene import Scene
-from domains.bullet.ur5 import ARM, BEND, BLADE, HOME, TOOL, reach, ur5
+from domains.bullet.ur5 import ARM, BEND, BLADE, HOME, TOOL, reach, reach_level, ur5
 
 MASSES = [3.7, 8.393, 2.275, 1.219, 1.219, 0.1879]
 
@@ -47,9 +47,19 @@ def test_the_tool_gets_where_it_is_sent_and_stays_upright(scene, z):
         assert turned == pytest.approx(upright, abs=1e-6)
 
 
-def test_a_place_out_of_reach_is_refused():
+def test_a_level_tool_points_along_y_with_the_hinge_along_x(scene):
+    heights = np.linspace(0.05, 0.4, 8)
+    for z, joints in zip(heights, reach_level(0.6, 0.03, heights), strict=True):
+        at, turned = tool(scene, joints)
+        assert at == pytest.approx((0.6, 0.03, z), abs=1e-6)
+        assert turned[:, 2] == pytest.approx((0.0, 1.0, 0.0), abs=1e-6)
+        assert turned[:, 1] == pytest.approx((1.0, 0.0, 0.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("to", [reach, reach_level])
+def test_a_place_out_of_reach_is_refused(to):
     with pytest.raises(ValueError, match="does not reach"):
-        reach(0.6, [0.0, 0.9], 0.2)
+        to(0.6, [0.0, 0.9], 0.2)
 
 
 def test_links_weigh_what_is_published_and_the_hinge_has_its_stops(scene):
