@@ -72,7 +72,7 @@ class PushToTarget(Bumps):
 
     def add_fixtures(self) -> None:
         """Load the rails, and a mark at the target."""
-        self.scene.load(mark(GOAL), (LINE, self.target, GROUND))
+        self.scene.show(mark(GOAL), (LINE, self.target, GROUND))
         aside, height = RAILS
         for x in (LINE - aside, LINE + aside):
             self.scene.load(rail(), (x, 0.0, height))

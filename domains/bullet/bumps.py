@@ -36,7 +36,7 @@ STRIDE = 0.05  # the tool's way at |ρ| = 1, m
 PACE = 0.000409  # its way in one step of the simulation, m
 SOFT = 0.007  # greatest torque of the hinge's motor at κ = -1, N m
 SLOW, FAST = 0.1, 1.0  # its greatest speed before an episode and in it, rad/s
-SETTLE = 60  # steps before an episode, in which the bumps come to rest
+SETTLE = 20  # steps before an episode, in which the bumps come to rest
 CHOICES = ((-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0))  # of the discrete mode
 REACH, BENT = 0.54, 1.1  # greatest |y| of the tip, m, and |θ|, rad
 ASLEEP = pybullet.ACTIVATION_STATE_ENABLE_SLEEPING | pybullet.ACTIVATION_STATE_SLEEP
@@ -122,7 +122,7 @@ class Bumps(BulletWorld):
         self.scene.clear()
         self.scene.load(floor(), (0.0, 0.0, GROUND))
         for side in (-EDGE, EDGE):
-            self.scene.load(mark(LIMIT), (LINE, side, GROUND))
+            self.scene.show(mark(LIMIT), (LINE, side, GROUND))
         joints = reach(LINE, layout.finger, HEIGHT).tolist()
         self.arm = Arm(self.scene, ur5(), joints)
         self.bumps = [

@@ -55,6 +55,7 @@ class Scene:
         if client < 0:
             raise RuntimeError("PyBullet has no room for another world; close some")
         self.call = Calls(client)
+        self._drawn = drawn
         unseen = 0 if drawn else pybullet.URDF_IGNORE_VISUAL_SHAPES
         self._flags = pybullet.URDF_USE_INERTIA_FROM_FILE | unseen
         self._clock = _clock() if window else None
@@ -85,6 +86,11 @@ class Scene:
         finally:
             os.unlink(path)
         return number
+
+    def show(self, body: str, at: Triple) -> None:
+        """Load a body that is there only to be seen, if anything is."""
+        if self._drawn:
+            self.load(body, at)
 
     def step(self) -> None:
         """Move on by 1/240 s; where there is a window, no faster than a clock."""

@@ -131,8 +131,8 @@ def test_two_worlds_played_in_turns_equal_each_played_alone_bit_for_bit(made, id
 def test_drawing_a_world_changes_nothing_in_it(made):
     id = "pbc-bump-target-pomdp-v0"
     drawn = made(id, render_mode="rgb_array")
-    plain = play(made(id), seed=5)
-    assert np.array_equal(play(drawn, seed=5), plain)
+    plain = play(made(id), seed=5)[:, :4]  # what is seen, and the reward
+    assert np.array_equal(play(drawn, seed=5)[:, :4], plain)
     drawn.reset(seed=5)
     for action, expected in zip(some_actions(drawn, 4), plain[1:], strict=False):
         drawn.render()
