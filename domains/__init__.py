@@ -6,7 +6,8 @@ or repeated actions to an id. No world is imported until it is made.
 
 import gymnasium
 
-from domains.table import TABLE, View
+from domains.table import TABLE
+from domains.task import View
 
 __all__ = ["HIDDEN", "harder"]
 

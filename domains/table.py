@@ -1,91 +1,9 @@
 """The table of ids: partial observability is a view of one world, and a view is a row."""
 
-import re
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-
-class Task(NamedTuple):
-    """A world, `module:Class`, when an episode is truncated, and the world's own settings.
-
-    A world that is not `ours` is any environment of flat observations, or of pictures.
-    """
-
-    world: str
-    steps: int
-    settings: Mapping[str, Any] = MappingProxyType({})
-    ours: bool = True
-
-
-class View(NamedTuple):
-    """One id: what of a task's observation is shown, and so what is hidden.
-
-    The parts apply in this order: the entries at `zero` are zero, those at `first_look` after the
-    first observation; the entries at `keep` (None: all) stay; noise of a deviation, dropout with a
-    probability, a delay in steps; then the previous action, then a window of the last `window`
-    frames of these, the oldest first or the newest. Each action is taken `repeat` times.
-    """
-
-    name: str
-    task: Task
-    hidden: str
-    keep: tuple[int, ...] | None = None
-    previous_action: bool = False
-    window: int = 1
-    zero: tuple[int, ...] = ()
-    first_look: tuple[int, ...] = ()
-    noise: float = 0.0
-    dropout: float = 0.0
-    delay: int = 0
-    repeat: int = 1
-    newest_first: bool = False
-
-    @property
-    def id(self) -> str:
-        """The id that gymnasium knows."""
-        return f"{self.name}-v0"
-
-    @property
-    def description(self) -> str:
-        """One line on what is hidden or disturbed, and on what else is shown in its place."""
-        hidden = [self.hidden]
-        hidden += [f"noise of {self.noise:g}"] if self.noise else []
-        hidden += [f"dropout of {self.dropout:g}"] if self.dropout else []
-        hidden += [f"delay of {self.delay} steps"] if self.delay else []
-        hidden += [f"each action {self.repeat} times"] if self.repeat > 1 else []
-        extra = ["the previous action"] if self.previous_action else []
-        extra += [f"the last {self.window} frames"] if self.window > 1 else []
-        line = ", ".join(hidden)
-        return f"{line}; shown: {', '.join(extra)}" if extra else line
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what `domains.make` wants to know."""
-        shown = self._asdict()
-        del shown["name"], shown["task"]
-        world = {"world": self.task.world, "settings": dict(self.task.settings)}
-        return world | shown | {"hidden": self.description}
-
-    def harder(self, suffix: str) -> "View":
-        """Return this row with a suffix, such as -noise0.1 or -dropout0.2-delay3, to its name.
-
-        With -repeat<k> an episode ends after as many steps of the world as before, rounded up.
-        Raises ValueError for another suffix than -noise, -dropout, -delay and -repeat, for a size
-        of zero, and for what this row has already.
-        """
-        if not re.fullmatch(r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+)+", suffix):
-            raise ValueError(f"{suffix!r} is none of -noise<x>, -dropout<x>, -delay<k>, -repeat<k>")
-        sizes: dict[str, Any] = {}
-        for what, size in re.findall(r"-([a-z]+)([\d.]+)", suffix):
-            if what in sizes or getattr(self, what) != self._field_defaults[what]:
-                raise ValueError(f"{self.name}{suffix} has two sizes of {what}")
-            sizes[what] = float(size) if what in ("noise", "dropout") else int(size)
-        if not all(sizes.values()):
-            raise ValueError(f"{suffix!r} has a size of zero; leave that suffix out")
-        row = self._replace(name=self.name + suffix, **sizes)
-        steps = -(-self.task.steps * self.repeat // row.repeat)
-        return row._replace(task=self.task._replace(steps=steps))
-
+from domains.task import Task, View
 
 _CARTPOLE = "domains.cartpole_continuous:CartPole"
 CARTPOLE = Task(_CARTPOLE, steps=200)
@@ -146,7 +64,9 @@ def _suite_views(name: str, task: Task, positions: int, velocities: int) -> tupl
 
 
 def _robot_views(name: str, robot: str, joints: int, feet: int) -> tuple[View, ...]:
-    task = Task("domains.locomotion:Locomotion", 1000, MappingProxyType({"robot": robot}), False)
+    task = Task(
+        "domains.bullet.locomotion:Locomotion", 1000, MappingProxyType({"robot": robot}), False
+    )
     end = 8 + 2 * joints  # of the joints' positions and speeds, in turns
     p = (0, 1, 2, 6, 7, *range(8, end, 2), *range(end, end + feet))
     v = (3, 4, 5, *range(9, end, 2))
@@ -157,9 +77,16 @@ def _robot_views(name: str, robot: str, joints: int, feet: int) -> tuple[View, .
     )
 
 
+def _bumps(kind: str = "PushRight", **settings: Any) -> Task:
+    world = f"domains.bullet.bump_tasks:{kind}"
+    return Task(world, 50, MappingProxyType(settings), ours=False)
+
+
+TOP_PLATE = Task("domains.bullet.top_plate:TopPlate", steps=50, ours=False)
 DMC_BALANCE_IMG = _suite("cartpole", "balance", 2, "Pixels")
 DMC_WALK_IMG = _suite("walker", "walk", 2, "Pixels")
 
+_PLATES = "the number of plates"
 _CUE = "the cue after one look"
 _TARGET = "the target after one look"
 
@@ -249,6 +176,15 @@ _ROWS = (
     *_robot_views("ant", "AntBulletEnv", joints=8, feet=4),
     View("dmc-cartpole-balance-img-concat3", DMC_BALANCE_IMG, "all but pictures", window=3),
     View("dmc-walker-walk-img-concat3", DMC_WALK_IMG, "all but pictures", window=3),
+    View("pbc-bumps-normal-pomdp", _bumps(), "the bumps"),
+    View("pbc-bumps-normal-pomdp-punish", _bumps(punish=True), "the bumps"),
+    View("pbc-bumps-normal-pomdp-real", _bumps(placement="real", punish=True), "the bumps"),
+    View("pbc-bumps-normal-test", _bumps(placement="test", punish=True), "the bumps"),
+    View("pbc-bumps-minmax-pomdp", _bumps(placement="minmax"), "the bumps"),
+    View("pbc-bump-target-pomdp", _bumps("PushToTarget"), "the bump"),
+    View("pbc-bumps-diff", _bumps("PushLarger"), "which bumps were touched"),
+    View("top-plate", TOP_PLATE, "nothing"),
+    View("top-plate-pomdp", TOP_PLATE, _PLATES, keep=(0, 2)),
 )
 _HARDER = (
     ("pendulum", "-noise0.1"),

@@ -13,7 +13,7 @@ from gymnasium.error import ClosedEnvironmentError, DependencyNotInstalled
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from domains.bullet_client import Camera, Client
+from domains.bullet.scene import Camera, Scene
 from domains.world import RENDER_MODES, drawn_at
 
 try:
@@ -25,8 +25,8 @@ except ImportError as error:
 
 Observation = NDArray[Any]
 
-CAMERA = Camera(distance=3.0, yaw=0.0, pitch=-10.0)
-LEVEL = 0.7  # height that it looks at, m; not the robot's, so that one sees it hop
+PICTURE = (480, 320)  # width and height, pixels
+LEVEL = 0.7  # height that is looked at, m; not the robot's, so that one sees it hop
 FARTHEST = 5.0  # where the package cuts every entry
 BODY = 8  # entries before the joints: height, heading (2), velocity (3), roll, pitch
 
@@ -48,12 +48,12 @@ class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
         if render_mode not in (None, *RENDER_MODES):
             raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
         self.render_mode = render_mode
-        self._client = Client(window=render_mode == "human")
-        self._client.setPhysicsEngineParameter(deterministicOverlappingPairs=1)
-        self._client.configureDebugVisualizer(self._client.COV_ENABLE_GUI, 0)
+        self._scene = Scene(drawn=render_mode is not None, window=render_mode == "human")
+        call, self._closed = self._scene.call, False
+        call.setPhysicsEngineParameter(deterministicOverlappingPairs=1)
         self._base = getattr(gym_locomotion_envs, robot)()
         # Else it would join any server that another program shares on this machine.
-        self._base._p, self._base.physicsClientId = self._client, self._client._client
+        self._base._p, self._base.physicsClientId = call, call.client
         self._base.ownsPhysicsClient = True
         # The ground is among the parts that count only after a first reset, which changes rewards.
         self._base.reset(seed=0)
@@ -74,7 +74,7 @@ class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
 
         Raises ClosedEnvironmentError after `close`.
         """
-        if self._base.physicsClientId < 0:
+        if self._closed:
             raise ClosedEnvironmentError("this world was closed; make another one")
         super().reset(seed=seed)
         self._base.np_random = self._base.robot.np_random = self.np_random
@@ -101,14 +101,15 @@ class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
         if self.render_mode is None:
             raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
         x, y, _ = self._base.robot.body_real_xyz
+        camera = Camera((x, y, LEVEL), 3.0, yaw=0.0, pitch=-10.0, angle=50.0)
         if self.render_mode == "human":
-            CAMERA.follow(self._client, (x, y, LEVEL))
+            self._scene.look(camera)
             return None
         if self._canvas is None:
             from domains.canvas import Canvas  # pygame is loaded only where something is drawn
 
-            self._canvas = Canvas(CAMERA.size, scale=1.0)
-        self._canvas.image(CAMERA.photo(self._client, (x, y, LEVEL)))
+            self._canvas = Canvas(PICTURE, scale=1.0)
+        self._canvas.image(self._scene.photo(PICTURE, camera))
         speed = self._base.robot.robot_body.speed()[0]
         self._canvas.text(f"went {x:+.2f} m    forward {speed:+.2f} m/s", row=0)
         self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="hidden")
@@ -116,7 +117,8 @@ class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def close(self) -> None:
         """Stop the physics, and close its window; closing twice does no harm."""
-        self._base.close()
+        self._closed = True
+        self._scene.close()
 
     def _show(self) -> None:
         if self.render_mode == "human":

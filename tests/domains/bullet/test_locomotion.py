@@ -16,7 +16,8 @@ from gymnasium.utils.env_checker import check_env
 import domains
 
 pytest.importorskip("pybullet_envs_gymnasium", reason="the extra bullet is not installed")
-locomotion = importlib.import_module("domains.locomotion")
+locomotion = importlib.import_module("domains.bullet.locomotion")
+scene = importlib.import_module("domains.bullet.scene")
 
 # robot: the package's id, entries in all, size of an action, entries that -p and -v keep
 ROBOTS = {
@@ -214,29 +215,27 @@ def test_the_picture_says_what_is_hidden():
 
 
 def test_a_window_without_a_display_is_refused(monkeypatch):
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(scene, "has_display", lambda: False)
     with pytest.raises(ValueError, match="there is no display"):
         gymnasium.make("hopper-v0", render_mode="human")
 
 
 def test_a_window_is_opened_where_there_is_a_display_and_follows(monkeypatch):
-    bullet = importlib.import_module("domains.bullet_client")
     opened, followed = [], []
 
     def connect(mode):
         opened.append(mode)
-        return start(bullet.pybullet.DIRECT)
+        return start(scene.pybullet.DIRECT)
 
-    start = bullet.pybullet.connect
-    monkeypatch.setattr(bullet.pybullet, "connect", connect)
-    monkeypatch.setattr(bullet.Camera, "follow", lambda *told: followed.append(told[2]))
-    monkeypatch.setenv("DISPLAY", ":0")
+    start = scene.pybullet.connect
+    monkeypatch.setattr(scene.pybullet, "connect", connect)
+    monkeypatch.setattr(scene, "has_display", lambda: True)
+    monkeypatch.setattr(scene.Scene, "look", lambda self, camera: followed.append(camera.target))
     env = gymnasium.make("hopper-v0", render_mode="human")
     env.reset(seed=0)
     for _ in range(3):
         env.step(np.zeros(3, np.float32))
-    assert opened == [bullet.pybullet.GUI] and env.render() is None
+    assert opened == [scene.pybullet.GUI] and env.render() is None
     assert len(followed) == 5
     assert followed[-1][0] == env.unwrapped._base.robot.body_real_xyz[0]
     env.close()

@@ -1,0 +1,126 @@
+"""BulletWorld: what the worlds in a scene share, so that each one's file holds little but its own.
+
+PyBullet simulates one copy at a time; the number of worlds in a process is not limited by it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Box
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+
+from domains.bullet.scene import Camera, Scene
+from domains.world import RENDER_MODES
+
+if TYPE_CHECKING:
+    from domains.canvas import Canvas
+
+Observation = NDArray[Any]  # (X,) float32
+
+
+class BulletWorld(gymnasium.Env[Observation, Any], ABC):
+    """A gymnasium world in a scene of its own, with actions in [-1, 1].
+
+    A subclass sets the class variables and gives `begin`, `advance` and `observe`.
+    """
+
+    high: ClassVar[tuple[float, ...]]  # greatest |entries| of an observation
+    action_size: ClassVar[int]
+    hidden = "nothing"  # by the view, for the picture
+    picture: ClassVar[tuple[int, int]] = (640, 400)  # width and height, pixels
+    camera: ClassVar[Camera]
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        if render_mode not in (None, *RENDER_MODES):
+            raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
+        self.render_mode = render_mode
+        self.action_space = Box(-1.0, 1.0, (self.action_size,), np.float32)
+        self._limit = np.array(self.high, np.float32)
+        self.observation_space = Box(-self._limit, self._limit, dtype=np.float32)
+        self.scene = Scene(drawn=render_mode is not None, window=render_mode == "human")
+        if render_mode == "human":
+            self.scene.look(self.camera)
+        self._ended = True
+        self._canvas: Canvas | None = None
+
+    @abstractmethod
+    def begin(self, random: Generator) -> None:
+        """Clear the scene and build that of an episode, all of its chance drawn from `random`."""
+
+    @abstractmethod
+    def advance(self, action: Sequence[float]) -> tuple[float, bool, bool]:
+        """Act (A,) in [-1, 1]; return the reward, whether the episode ends, and in success."""
+
+    @abstractmethod
+    def observe(self) -> Sequence[float]:
+        """Return the full observation (X,)."""
+
+    def notes(self) -> dict[str, Any]:
+        """Return what `info` says beside success."""
+        return {}
+
+    def captions(self) -> Sequence[str]:
+        """Return what is written above the picture: what is seen, then what was done."""
+        return ()
+
+    def taken(self, action: ArrayLike) -> Sequence[float]:
+        """Return an action as `advance` wants it, clipped to [-1, 1].
+
+        Raises ValueError for another shape or a NaN.
+        """
+        values = np.asarray(action, np.float64)
+        if values.shape != (self.action_size,) or np.isnan(values).any():
+            raise ValueError(f"an action is {self.action_size} numbers, no NaN, not {action!r}")
+        clipped: list[float] = values.clip(-1.0, 1.0).tolist()
+        return clipped
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode; the same seed always begins the same one. There are no options."""
+        super().reset(seed=seed)
+        self.begin(self.np_random)
+        self._ended = False
+        return self._seen(), self.notes()
+
+    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Act once; an action beyond [-1, 1] is clipped.
+
+        Raises ValueError for an action of another shape or with a NaN, and ResetNeeded before
+        the first reset or after the episode's end.
+        """
+        if self._ended:
+            raise ResetNeeded("no episode is under way; call reset() before step()")
+        reward, self._ended, success = self.advance(self.taken(action))
+        return self._seen(), reward, self._ended, False, {"success": success, **self.notes()}
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """Return the picture (H, W, 3) in mode rgb_array; in mode human, the window shows it."""
+        if self.render_mode is None:
+            raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
+        if self.render_mode == "human":
+            return None
+        if self._canvas is None:
+            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
+
+            self._canvas = Canvas(self.picture, scale=1.0)
+        self._canvas.image(self.scene.photo(self.picture, self.camera))
+        for row, line in enumerate(self.captions()):
+            self._canvas.text(line, row, "action" if row else "ink")
+        self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="hidden")
+        return self._canvas.rgb()
+
+    def close(self) -> None:
+        """Give the scene back; closing twice does no harm."""
+        self._ended = True
+        self.scene.close()
+
+    def _seen(self) -> Observation:
+        return np.array(self.observe(), np.float32).clip(-self._limit, self._limit)

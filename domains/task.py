@@ -1,0 +1,87 @@
+"""Tasks and views: what a row of the table of ids says."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Task(NamedTuple):
+    """A world, `module:Class`, when an episode is truncated, and the world's own settings.
+
+    A world that is not `ours` is any environment of flat observations, or of pictures.
+    """
+
+    world: str
+    steps: int
+    settings: Mapping[str, Any] = MappingProxyType({})
+    ours: bool = True
+
+
+class View(NamedTuple):
+    """One id: what of a task's observation is shown, and so what is hidden.
+
+    The parts apply in this order: the entries at `zero` are zero, those at `first_look` after the
+    first observation; the entries at `keep` (None: all) stay; noise of a deviation, dropout with a
+    probability, a delay in steps; then the previous action, then a window of the last `window`
+    frames of these, the oldest first or the newest. Each action is taken `repeat` times.
+    """
+
+    name: str
+    task: Task
+    hidden: str
+    keep: tuple[int, ...] | None = None
+    previous_action: bool = False
+    window: int = 1
+    zero: tuple[int, ...] = ()
+    first_look: tuple[int, ...] = ()
+    noise: float = 0.0
+    dropout: float = 0.0
+    delay: int = 0
+    repeat: int = 1
+    newest_first: bool = False
+
+    @property
+    def id(self) -> str:
+        """The id that gymnasium knows."""
+        return f"{self.name}-v0"
+
+    @property
+    def description(self) -> str:
+        """One line on what is hidden or disturbed, and on what else is shown in its place."""
+        hidden = [self.hidden]
+        hidden += [f"noise of {self.noise:g}"] if self.noise else []
+        hidden += [f"dropout of {self.dropout:g}"] if self.dropout else []
+        hidden += [f"delay of {self.delay} steps"] if self.delay else []
+        hidden += [f"each action {self.repeat} times"] if self.repeat > 1 else []
+        extra = ["the previous action"] if self.previous_action else []
+        extra += [f"the last {self.window} frames"] if self.window > 1 else []
+        line = ", ".join(hidden)
+        return f"{line}; shown: {', '.join(extra)}" if extra else line
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what `domains.make` wants to know."""
+        shown = self._asdict()
+        del shown["name"], shown["task"]
+        world = {"world": self.task.world, "settings": dict(self.task.settings)}
+        return world | shown | {"hidden": self.description}
+
+    def harder(self, suffix: str) -> "View":
+        """Return this row with a suffix, such as -noise0.1 or -dropout0.2-delay3, to its name.
+
+        With -repeat<k> an episode ends after as many steps of the world as before, rounded up.
+        Raises ValueError for another suffix than -noise, -dropout, -delay and -repeat, for a size
+        of zero, and for what this row has already.
+        """
+        if not re.fullmatch(r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+)+", suffix):
+            raise ValueError(f"{suffix!r} is none of -noise<x>, -dropout<x>, -delay<k>, -repeat<k>")
+        sizes: dict[str, Any] = {}
+        for what, size in re.findall(r"-([a-z]+)([\d.]+)", suffix):
+            if what in sizes or getattr(self, what) != self._field_defaults[what]:
+                raise ValueError(f"{self.name}{suffix} has two sizes of {what}")
+            sizes[what] = float(size) if what in ("noise", "dropout") else int(size)
+        if not all(sizes.values()):
+            raise ValueError(f"{suffix!r} has a size of zero; leave that suffix out")
+        row = self._replace(name=self.name + suffix, **sizes)
+        steps = -(-self.task.steps * self.repeat // row.repeat)
+        return row._replace(task=self.task._replace(steps=steps))
