@@ -206,7 +206,7 @@ def test_worlds_that_were_made_and_closed_leave_nothing_behind():
 
 
 def test_a_world_that_was_forgotten_is_given_back_too():
-    numbers = {Scene().call._client for _ in range(3)}
+    numbers = {Scene().call.client for _ in range(3)}
     assert len(numbers) == 1
 
 
