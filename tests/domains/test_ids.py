@@ -252,4 +252,4 @@ def test_importing_the_package_loads_no_world_and_no_pygame():
     loaded = "import sys, domains; print([m for m in sys.modules if m in ('pygame', 'torch')"
     loaded += " or m.startswith('domains.')])"
     run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "['domains.table', 'domains.task']"
+    assert run.stdout.strip() == "['domains.task', 'domains.table']"
