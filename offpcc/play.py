@@ -17,7 +17,7 @@ from offpcc.trained import copies_of, load, world_of
 from offpcc.world import World
 
 SEED = 0  # the same starts for every run, so that runs can be compared
-SIDE_BY_SIDE = 100  # copies of a world in an evaluation
+SIDE_BY_SIDE = 20  # copies of a world in an evaluation
 NORMAL = 1.96  # standard errors to either side hold 95 %
 
 
