@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domains import car
-from domains.world import Rows, World, drawn_at
+from domains.drawn import drawn_at
+from domains.world import Rows, World
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from domains.drawn import Frame, drawn_at
 from domains.pendulum import wrapped
-from domains.world import Frame, Rows, World, drawn_at
+from domains.world import Rows, World
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas

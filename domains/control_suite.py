@@ -3,18 +3,22 @@
 They come from the package dm_control itself, which is an extra: pip install 'offpcc[dmc]'.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from ctypes.util import find_library
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gymnasium
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
-from domains.world import RENDER_MODES, drawn_at
+from domains.drawn import Drawn, Frame, drawn_at
+
+if TYPE_CHECKING:
+    from domains.canvas import Canvas
 
 if sys.platform == "linux" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
     # Left to itself, dm_control wants a window even where there is no display.
@@ -40,20 +44,20 @@ FARTHEST = 10.0  # where other positions are cut, m; a cart's rail ends at 1.8
 FASTEST = 1000.0  # where velocities are cut, m/s and rad/s
 
 
-class ControlSuite(gymnasium.Env[Observation, NDArray[np.float32]]):
+class ControlSuite(Drawn):
     """One task; an action is held for `skip` steps of control, and their rewards are summed.
 
     The observation is what the task tells, key after key: positions, then velocities. It never
     ends of itself. Raises DependencyNotInstalled without dm_control.
     """
 
-    hidden = "nothing"  # by the view, for the picture
+    frame = Frame(PICTURE, scale=1.0)
+    hidden_in = "paper"  # on the suite's dark ground
 
     def __init__(self, domain: str, task: str, skip: int, render_mode: str | None = None) -> None:
         """Load a task of a domain, both as the suite calls them."""
-        if render_mode not in (None, *RENDER_MODES):
-            raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
-        self.render_mode, self.skip = render_mode, skip
+        super().__init__(render_mode)
+        self.skip = skip
         endless = {"time_limit": float("inf"), "random": 0}
         self._suite = suite.load(domain, task, task_kwargs=endless)
         self.metadata = drawn_at(round(1 / (self._suite.control_timestep() * skip)))
@@ -62,7 +66,6 @@ class ControlSuite(gymnasium.Env[Observation, NDArray[np.float32]]):
         told = self._suite.observation_spec().items()
         high = np.concatenate([_limits(*part) for part in told]).astype(np.float32)
         self.observation_space: Box = Box(-high, high, dtype=np.float32)
-        self._canvas: Any = None
 
     @property
     def state(self) -> NDArray[np.float64]:
@@ -106,31 +109,14 @@ class ControlSuite(gymnasium.Env[Observation, NDArray[np.float32]]):
         photo: NDArray[np.uint8] = self._suite.physics.render(height, width, camera_id=0)
         return photo
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
-        """Return the picture (H, W, 3) in mode rgb_array; in mode human, show it in a window."""
-        if self.render_mode is None:
-            raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
-        if self._canvas is None:
-            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
-
-            self._canvas = Canvas(PICTURE, scale=1.0)
-        self._canvas.image(self.photo(*PICTURE))
-        self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="paper")
-        if self.render_mode == "rgb_array":
-            return self._canvas.rgb()
-        self._canvas.show(self.metadata["render_fps"], title=type(self).__name__)
-        return None
+    def draw(self, canvas: Canvas) -> None:
+        """Draw what the camera sees."""
+        canvas.image(self.photo(*PICTURE))
 
     def close(self) -> None:
         """Close the window, if there is one, and what draws; closing twice does no harm."""
-        if self._canvas is not None:
-            self._canvas.close()
-            self._canvas = None
+        super().close()
         self._suite.physics.free()
-
-    def _show(self) -> None:
-        if self.render_mode == "human":
-            self.render()
 
 
 class Pixels(ControlSuite):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.world import Frame, Rows, World, drawn_at
+from domains.drawn import Frame, drawn_at
+from domains.world import Rows, World
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas

@@ -6,11 +6,10 @@ step is arithmetic on rows. `World` is gymnasium's environment, of one copy; `Wo
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete, Space
@@ -18,29 +17,16 @@ from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
 from domains.disturbances import checked_times
+from domains.drawn import Drawn
 from domains.views import Views
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    pass
 
 Rows = NDArray[np.float64]  # (·, n): a quantity a row, a copy a column
-RENDER_MODES = ("human", "rgb_array")
 
 
-def drawn_at(fps: int) -> dict[str, Any]:
-    """Return gymnasium's metadata of a world that is drawn at `fps` frames a second."""
-    return {"render_modes": list(RENDER_MODES), "render_fps": fps}
-
-
-class Frame(NamedTuple):
-    """The piece of a world that is drawn."""
-
-    size: tuple[int, int]  # width and height, pixels; multiples of 16, as video wants them
-    scale: float  # pixels a metre
-    centre: tuple[float, float] = (0.0, 0.0)  # the point in the middle, m
-
-
-class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
+class World(Drawn):
     """A gymnasium world with actions in [-1, 1], float64 physics and float32 observations.
 
     A subclass sets the class variables and gives `begin`, `advance`, `observe` and `draw`. Its
@@ -54,7 +40,6 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
     choices: ClassVar[int] = 0  # above 0: an action is one of so many, and no vector
     state_limit: ClassVar[tuple[float, ...]]  # greatest |entry| that a state may be set to
     extras: ClassVar[int] = 0  # quantities beside the state: what is hidden, counted or drawn
-    frame: ClassVar[Frame]
 
     def __init__(
         self,
@@ -69,9 +54,7 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
 
         Each action is taken `repeat` times, or until the episode's end; the rewards are summed.
         """
-        if render_mode not in (None, *RENDER_MODES):
-            raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
-        self.render_mode = render_mode
+        super().__init__(render_mode)
         self.hidden, self.copies, self.repeat = hidden, copies, checked_times(repeat)
         self.action_space: Space[Any] = Box(-1.0, 1.0, (self.action_size,), np.float32)
         if self.choices:
@@ -85,7 +68,6 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         self.resting = np.zeros(copies, bool)  # whose episode has ended, and others' go on
         self.success: NDArray[np.bool_] | None = None  # (n,) of the last step, if it says so
         self._ended = True
-        self._canvas: Canvas | None = None
 
     @abstractmethod
     def begin(self, random: np.random.Generator) -> Sequence[float]:
@@ -98,10 +80,6 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
     @abstractmethod
     def observe(self) -> Sequence[Rows]:
         """Return the full observation of the present values, entry by entry (n,)."""
-
-    @abstractmethod
-    def draw(self, canvas: Canvas) -> None:
-        """Draw the first copy on a clean canvas."""
 
     def renew(self, copy: int, seed: int | None = None) -> None:
         """Begin an episode of one copy, from a seed or from where its generator is."""
@@ -203,29 +181,3 @@ class World(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]], ABC):
         info = {} if self.success is None else {"success": bool(self.success[0])}
         shown = self.views.follow(self.seen(), taken.T)[0]
         return shown, float(reward[0]), self._ended, False, info
-
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
-        """Return the picture (H, W, 3) in mode rgb_array; in mode human, show it in a window."""
-        if self.render_mode is None:
-            raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
-        if self._canvas is None:
-            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
-
-            self._canvas = Canvas(*self.frame)
-        self._canvas.clear()
-        self.draw(self._canvas)
-        self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="hidden")
-        if self.render_mode == "rgb_array":
-            return self._canvas.rgb()
-        self._canvas.show(self.metadata["render_fps"], title=type(self).__name__)
-        return None
-
-    def close(self) -> None:
-        """Close the window, if there is one; closing twice does no harm."""
-        if self._canvas is not None:
-            self._canvas.close()
-            self._canvas = None
-
-    def _show(self) -> None:
-        if self.render_mode == "human":
-            self.render()

@@ -28,7 +28,7 @@ from domains.bullet.scene import Camera, pybullet
 from domains.bullet.ur5 import reach, ur5
 from domains.bullet.urdf import LIMIT
 from domains.bullet.world import BulletWorld
-from domains.world import drawn_at
+from domains.drawn import drawn_at
 
 LINE = 0.6  # x of the line that tool and bumps are on, m
 HEIGHT = 0.2045  # of the tool, m; lowered to 0.2, it stops when all joints are within 0.01 rad

@@ -5,16 +5,20 @@ episodes that depend on their seed alone, a server for each copy, refusals, and 
 along. Scores in the literature on partial observability are of views of these.
 """
 
-from typing import Any
+from __future__ import annotations
 
-import gymnasium
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError, DependencyNotInstalled
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from domains.bullet.scene import Camera, Scene
-from domains.world import RENDER_MODES, drawn_at
+from domains.drawn import Drawn, Frame, drawn_at
+
+if TYPE_CHECKING:
+    from domains.canvas import Canvas
 
 try:
     from pybullet_envs_gymnasium import gym_locomotion_envs
@@ -31,7 +35,7 @@ FARTHEST = 5.0  # where the package cuts every entry
 BODY = 8  # entries before the joints: height, heading (2), velocity (3), roll, pitch
 
 
-class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
+class Locomotion(Drawn):
     """A robot that is paid for going forward, of the package's class `robot`; 0.0165 s a step.
 
     The observation is the torso's (height above the first one, sine and cosine of the way to the
@@ -41,13 +45,11 @@ class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
     """
 
     metadata = drawn_at(fps=60)
-    hidden = "nothing"  # by the view, for the picture
+    frame = Frame(PICTURE, scale=1.0)
 
     def __init__(self, robot: str, render_mode: str | None = None) -> None:
         """Load the robot. Raises ValueError for a window without a display."""
-        if render_mode not in (None, *RENDER_MODES):
-            raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
-        self.render_mode = render_mode
+        super().__init__(render_mode)
         self._scene = Scene(drawn=render_mode is not None, window=render_mode == "human")
         call, self._closed = self._scene.call, False
         call.setPhysicsEngineParameter(deterministicOverlappingPairs=1)
@@ -61,7 +63,6 @@ class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.action_space = Box(-1.0, 1.0, (self._joints,), np.float32)
         low, high = _bounds(self._base.observation_space.shape[0], feet=BODY + 2 * self._joints)
         self.observation_space = Box(low, high, dtype=np.float32)
-        self._canvas: Any = None
         if render_mode == "human":
             from domains.canvas import pygame
 
@@ -96,27 +97,28 @@ class Locomotion(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._show()
         return seen, float(reward), terminated, False, {}
 
+    @property
+    def camera(self) -> Camera:
+        """What walks along beside the robot."""
+        x, y, _ = self._base.robot.body_real_xyz
+        return Camera((x, y, LEVEL), 3.0, yaw=0.0, pitch=-10.0, angle=50.0)
+
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the picture (H, W, 3) in mode rgb_array; in mode human, turn the window to it."""
-        if self.render_mode is None:
-            raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
-        x, y, _ = self._base.robot.body_real_xyz
-        camera = Camera((x, y, LEVEL), 3.0, yaw=0.0, pitch=-10.0, angle=50.0)
-        if self.render_mode == "human":
-            self._scene.look(camera)
-            return None
-        if self._canvas is None:
-            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
+        if self.render_mode != "human":
+            return super().render()
+        self._scene.look(self.camera)
+        return None
 
-            self._canvas = Canvas(PICTURE, scale=1.0)
-        self._canvas.image(self._scene.photo(PICTURE, camera))
-        speed = self._base.robot.robot_body.speed()[0]
-        self._canvas.text(f"went {x:+.2f} m    forward {speed:+.2f} m/s", row=0)
-        self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="hidden")
-        return self._canvas.rgb()
+    def draw(self, canvas: Canvas) -> None:
+        """Draw what the camera sees, and how fast the robot is."""
+        canvas.image(self._scene.photo(PICTURE, self.camera))
+        x, speed = self._base.robot.body_real_xyz[0], self._base.robot.robot_body.speed()[0]
+        canvas.text(f"went {x:+.2f} m    forward {speed:+.2f} m/s", row=0)
 
     def close(self) -> None:
         """Stop the physics, and close its window; closing twice does no harm."""
+        super().close()
         self._closed = True
         self._scene.close()
 

@@ -15,7 +15,7 @@ from domains.bullet.props import floor, holder, plate
 from domains.bullet.scene import Camera
 from domains.bullet.ur5 import KNUCKLE, SIZES, reach_level, ur5
 from domains.bullet.world import BulletWorld
-from domains.world import drawn_at
+from domains.drawn import drawn_at
 
 STACK = 0.6, 0.315  # x and y of the plates' middles, m
 RADIUS, THICKNESS = 0.1, 0.004  # of a plate, m

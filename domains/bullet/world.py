@@ -5,11 +5,10 @@ PyBullet simulates one copy at a time; the number of worlds in a process is not 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box
@@ -17,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from domains.bullet.scene import Camera, Scene
-from domains.world import RENDER_MODES
+from domains.drawn import Drawn, Frame
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 Observation = NDArray[Any]  # (X,) float32
 
 
-class BulletWorld(gymnasium.Env[Observation, Any], ABC):
+class BulletWorld(Drawn):
     """A gymnasium world in a scene of its own, with actions in [-1, 1].
 
     A subclass sets the class variables and gives `begin`, `advance` and `observe`.
@@ -33,14 +32,11 @@ class BulletWorld(gymnasium.Env[Observation, Any], ABC):
 
     high: ClassVar[tuple[float, ...]]  # greatest |entries| of an observation
     action_size: ClassVar[int]
-    hidden = "nothing"  # by the view, for the picture
-    picture: ClassVar[tuple[int, int]] = (640, 400)  # width and height, pixels
+    frame = Frame((640, 400), scale=1.0)
     camera: ClassVar[Camera]
 
     def __init__(self, render_mode: str | None = None) -> None:
-        if render_mode not in (None, *RENDER_MODES):
-            raise ValueError(f"render_mode is one of {RENDER_MODES} or None, not {render_mode!r}")
-        self.render_mode = render_mode
+        super().__init__(render_mode)
         self.action_space = Box(-1.0, 1.0, (self.action_size,), np.float32)
         self._limit = np.array(self.high, np.float32)
         self.observation_space = Box(-self._limit, self._limit, dtype=np.float32)
@@ -48,7 +44,6 @@ class BulletWorld(gymnasium.Env[Observation, Any], ABC):
         if render_mode == "human":
             self.scene.look(self.camera)
         self._ended = True
-        self._canvas: Canvas | None = None
 
     @abstractmethod
     def begin(self, random: Generator) -> None:
@@ -102,23 +97,18 @@ class BulletWorld(gymnasium.Env[Observation, Any], ABC):
         return self._seen(), reward, self._ended, False, {"success": success, **self.notes()}
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
-        """Return the picture (H, W, 3) in mode rgb_array; in mode human, the window shows it."""
-        if self.render_mode is None:
-            raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
-        if self.render_mode == "human":
-            return None
-        if self._canvas is None:
-            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
+        """Return the picture (H, W, 3) in mode rgb_array; in mode human, PyBullet shows it."""
+        return None if self.render_mode == "human" else super().render()
 
-            self._canvas = Canvas(self.picture, scale=1.0)
-        self._canvas.image(self.scene.photo(self.picture, self.camera))
+    def draw(self, canvas: Canvas) -> None:
+        """Draw what the camera sees, and the captions."""
+        canvas.image(self.scene.photo(self.frame.size, self.camera))
         for row, line in enumerate(self.captions()):
-            self._canvas.text(line, row, "action" if row else "ink")
-        self._canvas.text(f"hidden: {self.hidden}", row=-1, colour="hidden")
-        return self._canvas.rgb()
+            canvas.text(line, row, "action" if row else "ink")
 
     def close(self) -> None:
         """Give the scene back; closing twice does no harm."""
+        super().close()
         self._ended = True
         self.scene.close()
 
