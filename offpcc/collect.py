@@ -46,9 +46,10 @@ class Collector:
     """Steps n worlds side by side; an episode is a function of (seed, copy, its number).
 
     The acting copy takes over the learner's weights when an episode ends (`sync="episode"`) or at
-    every step (`sync="step"`); memories of episodes under way are then unrolled anew.
+    every step (`sync="step"`); memories of episodes under way are then unrolled anew. A uniform
+    action is kept for `hold` steps, which carries random episodes further.
 
-    Raises ValueError for an unknown sync, WorldFault when a world fails.
+    Raises ValueError for an unknown sync or a hold below 1, WorldFault when a world fails.
     """
 
     def __init__(
@@ -58,10 +59,13 @@ class Collector:
         *,
         seed: int = 0,
         sync: str = "episode",
+        hold: int = 1,
     ) -> None:
         if sync not in ("episode", "step"):
             raise ValueError(f"sync is {sync!r}; it is 'episode' or 'step'")
-        self.learner, self.seed, self.sync_each = agent, seed, sync
+        if hold < 1:
+            raise ValueError(f"hold is {hold}; it must be at least 1 step")
+        self.learner, self.seed, self.sync_each, self.hold = agent, seed, sync, hold
         self.worlds = side_by_side(worlds)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
@@ -83,7 +87,7 @@ class Collector:
         action, self.state, _ = self.agent.act(inputs, self.state)
         actions = action.cpu().numpy()
         if uniform:
-            actions = self.random.uniform(-1, 1, actions.shape).astype(np.float32)
+            actions = self._uniform(actions.shape)
         ended = self._step(actions)
         self._begin(ended)
         episodes = list(ended.values())
@@ -102,6 +106,14 @@ class Collector:
                 past = {k: torch.from_numpy(v[None, :-1]) for k, v in tape.stacked().items()}
                 past = {k: v.to(self.state.device) for k, v in past.items()}
                 self.state[copy] = self.agent.refresh(past)[0]
+
+    def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Uniform actions (n, A), drawn anew at every `hold`-th step of an episode."""
+        actions = self.random.uniform(-1, 1, shape).astype(np.float32)
+        for copy, tape in enumerate(self.tapes):
+            if len(tape.action) % self.hold:
+                actions[copy] = tape.action[-1]
+        return actions
 
     def _step(self, actions: np.ndarray) -> dict[int, Episode]:
         """Steps the copies with actions (n, A); gives the episodes that ended, by copy."""

@@ -286,6 +286,19 @@ def test_warm_up_actions_are_uniform_and_every_copys_own() -> None:
     assert abs(np.corrcoef(actions.T)[0, 1]) < 0.05
 
 
+def test_a_held_action_is_kept_for_so_many_steps_of_its_episode() -> None:
+    collector = Collector(agent_with(), walks(2, steps=7), seed=3, hold=3)
+    for episode in played(collector, 40, uniform=True).values():
+        action = episode.action[:, 0]
+        assert [len(set(action[a:b])) for a, b in [(0, 3), (3, 6), (6, 7)]] == [1, 1, 1]
+        assert len(set(action)) == 3
+
+
+def test_a_hold_of_no_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="hold is 0; it must be at least 1 step"):
+        Collector(agent_with(), walks(1), hold=0)
+
+
 # Faults
 
 
@@ -384,7 +397,7 @@ def continued(collector: Collector) -> list[Episode]:
 @pytest.mark.parametrize("algorithm", [DDPG, SAC])
 def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync) -> None:
     learner = agent_with(algorithm, critic_state=True)
-    collector = Collector(learner, walks(3), seed=7, sync=sync)
+    collector = Collector(learner, walks(3), seed=7, sync=sync, hold=2)
     played(collector, 18)
     learn(learner)  # so the acting weights are not the learner's
     if sync == "step":
@@ -392,7 +405,7 @@ def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync) -> None:
     state = through_the_disk(collector.state_dict())
     assert any(tape["action"] for tape in state["tapes"])
     other = agent_with(algorithm, critic_state=True, seed=2)
-    restored = Collector(other, walks(3), seed=7, sync=sync)
+    restored = Collector(other, walks(3), seed=7, sync=sync, hold=2)
     other.load_state_dict(through_the_disk(learner.state_dict()))
     restored.load_state_dict(state)
     assert restored.exact and restored.steps == collector.steps
