@@ -35,7 +35,7 @@ def compose(files: Sequence[Path], lines: Sequence[str] = ()) -> Config:
     """
     layers = [read(file) for file in files]
     layers.append([binding for line in lines for binding in parse(line, f"--bind {line!r}")])
-    macros = [binding.key for binding in read(CONFIGS / "defaults.gin")]
+    macros = [b.key for file in CONFIGS.glob("*.gin") for b in read(file) if not b.argument]
     merged: dict[str, Binding] = {}
     for layer in layers:
         merged |= {binding.key: binding for binding in layer}

@@ -70,13 +70,15 @@ def build_copies(env: str, count: int) -> Copies:
 
 def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Agent:
     """The recipe's agent for worlds of this spec."""
-    keeps = recipe.store_states > 0
-    return recipe.agent(spec, seed=seed, device=device, critic_state=keeps)
+    keeps = {"critic_state": True} if recipe.store_states else {}
+    return recipe.agent(spec, seed=seed, device=device, **keeps)
 
 
 def _replay(config: Config, recipe: Recipe, agent: Agent, seed: int) -> Replay:
     """Raises ConfigError where it would not fit into memory."""
-    given: dict[str, Any] = {"store_states": recipe.store_states, "seed": seed}
+    given: dict[str, Any] = {"seed": seed}
+    if recipe.store_states:
+        given["store_states"] = recipe.store_states
     capacity = config.values.get("EpisodeReplay.capacity")
     if capacity is not None and capacity > SMALL:
         small = recipe.replay(agent.spec, agent.state_size, capacity=SMALL, **given)

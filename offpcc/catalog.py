@@ -13,21 +13,21 @@ FEW = 12  # names that are listed where none is near
 
 
 def algorithms() -> list[str]:
-    """The names that `--algo` takes: the files in configs/algorithms/."""
-    return sorted(path.stem for path in (CONFIGS / "algorithms").glob("*.gin"))
+    """The names that `--algo` takes: the files under configs/algorithms/."""
+    return sorted(path.stem for path in (CONFIGS / "algorithms").rglob("*.gin"))
 
 
 def algorithm_file(name: str) -> Path:
     """An algorithm's gin file. Raises ValueError, naming the nearest, if there is none."""
     if name not in algorithms():
         raise ValueError(f"unknown algorithm {name!r}{nearest(name, algorithms())}")
-    return CONFIGS / "algorithms" / f"{name}.gin"
+    return next((CONFIGS / "algorithms").rglob(f"{name}.gin"))
 
 
 def configs() -> list[str]:
     """The files that `--config` takes, as they are named from the project's folder."""
-    files = (path for path in CONFIGS.glob("*/*.gin") if path.parent.name != "algorithms")
-    return sorted(path.relative_to(CONFIGS.parent).as_posix() for path in files)
+    files = (path.relative_to(CONFIGS.parent) for path in CONFIGS.rglob("*/*.gin"))
+    return sorted(path.as_posix() for path in files if path.parts[1] != "algorithms")
 
 
 def config_file(name: str) -> Path:
@@ -38,10 +38,15 @@ def config_file(name: str) -> Path:
     raise ValueError(f"there is no config {name}{nearest(name, configs())}")
 
 
-def domain_config(env: str) -> Path | None:
-    """The file in configs/domains/ with the longest name that begins the id, word by word."""
+def domain_config(env: str, algorithm: Path) -> Path | None:
+    """The recipe with the longest name that begins the id, word by word.
+
+    It lies in the folder of configs/domains/ that the algorithm's file lies in under
+    configs/algorithms/, for on-policy algorithms learn with other numbers than off-policy ones.
+    """
     name = re.sub(r"-v\d+$", "", bare(env)).lower()
-    files = (CONFIGS / "domains").glob("*.gin")
+    family = algorithm.parent.relative_to(CONFIGS / "algorithms")
+    files = (CONFIGS / "domains" / family).glob("*.gin")
     fitting = [path for path in files if re.match(rf"{re.escape(path.stem)}\d*(-|$)", name)]
     return max(fitting, key=lambda path: len(path.stem), default=None)
 

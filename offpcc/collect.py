@@ -20,25 +20,48 @@ from offpcc.world import World
 class Tape:
     """One copy's episode under way; each list has an entry a step, observations one more."""
 
+    copy: int
     episode: int  # how many this copy had finished before
     observation: list[Observation] = field(default_factory=list)
     action: list[np.ndarray] = field(default_factory=list)
     reward: list[float] = field(default_factory=list)
     state: list[np.ndarray] = field(default_factory=list)
+    notes: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    handed: int = 0  # steps that went out in earlier stretches
 
-    def stacked(self) -> dict[str, np.ndarray]:
-        """The observations so far, {key: (steps + 1, …)}."""
-        return {key: np.stack([o[key] for o in self.observation]) for key in self.observation[0]}
+    def note(self, notes: dict[str, np.ndarray]) -> None:
+        """Keeps this copy's row of what the agent noted beside its actions, {name: (n, …)}."""
+        for name, values in notes.items():
+            self.notes.setdefault(name, []).append(values[self.copy])
+
+    def stacked(self, since: int = 0) -> dict[str, np.ndarray]:
+        """The observations from a step on, {key: (steps + 1, …)}."""
+        seen = self.observation[since:]
+        return {key: np.stack([each[key] for each in seen]) for key in seen[0]}
 
     def finish(self, terminated: bool, success: bool | None) -> Episode:
-        """The finished episode."""
+        """The finished episode, or what is left of it."""
+        return self._since_handed(terminated, success=success)
+
+    def cut(self) -> Episode:
+        """The stretch since the last cut, of an episode under way."""
+        stretch = self._since_handed(False, ended=False)
+        self.handed = len(self.action)
+        return stretch
+
+    def _since_handed(self, terminated: bool, **facts: Any) -> Episode:
+        since = self.handed
         return Episode(
-            self.stacked(),
-            np.stack(self.action),
-            np.array(self.reward, np.float32),
+            self.stacked(since),
+            np.stack(self.action[since:]),
+            np.array(self.reward[since:], np.float32),
             terminated,
-            np.stack(self.state),
-            success=success,
+            np.stack(self.state[since:]),
+            {name: np.stack(values[since:]) for name, values in self.notes.items()},
+            copy=self.copy,
+            steps_before=since,
+            reward_before=sum(self.reward[:since]),
+            **facts,
         )
 
 
@@ -49,7 +72,10 @@ class Collector:
     every step (`sync="step"`); memories of episodes under way are then unrolled anew. A uniform
     action is kept for `hold` steps, which carries random episodes further.
 
-    Raises ValueError for an unknown sync or a hold below 1, WorldFault when a world fails.
+    With a `stretch`, episodes under way are handed over in stretches, all of them after each so
+    many steps of every copy, and only then are the weights taken over.
+
+    Raises ValueError for settings that cannot work, WorldFault when a world fails.
     """
 
     def __init__(
@@ -60,41 +86,53 @@ class Collector:
         seed: int = 0,
         sync: str = "episode",
         hold: int = 1,
+        stretch: int | None = None,
     ) -> None:
         if sync not in ("episode", "step"):
             raise ValueError(f"sync is {sync!r}; it is 'episode' or 'step'")
-        if hold < 1:
-            raise ValueError(f"hold is {hold}; it must be at least 1 step")
-        self.learner, self.seed, self.sync_each, self.hold = agent, seed, sync, hold
+        for name, value in (("hold", hold), ("stretch", stretch)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1 step")
+        self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch
+        self.sync_each = "stretch" if stretch else sync
         self.worlds = side_by_side(worlds)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
         self.steps = 0  # environment steps, over all copies
         self.exact = True  # whether every restored episode came out as it was
-        self.tapes = [Tape(0) for _ in range(len(worlds))]
+        self.tapes = [Tape(copy, 0) for copy in range(len(worlds))]
         self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
         self._begin(range(len(worlds)))
 
     def step(self, uniform: bool = False) -> list[Episode]:
-        """Steps every copy once, with uniform actions if asked; gives the episodes that ended."""
-        if self.sync_each == "step":
+        """Steps every copy once, with uniform actions if asked; gives what is handed over."""
+        if self.sync_each == "step" or (self.stretch and self._at_a_cut()):
             self.sync()
         for tape, state in zip(self.tapes, self.state.cpu().numpy(), strict=True):
             tape.state.append(state)
         latest = [tape.observation[-1] for tape in self.tapes]
         batch = {k: np.stack([seen[k] for seen in latest]) for k in latest[0]}
         inputs = {k: torch.from_numpy(v).to(self.state.device) for k, v in batch.items()}
-        action, self.state, _ = self.agent.act(inputs, self.state)
-        actions = action.cpu().numpy()
+        action, self.state, notes = self.agent.act(inputs, self.state)
+        actions, noted = action.cpu().numpy(), {k: v.cpu().numpy() for k, v in notes.items()}
+        for tape in self.tapes:
+            tape.note(noted)
         if uniform:
             actions = self._uniform(actions.shape)
         ended = self._step(actions)
-        self._begin(ended)
         episodes = list(ended.values())
         self.steps += len(self.worlds)
-        if episodes and self.sync_each == "episode":
+        if self.stretch and self._at_a_cut():
+            episodes += [tape.cut() for tape in self.tapes if tape.action]
+        self._begin(ended)
+        if ended and self.sync_each == "episode":
             self.sync()
         return episodes
+
+    def _at_a_cut(self) -> bool:
+        """Whether a stretch has just come to its end."""
+        made = self.steps // len(self.worlds)
+        return made > 0 and made % (self.stretch or 1) == 0
 
     def sync(self) -> None:
         """The acting copy takes over the learner's weights; open episodes are remembered anew."""
@@ -130,7 +168,7 @@ class Collector:
             if terminated or truncated:
                 success = info.get("success")
                 ended[copy] = tape.finish(terminated, None if success is None else bool(success))
-                self.tapes[copy] = Tape(tape.episode + 1)
+                self.tapes[copy] = Tape(copy, tape.episode + 1)
         return ended
 
     def _begin(self, copies: Iterable[int]) -> None:
@@ -178,6 +216,8 @@ class Collector:
                 "action": [torch.from_numpy(a) for a in tape.action],
                 "reward": list(tape.reward),
                 "state": [torch.from_numpy(s) for s in tape.state],
+                "notes": {k: torch.from_numpy(np.array(v)) for k, v in tape.notes.items()},
+                "handed": tape.handed,
             }
             for tape in self.tapes
         ]
@@ -206,18 +246,20 @@ class Collector:
 
     def _replay(self, kept: list[dict[str, Any]], state: torch.Tensor) -> None:
         """Brings every copy to where its tape had stopped, or to the next episode's start."""
-        self.tapes = [Tape(tape["episode"]) for tape in kept]
+        self.tapes = [Tape(copy, tape["episode"]) for copy, tape in enumerate(kept)]
         ended = self._play_again([np.array(tape["action"]) for tape in kept])
         dropped = []
         for copy, (tape, old) in enumerate(zip(self.tapes, kept, strict=True)):
             again, before = tape.stacked(), old["observation"]
             if copy in ended or any(not np.array_equal(again[k], v) for k, v in before.items()):
                 dropped.append(copy)
-                self.tapes[copy] = Tape(old["episode"] + 1)
+                self.tapes[copy] = Tape(copy, old["episode"] + 1)
                 continue
             tape.action = [a.numpy() for a in old["action"]]
             tape.reward = list(old["reward"])
             tape.state = [s.numpy() for s in old["state"]]
+            tape.notes = {name: list(values.numpy()) for name, values in old["notes"].items()}
+            tape.handed = old["handed"]
             self.state[copy] = state[copy]
         self.exact = self.exact and not dropped
         self._begin(dropped)

@@ -4,7 +4,7 @@ The shape letters, used everywhere: B batch, T steps, L episode length, A action
 S state size, F feature size, N critic heads, K atoms per head.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -30,28 +30,34 @@ class Field:
 
 @dataclass(frozen=True)
 class Spec:
-    """What an agent must know of its world: the observation's keys and the action's size A."""
+    """What an agent must know of its world: the observation's keys and the action's size A.
+
+    choices: how many there are in each discrete part of an action, which is one-hot inside, one
+    part behind the other; empty where actions are continuous.
+    """
 
     observation: Mapping[str, Field]
     action: int
+    choices: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain containers that JSON can hold; `Spec.from_dict` is the way back."""
         keys = {k: {"shape": list(f.shape), "dtype": f.dtype} for k, f in self.observation.items()}
-        return {"observation": keys, "action": self.action}
+        return {"observation": keys, "action": self.action, "choices": list(self.choices)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Spec":
         """The spec that `as_dict` laid out."""
         keys = {k: Field(tuple(f["shape"]), f["dtype"]) for k, f in plain["observation"].items()}
-        return cls(keys, int(plain["action"]))
+        return cls(keys, int(plain["action"]), tuple(plain.get("choices", ())))
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One finished episode of L steps; the last observation is its own, never the next one's first.
+    """L steps of one episode: all, or a stretch of one under way.
 
-    terminated: the world ended it, so nothing follows; otherwise a time limit cut it.
+    The last observation is its own, never the next one's first. terminated: the world ended it, so
+    nothing follows; otherwise a time limit cut it, or it goes on in a later stretch (not ended).
     state: the acting memory *before* each step; notes: what the agent noted beside its actions.
     """
 
@@ -62,6 +68,10 @@ class Episode:
     state: np.ndarray  # (L, S)
     notes: dict[str, np.ndarray] = field(default_factory=dict)  # {name: (L, …)}
     success: bool | None = None  # where the world says
+    ended: bool = True  # False: cut while under way
+    copy: int = 0  # which copy of the world played it
+    steps_before: int = 0  # in earlier stretches
+    reward_before: float = 0.0  # their sum
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -82,13 +92,21 @@ class Batch:
     mask: Tensor  # (B, T), 1 at a real step
     state: Tensor  # (B, S)
     burn_in: Tensor  # (B,) int64, on the CPU
+    notes: dict[str, Tensor] = field(default_factory=dict)  # {name: (B, T)}
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with its tensors (but `burn_in`) on a device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {
-            k: v.to(device) if isinstance(v, Tensor) and k != "burn_in" else v
-            for k, v in moved.items()
-        }
-        moved["observation"] = {k: v.to(device) for k, v in self.observation.items()}
-        return replace(self, **moved)
+        return replace(self._each(lambda part: part.to(device)), burn_in=self.burn_in)
+
+    def rows(self, index: Tensor) -> "Batch":
+        """The windows with these numbers."""
+        chosen = self.burn_in[index.cpu()]
+        return replace(self._each(lambda part: part[index.to(part.device)]), burn_in=chosen)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """A batch of every tensor's change."""
+        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, part in parts.items():
+            named = isinstance(part, dict)
+            parts[name] = {k: change(v) for k, v in part.items()} if named else change(part)
+        return Batch(**parts)

@@ -6,12 +6,41 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import pad, softplus
 
 
 def td_target(reward: Tensor, terminated: Tensor, value: Tensor, discount: float) -> Tensor:
     """Y = r + γ (1 - d) V(h'), all (…); d is 1 at a true end only, so a time limit bootstraps."""
     return reward + discount * (1 - terminated) * value
+
+
+def scan_back(values: Tensor, carry: Tensor) -> Tensor:
+    """x_t = values_t + carry_t x_{t+1}, all (N,), in log₂ N steps (Hillis & Steele, 1986)."""
+    reach = 1
+    while reach < len(values):
+        values = values + carry * pad(values[reach:], (0, reach))
+        carry = carry * pad(carry[reach:], (0, reach))
+        reach *= 2
+    return values
+
+
+def gae(
+    reward: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    terminated: Tensor,
+    last: Tensor,
+    *,
+    discount: float,
+    trace: float,
+) -> Tensor:
+    """Â_t = δ_t + γ λ Â_{t+1} (N,), δ = r + γ (1 - d) V(h') - V(h): GAE, equation 16 (1506.02438).
+
+    The steps of several stretches, end to end; last is 1 at each one's last step, where the sum
+    stops: after a true end nothing follows, after a time limit or a cut V(h') stands for the rest.
+    """
+    delta = td_target(reward, terminated, next_value, discount) - value
+    return scan_back(delta, discount * trace * (1 - last))
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

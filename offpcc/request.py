@@ -35,7 +35,8 @@ class Request:
     def __post_init__(self) -> None:
         check_id(self.env)
         algorithm = algorithm_file(self.algo)
-        config = config_file(str(self.config)) if self.config else domain_config(self.env)
+        own = domain_config(self.env, algorithm)
+        config = config_file(str(self.config)) if self.config else own
         self.files = [algorithm, *([config] if config else [])]
         if not RUN_ID.fullmatch(str(self.run_id)):
             raise ValueError(

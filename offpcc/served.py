@@ -9,7 +9,7 @@ from offpcc.catalog import nearest
 from offpcc.collect import Collector
 from offpcc.evaluate import Evaluator
 from offpcc.recipe import Recipe
-from offpcc.replay import EpisodeReplay
+from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.train import Training
 from offpcc.world import make_world
 
@@ -21,7 +21,11 @@ REFERRED: tuple[Callable[..., Any], ...] = (
     algorithms.DDPG,
     algorithms.TD3,
     algorithms.SAC,
+    algorithms.A2C,
+    algorithms.PPO,
+    algorithms.COPG,
     EpisodeReplay,
+    Rollout,
     networks.Encoder,
     networks.Identity,
     networks.LSTM,

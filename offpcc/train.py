@@ -106,11 +106,14 @@ class Training:
         self.advance(made)
 
     def take(self, episode: Episode) -> None:
-        """Takes a finished episode into statistics, replay and scores."""
+        """Takes what was played into statistics, replay and scores."""
         self.agent.observe({key: values[:-1] for key, values in episode.observation.items()})
         self.replay.add(episode)
-        self.episodes += 1
-        self.scores.append(Score(float(episode.reward.sum()), len(episode), episode.success))
+        if episode.ended:
+            self.episodes += 1
+            total = episode.reward_before + float(episode.reward.sum())
+            length = episode.steps_before + len(episode)
+            self.scores.append(Score(total, length, episode.success))
 
     def end_epoch(self) -> None:
         """Evaluates the learner, writes the row, saves."""

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from offpcc.actions import actions_of
 from offpcc.catalog import bare, check_id
 from offpcc.data import Field, Observation, Spec
 
@@ -48,10 +49,8 @@ class Door:
         previous_action: bool = False,
         previous_reward: bool = False,
     ) -> None:
-        self._box = _finite_box(action_space)
-        size = int(np.prod(self._box.shape))
-        low, high = (bound.astype(np.float64).ravel() for bound in (self._box.low, self._box.high))
-        self._centre, self._scale = (low + high) / 2, (high - low) / 2
+        self._actions = actions_of(action_space)
+        size = self._actions.size
         self._spaces = _keys(observation_space)
         self._past: Observation = {}
         if previous_action:
@@ -62,13 +61,11 @@ class Door:
             raise ValueError(f"the observation has {sorted(twice)} already; do not ask for it")
         keys = {key: _field(key, space) for key, space in self._spaces.items()}
         past = {key: Field(value.shape) for key, value in self._past.items()}
-        self.spec = Spec(keys | past, size)
+        self.spec = Spec(keys | past, size, self._actions.choices)
 
     def raw(self, actions: np.ndarray) -> np.ndarray:
-        """Actions (…, A) in [-1, 1] as the world takes them, never beyond its bounds."""
-        raw = (self._centre + self._scale * np.asarray(actions, np.float64)).astype(self._box.dtype)
-        shape = (*raw.shape[:-1], *self._box.shape)
-        return np.clip(raw.reshape(shape), self._box.low, self._box.high)
+        """Actions (…, A) as the world takes them, never beyond its bounds."""
+        return self._actions.raw(actions)
 
     def first(self, observation: Any) -> Observation:
         """What the agent sees of an episode's first raw observation."""
@@ -77,7 +74,7 @@ class Door:
     def after(self, observation: Any, action: np.ndarray, reward: float) -> Observation:
         """What the agent sees of the raw observation after an action (A,) that it took."""
         past = {
-            "previous_action": np.array(action, np.float32),
+            "previous_action": np.clip(action, -1, 1, dtype=np.float32),
             "previous_reward": np.array([reward], np.float32),
         }
         return self._read(observation) | {key: past[key] for key in self._past}
@@ -90,7 +87,7 @@ class Door:
 
 
 class World(gymnasium.Wrapper):
-    """A mapping of observations out, actions (A,) in [-1, 1] in, through a `Door`."""
+    """A mapping of observations out, actions (A,) in, through a `Door`."""
 
     def __init__(self, env: gymnasium.Env, **settings: bool) -> None:
         """`settings` are the door's."""
@@ -107,27 +104,11 @@ class World(gymnasium.Wrapper):
         return self._door.first(observation), info
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of an action (A,) in [-1, 1]; a rescaled one never leaves the world's bounds."""
+        """One step of an action (A,), in [-1, 1] or one-hot; it never leaves the world's bounds."""
         outcome = self.env.step(self._door.raw(action))
         observation, reward, terminated, truncated, info = outcome
         seen = self._door.after(observation, action, float(reward))
         return seen, float(reward), bool(terminated), bool(truncated), info
-
-
-def _finite_box(space: gymnasium.Space) -> spaces.Box:
-    """The action space, if it can be served."""
-    if not isinstance(space, spaces.Box):
-        raise ValueError(
-            f"the action space is {space}; this algorithm serves continuous actions (a Box) only"
-        )
-    if not np.issubdtype(space.dtype, np.floating):
-        raise ValueError(f"the action space is {space} of integers; actions must be floats")
-    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-        raise ValueError(
-            f"the action space {space} has no finite bounds; wrap the environment in "
-            "gymnasium.wrappers.RescaleAction or give its Box finite ones"
-        )
-    return space
 
 
 def _keys(space: gymnasium.Space) -> dict[str, gymnasium.Space]:

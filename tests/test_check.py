@@ -75,7 +75,13 @@ class Broken(Honest):
         return np.zeros((2, 2))
 
 
-WORLDS = {kind.__name__: kind for kind in (Honest, Deaf, Remembering, Twin, Broken)}
+class Wordy(Honest):
+    """Wants to be told words."""
+
+    action_space = spaces.Text(5)
+
+
+WORLDS = {kind.__name__: kind for kind in (Honest, Deaf, Remembering, Twin, Broken, Wordy)}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -135,5 +141,5 @@ def test_a_world_of_gymnasium_passes():
 
 
 def test_an_action_space_that_cannot_be_served_is_refused():
-    with pytest.raises(ValueError, match=r"Discrete\(2\)"):
-        check_world("CartPole-v1")
+    with pytest.raises(ValueError, match=r"Text\(1, 5"):
+        check_world("check-Wordy-v0")

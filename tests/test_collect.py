@@ -3,13 +3,14 @@
 import copy
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from toys import SPEC, Walk, make_batch, through_the_disk
+from toys import SPEC, Walk, constant_actor, make_batch, through_the_disk
 
 from offpcc.algorithms import DDPG, SAC, OffPolicy, Policy
 from offpcc.collect import Collector
@@ -294,9 +295,81 @@ def test_a_held_action_is_kept_for_so_many_steps_of_its_episode() -> None:
         assert len(set(action)) == 3
 
 
-def test_a_hold_of_no_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="hold is 0; it must be at least 1 step"):
-        Collector(agent_with(), walks(1), hold=0)
+@pytest.mark.parametrize("name", ["hold", "stretch"])
+def test_no_step_is_neither_held_nor_a_stretch(name) -> None:
+    with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1 step"):
+        Collector(agent_with(), walks(1), **{name: 0})
+
+
+# Stretches
+
+
+def stretches(collector: Collector, steps: int) -> list[Episode]:
+    return [stretch for _ in range(steps) for stretch in collector.step()]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_stretches_are_the_episodes_cut_after_every_so_many_steps(copies) -> None:
+    whole = played(Collector(agent_with(), walks(copies), seed=4), 40)
+    cut = stretches(Collector(agent_with(), walks(copies), seed=4, stretch=5), 40)
+    assert sum(map(len, cut)) == 40 * copies  # nothing is held back at a cut
+    for (copy_, number), episode in whole.items():
+        mine, ended = [s for s in cut if s.copy == copy_], -1
+        for _ in range(number + 1):  # this copy's episode of that number
+            begin, ended = ended + 1, next(i for i in range(ended + 1, len(mine)) if mine[i].ended)
+        parts = mine[begin : ended + 1]
+        assert [p.steps_before for p in parts] == [0, *np.cumsum([len(p) for p in parts])[:-1]]
+        assert np.array_equal(np.concatenate([p.reward for p in parts]), episode.reward)
+        assert np.array_equal(np.concatenate([p.action for p in parts]), episode.action)
+        # A cut remembers anew: the same but for rounding.
+        states = np.concatenate([p.state for p in parts])
+        np.testing.assert_allclose(states, episode.state, atol=1e-6)
+        seen = [p.observation["observation"] for p in parts]
+        assert all(np.array_equal(a[-1], b[0]) for a, b in pairwise(seen))
+        assert np.array_equal(seen[-1][-1], episode.observation["observation"][-1])
+        total = parts[-1].reward_before + parts[-1].reward.sum()
+        assert total == pytest.approx(episode.reward.sum(), rel=1e-5)
+        assert parts[-1].terminated == episode.terminated
+        assert not any(part.terminated for part in parts[:-1])
+
+
+def test_weights_are_taken_over_after_a_cut_and_at_no_other_time() -> None:
+    learner = agent_with(noise=0.0)
+    collector = Collector(learner, walks(2), seed=4, stretch=6)
+    constant_actor(learner.policy.actor, 0.0, 0.0)
+    collector.sync()
+    for step in range(12):
+        constant_actor(learner.policy.actor, step / 10, 0.0)
+        collector.step()
+        acted = [tape.action[-1][0] for tape in collector.tapes if tape.action]
+        # Step 6 is the first behind the cut, and takes what the learner is then.
+        assert acted == pytest.approx([np.tanh(0.6 if step >= 6 else 0.0)] * len(acted))
+
+
+def test_what_the_agent_notes_comes_with_the_steps_that_it_is_of() -> None:
+    class Noting(DDPG):
+        def tried(self, feature: Any) -> Any:
+            action, _ = super().tried(feature)
+            return action, {"twice": 2 * action[:, 0]}
+
+    collector = Collector(agent_with(Noting), walks(3), seed=5, stretch=4)
+    for stretch in stretches(collector, 20):
+        assert np.array_equal(stretch.notes["twice"], 2 * stretch.action[:, 0])
+
+
+def test_a_collector_restored_within_a_stretch_and_at_a_cut_plays_on_bit_for_bit() -> None:
+    for steps in (10, 12):
+        learner, other = agent_with(SAC), agent_with(SAC, seed=2)
+        one = Collector(learner, walks(3), seed=7, stretch=6)
+        stretches(one, steps)
+        learn(learner)
+        two = Collector(other, walks(3), seed=7, stretch=6)
+        other.load_state_dict(through_the_disk(learner.state_dict()))
+        two.load_state_dict(through_the_disk(one.state_dict()))
+        expected, found = stretches(one, 14), stretches(two, 14)
+        assert len(expected) == len(found) and all(map(same, expected, found))
+        told = [(s.copy, s.steps_before, s.reward_before, s.ended) for s in expected]
+        assert told == [(s.copy, s.steps_before, s.reward_before, s.ended) for s in found]
 
 
 # Faults

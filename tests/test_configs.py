@@ -1,26 +1,56 @@
 """Every config of the project comes to an agent that can be built."""
 
+from pathlib import Path
+
 import pytest
 
 import domains
 from offpcc.bindings import compose
 from offpcc.build import build
 from offpcc.catalog import CONFIGS, algorithm_file, algorithms, config_file, configs, domain_config
+from offpcc.train import Training
 
-SMALL = ["capacity = 1_000", "device = 'cpu'", "evaluation_episodes = 1"]
+SMALL = ["device = 'cpu'", "evaluation_episodes = 1"]
+RECIPES = CONFIGS / "domains"
 
 
-def world_for(name: str) -> str:
+def family(algo: str) -> Path:
+    """The folder of the recipes that are for an algorithm."""
+    return RECIPES / algorithm_file(algo).parent.relative_to(CONFIGS / "algorithms")
+
+
+def fitting() -> list[tuple[str, str]]:
+    """Every algorithm with every config that is for it."""
+    return [
+        (algo, name)
+        for algo in algorithms()
+        for name in configs()
+        for path in (config_file(name),)
+        if not path.is_relative_to(RECIPES) or path.parent == family(algo)
+    ]
+
+
+def built(algo: str, names: list[str], env: str) -> Training:
+    """The training of an algorithm with configs, in little memory."""
+    files = [algorithm_file(algo), *map(config_file, names)]
+    config = compose(files, SMALL)
+    room = ["capacity = 1_000"] if "EpisodeReplay.capacity" in config.values else []
+    return build(compose(files, SMALL + room), env, seed=1)
+
+
+def world_for(algo: str, name: str) -> str:
     """A world that a config is for: its domain's first, or the pendulum."""
-    fitting = [env for env in domains.HIDDEN if domain_config(env) == CONFIGS.parent / name]
-    return [*fitting, "pendulum-p-v0"][0]
+    own = [
+        env
+        for env in domains.HIDDEN
+        if domain_config(env, algorithm_file(algo)) == CONFIGS.parent / name
+    ]
+    return [*own, "pendulum-p-v0"][0]
 
 
-@pytest.mark.parametrize("name", [None, *configs()])
-@pytest.mark.parametrize("algo", algorithms())
-def test_every_algorithm_is_built_with_every_config_and_acts(algo, name):
-    files = [algorithm_file(algo), *([config_file(name)] if name else [])]
-    training = build(compose(files, SMALL), world_for(name or ""), seed=1)
+@pytest.mark.parametrize(("algo", "name"), fitting())
+def test_every_algorithm_is_built_with_every_config_that_is_for_it_and_acts(algo, name):
+    training = built(algo, [name], world_for(algo, name))
     assert training.agent.spec.action >= 1
     assert training.steps >= 5_000
     assert training.replay.nbytes > 0
@@ -29,9 +59,9 @@ def test_every_algorithm_is_built_with_every_config_and_acts(algo, name):
 
 
 @pytest.mark.parametrize("algo", algorithms())
-def test_an_algorithm_remembers_if_its_name_begins_with_r(algo):
-    training = build(compose([algorithm_file(algo)], SMALL), "pendulum-p-v0", seed=1)
-    assert (training.agent.state_size > 0) == algo.startswith("r")
+def test_an_algorithm_remembers_if_its_name_says_so(algo):
+    training = built(algo, [], "pendulum-p-v0")
+    assert (training.agent.state_size > 0) == algo.startswith(("r", "lstm_"))
 
 
 def test_the_templates_are_the_settings_of_the_first_release():
@@ -60,8 +90,19 @@ def test_the_domain_config_is_the_one_with_the_longest_fitting_name(tmp_path, mo
         "other-v0": None,
     }
     for env, stem in wanted.items():
-        path = domain_config(env)
+        path = domain_config(env, tmp_path / "algorithms" / "sac.gin")
         assert (path.stem if path else None) == stem
+
+
+def test_a_family_of_algorithms_has_recipes_of_its_own():
+    env, names = "pendulum-p-v0", ("rsac", "lstm_ppo", "a2c")
+    recipes = {algo: domain_config(env, algorithm_file(algo)) for algo in names}
+    on_policy = RECIPES / "on_policy" / "pendulum.gin"
+    assert recipes == {
+        "rsac": RECIPES / "pendulum.gin",
+        "lstm_ppo": on_policy,
+        "a2c": on_policy,
+    }
 
 
 def test_every_config_opens_with_what_it_is_for():

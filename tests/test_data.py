@@ -32,9 +32,22 @@ def test_a_batch_moves_as_a_whole_but_for_its_burn_in() -> None:
         mask=torch.ones(2, 3),
         state=torch.zeros(2, 4),
         burn_in=torch.tensor([1, 0]),
+        notes={"log_prob": torch.zeros(2, 3)},
     )
     moved = batch.to("meta")
-    tensors = [v for k, v in vars(moved).items() if k not in ("observation", "burn_in")]
-    assert {v.device.type for v in (*tensors, *moved.observation.values())} == {"meta"}
+    plain = [v for v in vars(moved).values() if isinstance(v, torch.Tensor)]
+    named = [*moved.observation.values(), *moved.notes.values()]
+    assert {v.device.type for v in plain + named if v is not moved.burn_in} == {"meta"}
     assert moved.observation["pixels"].dtype == torch.uint8
     assert moved.burn_in is batch.burn_in
+
+
+def test_rows_of_a_batch_are_of_everything_in_it() -> None:
+    t = torch.arange(6.0).view(3, 2)
+    batch = Batch({"seen": t}, t[..., None], t, t, t, t, torch.tensor([4, 5, 6]), {"noted": t})
+    rows = batch.rows(torch.tensor([2, 0]))
+    expected = [[4, 5], [0, 1]]
+    assert rows.observation["seen"].tolist() == rows.notes["noted"].tolist() == expected
+    for name in ("reward", "terminated", "mask", "state"):
+        assert getattr(rows, name).tolist() == expected
+    assert rows.action.squeeze(-1).tolist() == expected and rows.burn_in.tolist() == [6, 4]

@@ -11,7 +11,7 @@ FLOORS = (
     "networks replay",
     "algorithms",
     "train evaluate collect record checkpoint export plot"
-    " allocator catalog check folder interrupt copies progress room sealed world",
+    " actions allocator catalog check folder interrupt copies progress room sealed world",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
     " served trained",
 )

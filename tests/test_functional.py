@@ -7,13 +7,66 @@ from torch import Tensor, nn
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from offpcc.functional import frozen, masked_mean, polyak, saturation, squashed_log_prob, td_target
+from offpcc.functional import (
+    frozen,
+    gae,
+    masked_mean,
+    polyak,
+    saturation,
+    scan_back,
+    squashed_log_prob,
+    td_target,
+)
 
 
 def test_a_true_end_is_not_bootstrapped_and_a_time_limit_is() -> None:
     terminated = torch.tensor([1.0, 0.0])
     target = td_target(torch.tensor([2.0, 2.0]), terminated, torch.tensor([10.0, 10.0]), 0.9)
     assert target.tolist() == [2.0, 11.0]  # 2;  2 + 0.9 · 10
+
+
+def advantages(
+    *, terminated: list[float], last: list[float], trace: float = 0.5, second: float = 20
+) -> list[float]:
+    """Of rewards 1, 2, 3 and values 4, 8, 2, followed by 8, `second`, 6; γ ½."""
+    numbers = ([1, 2, 3], [4, 8, 2], [8, second, 6], terminated, last)
+    parts = [torch.tensor(part, dtype=torch.float32) for part in numbers]
+    return gae(*parts, discount=0.5, trace=trace).tolist()
+
+
+def test_after_a_true_end_an_advantage_has_nothing_to_hope_for() -> None:
+    # δ = 1 + ½ · 8 - 4 = 1, 2 - 8 = -6, 3 + ½ · 6 - 2 = 4; Â = 1 + ¼ · -6, -6, 4
+    assert advantages(terminated=[0, 1, 0], last=[0, 1, 1]) == [-0.5, -6, 4]
+
+
+def test_after_a_cut_an_advantage_is_bootstrapped_once_with_its_own_last_value() -> None:
+    # δ = 1, 2 + ½ · 20 - 8 = 4, 4; Â = 1 + ¼ · 4, 4, 4: what follows the cut is not its own
+    assert advantages(terminated=[0, 0, 0], last=[0, 1, 1]) == [2, 4, 4]
+
+
+def test_within_a_stretch_what_follows_is_discounted_by_both() -> None:
+    # δ = 1, 4, 4; Â = 1 + ¼ · (4 + ¼ · 4), 4 + ¼ · 4, 4
+    assert advantages(terminated=[0, 0, 0], last=[0, 0, 1]) == [2.25, 5, 4]
+
+
+def test_a_trace_of_0_is_the_error_of_one_step_and_of_1_that_of_the_whole_return() -> None:
+    # 1 + ½ · 8 - 4, 2 + ½ · 2 - 8, 3 - 2
+    ends = {"terminated": [0, 0, 1], "last": [0, 0, 1]}
+    assert advantages(**ends, trace=0, second=2) == [1, -5, 1]
+    # 1 + ½ · 2 + ¼ · 3 - 4, 2 + ½ · 3 - 8, 3 - 2
+    assert advantages(**ends, trace=1, second=2) == [-1.25, -4.5, 1]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 8, 100])
+def test_a_scan_is_the_sum_step_by_step(length) -> None:
+    draw = torch.Generator().manual_seed(length)
+    values = torch.randn(length, generator=draw, dtype=torch.float64)
+    carry = torch.rand(length, generator=draw, dtype=torch.float64)
+    expected, following = [], 0.0
+    for value, share in zip(values.flip(0).tolist(), carry.flip(0).tolist(), strict=True):
+        following = value + share * following
+        expected.append(following)
+    torch.testing.assert_close(scan_back(values, carry).flip(0).tolist(), expected)
 
 
 def test_a_masked_mean_counts_real_steps_of_every_head() -> None:

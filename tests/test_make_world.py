@@ -193,8 +193,7 @@ def test_rounding_takes_no_action_beyond_a_bound() -> None:
 @pytest.mark.parametrize(
     ("space", "told"),
     [
-        (Discrete(3), r"the action space is Discrete\(3\); .*continuous actions \(a Box\) only"),
-        (MultiDiscrete([2, 2]), r"the action space is MultiDiscrete.*\(a Box\) only"),
+        (MultiBinary(3), "the action space is MultiBinary.*serves Box, Discrete and MultiDiscrete"),
         (Box(-np.inf, np.inf, (2,)), "no finite bounds.*RescaleAction"),
         (Box(np.float32([0, -1]), np.float32([np.inf, 1])), "no finite bounds.*RescaleAction"),
         (Box(0, 3, (2,), np.int64), "of integers; actions must be floats"),

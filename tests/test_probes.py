@@ -14,14 +14,25 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
-from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
+from offpcc.algorithms import (
+    A2C,
+    COPG,
+    DDPG,
+    PPO,
+    SAC,
+    TD3,
+    ActorCritic,
+    Agent,
+    OffPolicy,
+    OnPolicy,
+)
 from offpcc.collect import Collector
 from offpcc.copies import Singles
 from offpcc.evaluate import play
 from offpcc.networks import GRU, LSTM, RNN, Identity
-from offpcc.replay import EpisodeReplay
+from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.world import World
 
 
@@ -100,6 +111,18 @@ class Integrate(Probe):
         return 1 - 4 * (self.actions[-1] - np.mean(self.shown)) ** 2
 
 
+class Choose(Recall):
+    """Shows c = ±1 once; four steps later pays 1 for the choice of its sign, else -1."""
+
+    action_space = Discrete(2)
+
+    def step(self, action: Any) -> Any:
+        return super().step([2 * float(action) - 1])
+
+    def pay(self) -> float:
+        return self.actions[-1] * self.shown
+
+
 SETTINGS: dict[type[OffPolicy], dict[str, Any]] = {
     DDPG: {"noise": 0.3},
     TD3: {"noise": 0.3},
@@ -109,6 +132,12 @@ MEMORIES = {"Identity": Identity} | {
     kind.__name__: partial(kind, width=16) for kind in (LSTM, GRU, RNN)
 }
 PROBES = [OneAction, Delayed, Recall, Integrate]
+ON_POLICY: dict[type[OnPolicy], dict[str, Any]] = {
+    PPO: {"epochs": 5, "batch": 8},
+    COPG: {"epochs": 5, "batch": 8},
+    A2C: {},
+}
+LENGTHS = {PPO: (20, 8_000), COPG: (20, 8_000), A2C: (5, 40_000)}  # of a rollout, the training
 
 
 def trained(
@@ -136,14 +165,41 @@ def trained(
     return agent
 
 
-def score(agent: OffPolicy, probe: type[Probe]) -> float:
+def trained_on_rollouts(
+    algorithm: type[OnPolicy], memory: str, probe: type[Probe], **settings: Any
+) -> OnPolicy:
+    """An agent that has learned from what eight copies played."""
+    agent = algorithm(
+        World(probe()).spec_of_agent,
+        summarizer=MEMORIES[memory],
+        hidden=(32, 32),
+        discount=0.95,
+        rate=3e-3,
+        memory_rate=3e-3,
+        seed=1,
+        **ON_POLICY[algorithm] | settings,
+    )
+    rollout, steps = LENGTHS[algorithm]
+    replay = Rollout(agent.spec, agent.state_size, steps=rollout, copies=8, segment=None)
+    worlds = [World(probe()) for _ in range(8)]
+    collector = Collector(agent, worlds, seed=1, stretch=rollout)
+    while collector.steps < steps:
+        for stretch in collector.step():
+            replay.add(stretch)
+        for batch in replay.batches(8):
+            agent.update(batch)
+    return agent
+
+
+def score(agent: Agent, probe: type[Probe]) -> float:
     """The mean greedy return over all that an episode may show."""
     worlds = [World(probe(shown)) for shown in probe.choices]
     return float(np.mean([s.total for s in play(agent.policy, Singles(worlds), [0] * len(worlds))]))
 
 
-def check(algorithm: type[OffPolicy], memory: str, probe: type[Probe], **settings: Any) -> None:
-    found = score(trained(algorithm, memory, probe, **settings), probe)
+def check(algorithm: type[ActorCritic], memory: str, probe: type[Probe], **settings: Any) -> None:
+    train = trained if issubclass(algorithm, OffPolicy) else trained_on_rollouts
+    found = score(train(algorithm, memory, probe, **settings), probe)
     if probe.needs_memory and memory == "Identity":
         assert found <= 1e-6
     else:
@@ -152,7 +208,14 @@ def check(algorithm: type[OffPolicy], memory: str, probe: type[Probe], **setting
 
 @pytest.mark.parametrize(
     ("algorithm", "memory", "probe"),
-    [(SAC, "Identity", Delayed), (SAC, "LSTM", Recall), (TD3, "GRU", Integrate)],
+    [
+        (SAC, "Identity", Delayed),
+        (SAC, "LSTM", Recall),
+        (TD3, "GRU", Integrate),
+        (PPO, "LSTM", Integrate),
+        (COPG, "GRU", Choose),
+        (A2C, "Identity", OneAction),
+    ],
 )
 def test_what_can_be_learned_is_learned(algorithm, memory, probe) -> None:
     check(algorithm, memory, probe)
@@ -163,6 +226,14 @@ def test_what_no_memory_can_learn_is_not_learned_without_one() -> None:
         steps = 800
 
     check(SAC, "Identity", Short)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probe", [*PROBES, Choose])
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("algorithm", ON_POLICY)
+def test_every_on_policy_algorithm_learns_with_every_memory(algorithm, memory, probe) -> None:
+    check(algorithm, memory, probe)
 
 
 @pytest.mark.slow

@@ -35,6 +35,13 @@ CASES = {
         "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n",
     ),
     "forgotten episodes": (CARTPOLE, "rsac_s", "capacity = 70\ndecay = True\nclip = 1.0"),
+    "rollouts": (
+        PENDULUM,
+        "lstm_ppo",
+        "copies = 2\nrollout = 23\nepochs = 2\nmemory_segment = 5\nnormalize = True\n"
+        "scale_rewards = True\nprevious_action = True\n",
+    ),
+    "choices": ("cartpole-novel-v0", "copg", "copies = 2\nrollout = 30\ndecay = True"),
 }
 KILLS = 7  # a case
 

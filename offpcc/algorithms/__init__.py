@@ -1,9 +1,26 @@
 """Algorithms, each on a page that reads like its paper."""
 
+from offpcc.algorithms.a2c import A2C
+from offpcc.algorithms.actor_critic import ActorCritic
 from offpcc.algorithms.agent import Agent, Policy
+from offpcc.algorithms.copg import COPG
 from offpcc.algorithms.ddpg import DDPG
 from offpcc.algorithms.off_policy import OffPolicy
+from offpcc.algorithms.on_policy import OnPolicy
+from offpcc.algorithms.ppo import PPO
 from offpcc.algorithms.sac import SAC
 from offpcc.algorithms.td3 import TD3
 
-__all__ = ["DDPG", "SAC", "TD3", "Agent", "OffPolicy", "Policy"]
+__all__ = [
+    "A2C",
+    "COPG",
+    "DDPG",
+    "PPO",
+    "SAC",
+    "TD3",
+    "ActorCritic",
+    "Agent",
+    "OffPolicy",
+    "OnPolicy",
+    "Policy",
+]

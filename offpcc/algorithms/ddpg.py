@@ -5,6 +5,7 @@ price on actions so far up their tanh that its slope is gone; the history h in p
 """
 
 from dataclasses import KW_ONLY, dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
 from offpcc.data import Batch
 from offpcc.functional import masked_mean, saturation
-from offpcc.networks import Actor, DeterministicActor, Memory
+from offpcc.networks import Actor, DeterministicActor, Memory, SquashedActor
 
 
 @dataclass
@@ -51,7 +52,7 @@ class DDPG(OffPolicy):
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """c Σ max(0, |u| - 3)² - Q_1(sg h, tanh u), u being μ(h) before its tanh: equation 6."""
-        raw = self.policy.actor.raw(h_actor)
+        raw = cast(SquashedActor, self.policy.actor).raw(h_actor)
         value = self.critic(h_critic, raw.tanh(), heads=1)
         price = self.saturation * saturation(raw)
         return masked_mean((price - value).squeeze(-1), batch.mask), {}

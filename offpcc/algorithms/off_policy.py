@@ -2,52 +2,38 @@
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from offpcc.algorithms.agent import Agent, Notes, Policy
-from offpcc.algorithms.optimiser import Group, Optimiser
-from offpcc.data import Batch, Spec
+from offpcc.algorithms.actor_critic import ActorCritic
+from offpcc.algorithms.agent import Notes
+from offpcc.data import Batch
 from offpcc.functional import frozen, masked_mean, polyak, td_target
-from offpcc.networks import Actor, Critic, Encoder, Identity, Memory, Normalizer, Summarizer
+from offpcc.networks import Critic, Memory
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 
 
 @dataclass
-class OffPolicy(Agent):
-    """Actor and critic, each with a memory of its own (or one between them), and slow copies.
+class OffPolicy(ActorCritic):
+    """Actor, critic and slow copies of them.
 
     All losses take their gradients at the same parameters, in one backward pass and one step of
     the optimiser; the actor's loss sees the critic's features detached and its heads frozen. With
     `shared`, only the critic trains the one memory.
     """
 
-    spec: Spec
     _: KW_ONLY
-    encoder: Callable[[Spec], Encoder] = Encoder
-    critic_encoder: Callable[[Spec], Encoder] | None = None  # None: the same kind as the actor's
-    summarizer: Callable[[int], Summarizer] = Identity
-    shared: bool = False  # one memory for actor and critic
-    hidden: Sequence[int] = (256, 256)  # units of the heads' layers
     heads: int = 2  # N
-    discount: float = 0.99  # γ
     reward_scale: float = 1.0  # the critic learns from rewards times this
-    rate: float = 3e-4  # learning rate of the heads
-    memory_rate: float = 3e-4  # learning rate of encoders and summarizers
-    decay: bool = False  # all rates fall to zero, linearly, by the end of the training
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
     clip: float | None = None  # largest gradient norm, of actor and critic each
-    normalize: bool = False  # observations, by running moments
-    critic_state: bool = False  # act also advances the critic's memory, for stored states
     precision: str = "fp32"  # or bf16: autocast of all passes in an update
-    device: str = "cpu"
-    seed: int = 0
 
     columns: ClassVar[dict[str, str]] = {
         "critic_loss": "half the squared error to the target, summed over the heads",
@@ -60,19 +46,14 @@ class OffPolicy(Agent):
         "skipped": "share of updates left out because a loss or a gradient was not finite",
     }
 
-    def __post_init__(self) -> None:
-        self._check()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self._build()
-        self.generator = torch.Generator(self.device).manual_seed(self.seed)
-        self.optimiser = Optimiser(self.groups(), self.clip)
-        self.state_size = sum(memory.state_size for memory in self._carried())
-
     def _check(self) -> None:
         """Raises ValueError for settings that cannot work."""
-        if not 0 <= self.discount <= 1:
-            raise ValueError(f"discount is {self.discount}; γ lies in [0, 1]")
+        super()._check()
+        if self.spec.choices:
+            raise ValueError(
+                f"the actions are choices among {self.spec.choices}; "
+                f"{type(self).__name__} serves continuous actions (a Box) only"
+            )
         if self.reward_scale <= 0:
             raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
         if self.precision not in ("fp32", "bf16"):
@@ -82,25 +63,15 @@ class OffPolicy(Agent):
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def _build(self) -> None:
-        encode_critic = self.critic_encoder or self.encoder
-        memory = self.critic_memory = Memory(encode_critic(self.spec), self.summarizer)
-        if not self.shared:
-            memory = Memory(self.encoder(self.spec), self.summarizer)
-        normalizer = Normalizer(self.spec, enabled=self.normalize)
-        self.policy = Policy(normalizer, memory, self.make_actor(memory.size))
-        self.critic = Critic(
-            self.critic_memory.size, self.spec.action, self.hidden, heads=self.heads
-        )
-        for module in (self.policy, self.critic, self.critic_memory):
-            module.to(self.device)
+        super()._build()
         self.target_critic = slow_copy(self.critic)
         self.target_critic_memory = slow_copy(self.critic_memory)
 
-    # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
+    def make_critic(self, inputs: int) -> Critic:
+        """Q."""
+        return Critic(inputs, self.spec.action, self.hidden, heads=self.heads)
 
-    @abstractmethod
-    def make_actor(self, inputs: int) -> Actor:
-        """The actor's head on features of this size."""
+    # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
 
     @abstractmethod
     def explore(self, feature: Tensor) -> Tensor:
@@ -113,11 +84,6 @@ class OffPolicy(Agent):
     @abstractmethod
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """A number to minimise, from this step's features, and metrics beside it."""
-
-    @property
-    def bad_in_a_row(self) -> Tensor:
-        """See `Agent`."""
-        return self.optimiser.bad_in_a_row
 
     def critic_loss(self, value: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """½ Σ_i (Q_i(h, a) - y)²: values (N, B, T, K), target (B, T, K), mask (B, T)."""
@@ -134,17 +100,11 @@ class OffPolicy(Agent):
             (self.target_critic_memory, self.critic_memory),
         ]
 
-    def groups(self) -> list[Group]:
-        """What the optimiser moves, at which rates; a shared memory is the critic's."""
-        groups = [
-            Group("actor", [*self.policy.actor.parameters()], self.rate),
-            Group("critic", [*self.critic.parameters()], self.rate),
-            Group("critic", [*self.critic_memory.parameters()], self.memory_rate),
-        ]
-        own = [] if self.shared else [*self.policy.memory.parameters()]
-        return [*groups, Group("actor", own, self.memory_rate)]
-
     # What is the same for all.
+
+    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+        """See `ActorCritic`; nothing needs noting."""
+        return self.explore(feature), {}
 
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
         """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled."""
@@ -159,7 +119,7 @@ class OffPolicy(Agent):
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
         ):
             loss, metrics = self.loss(batch, due)
-        metrics |= self.optimiser.step(loss, 1 - self.progress if self.decay else 1.0)
+        metrics |= self.optimiser.step(loss, self.rate_left())
         if due:
             slow, online = zip(*self.slow_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.polyak)
@@ -204,44 +164,6 @@ class OffPolicy(Agent):
             return features[id(memory)]
 
         return unroll
-
-    def _carried(self) -> list[Memory]:
-        """The memories whose states `act` takes and gives, side by side: the actor's first."""
-        both = self.critic_state and not self.shared
-        return [self.policy.memory, self.critic_memory] if both else [self.policy.memory]
-
-    def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
-        """The states (B, ·) of the actor's and the critic's memory; zero where it is not kept."""
-        actor, *critic = state.split([memory.state_size for memory in self._carried()], 1)
-        if self.shared:
-            return actor, actor
-        none = state.new_zeros(len(state), self.critic_memory.state_size)
-        return actor, critic[0] if critic else none
-
-    @torch.no_grad()
-    def act(
-        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
-    ) -> tuple[Tensor, Tensor, Notes]:
-        """See `Agent.act`; greedy leaves the exploration out."""
-        observation = self.policy.normalizer(observation)
-        pairs = zip(self._carried(), self._split(state), strict=False)
-        steps = [memory.step(observation, part) for memory, part in pairs]
-        feature, after = steps[0][0], torch.cat([after for _, after in steps], 1)
-        return self.policy.actor(feature) if greedy else self.explore(feature), after, {}
-
-    @torch.no_grad()
-    def refresh(self, observation: dict[str, Tensor]) -> Tensor:
-        """See `Agent.refresh`."""
-        observation = self.policy.normalizer(observation)
-        copies = len(next(iter(observation.values())))
-        zeros = torch.zeros(copies, self.state_size, device=self.device)
-        pairs = zip(self._carried(), self._split(zeros), strict=False)
-        return torch.cat([memory.unroll(observation, part)[1] for memory, part in pairs], 1)
-
-    def acting_parts(self) -> dict[str, nn.Module]:
-        """The policy, and the critic's memory where `act` advances it."""
-        both = len(self._carried()) > 1
-        return {"policy": self.policy} | ({"critic_memory": self.critic_memory} if both else {})
 
 
 def slow_copy(module: nn.Module) -> Any:

@@ -20,16 +20,20 @@ class Group:
 class Optimiser:
     """Adam (Kingma & Ba, 2014, 1412.6980), in one fused step for all groups.
 
-    clip: largest gradient norm of a network; None: any.
+    clip: largest gradient norm of a network; None: any. epsilon: ε of Adam.
 
     A step whose loss or gradient is not finite is left out: weights and moments stay as they were.
     """
 
-    def __init__(self, groups: Iterable[Group], clip: float | None = None) -> None:
+    def __init__(
+        self, groups: Iterable[Group], clip: float | None = None, epsilon: float = 1e-8
+    ) -> None:
         self.groups = [group for group in groups if group.parameters]
         self.clip = clip
         self.adam = torch.optim.Adam(
-            [{"params": list(g.parameters), "lr": g.rate} for g in self.groups], fused=True
+            [{"params": list(g.parameters), "lr": g.rate} for g in self.groups],
+            eps=epsilon,
+            fused=True,
         )
         device = self.groups[0].parameters[0].device
         self.steps = 0

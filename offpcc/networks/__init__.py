@@ -1,11 +1,17 @@
 """Networks: encoder -> summarizer -> actor or critic, and running normalisation."""
 
-from offpcc.networks.actor import Actor, DeterministicActor, GaussianActor
+from offpcc.networks.actor import Actor, DeterministicActor, GaussianActor, SquashedActor
 from offpcc.networks.critic import Critic
 from offpcc.networks.encoder import Encoder
+from offpcc.networks.likelihood import (
+    CategoricalActor,
+    LikelihoodActor,
+    NormalActor,
+    likelihood_actor,
+)
 from offpcc.networks.memory import Memory
 from offpcc.networks.mlp import MLP, EnsembleMLP
-from offpcc.networks.normalizer import Normalizer
+from offpcc.networks.normalizer import Moments, Normalizer
 from offpcc.networks.summarizer import GRU, LSTM, RNN, Identity, Summarizer
 
 __all__ = [
@@ -14,13 +20,19 @@ __all__ = [
     "MLP",
     "RNN",
     "Actor",
+    "CategoricalActor",
     "Critic",
     "DeterministicActor",
     "Encoder",
     "EnsembleMLP",
     "GaussianActor",
     "Identity",
+    "LikelihoodActor",
     "Memory",
+    "Moments",
+    "NormalActor",
     "Normalizer",
+    "SquashedActor",
     "Summarizer",
+    "likelihood_actor",
 ]

@@ -1,4 +1,4 @@
-"""Actors: from a feature of the history to an action in (-1, 1)."""
+"""Actors: from a feature of the history to an action."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,19 +15,27 @@ class Actor(nn.Module, ABC):
     """A head: features (…, F) -> greedy actions (…, A)."""
 
     @abstractmethod
-    def raw(self, feature: Tensor) -> Tensor:
-        """Greedy actions (…, A) before their tanh."""
-
     def forward(self, feature: Tensor) -> Tensor:
         """Greedy actions (…, A)."""
-        return self.raw(feature).tanh()
 
     def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions (…, A) of the policy itself; greedy where it is deterministic."""
         return cast(Tensor, self(feature))
 
 
-class DeterministicActor(Actor):
+class SquashedActor(Actor):
+    """One whose actions are the tanh of something."""
+
+    @abstractmethod
+    def raw(self, feature: Tensor) -> Tensor:
+        """Greedy actions (…, A) before their tanh."""
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Greedy actions (…, A) in (-1, 1)."""
+        return self.raw(feature).tanh()
+
+
+class DeterministicActor(SquashedActor):
     """μ(h) = tanh(MLP(h)): features (…, F) -> actions (…, A)."""
 
     def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
@@ -39,7 +47,7 @@ class DeterministicActor(Actor):
         return cast(Tensor, self.trunk(feature))
 
 
-class GaussianActor(Actor):
+class GaussianActor(SquashedActor):
     """π(·|h) = tanh N(μ(h), σ(h)²): one trunk, two outputs, log σ clamped to [-20, 2]."""
 
     def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:

@@ -1,13 +1,16 @@
 """Multilayer perceptrons: one, and N of them evaluated at once."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
+
+QUICK_RELU = partial(nn.ReLU, inplace=True)
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[Any]:
@@ -17,14 +20,31 @@ def full_precision(like: Tensor) -> AbstractContextManager[Any]:
 
 
 class MLP(nn.Sequential):
-    """Linear layers with ReLU between them: (…, inputs) -> (…, outputs)."""
+    """Linear layers with ReLU (or another activation) between: (…, inputs) -> (…, outputs)."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        activation: Callable[[], nn.Module] = QUICK_RELU,
+    ) -> None:
         sizes = (inputs, *hidden, outputs)
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
+            layers += [nn.Linear(before, after), activation()]
         super().__init__(*layers[:-1])
+
+    def orthogonal(self, gain: float) -> Self:
+        """Starts from orthogonal weights (Saxe et al., 2013, 1312.6120) and biases of zero.
+
+        gain: of the last layer's weights; that of the others is √2.
+        """
+        linear = [layer for layer in self if isinstance(layer, nn.Linear)]
+        for layer in linear:
+            nn.init.orthogonal_(layer.weight, gain if layer is linear[-1] else math.sqrt(2))
+            nn.init.zeros_(layer.bias)
+        return self
 
     def forward(self, rows: Tensor) -> Tensor:
         """Outputs (…, outputs), the last layer in float32."""

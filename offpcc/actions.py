@@ -1,0 +1,58 @@
+"""Actions: as agents hold them, numbers in [-1, 1] or one-hot choices, and as worlds take them."""
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class Continuous:
+    """Actions (…, A) in [-1, 1], stretched over a finite Box of floats."""
+
+    choices: tuple[int, ...] = ()
+
+    def __init__(self, space: spaces.Box) -> None:
+        self.space, self.size = space, int(np.prod(space.shape))
+        low, high = (bound.astype(np.float64).ravel() for bound in (space.low, space.high))
+        self._centre, self._scale = (low + high) / 2, (high - low) / 2
+
+    def raw(self, actions: np.ndarray) -> np.ndarray:
+        """In the Box's shape and type; what lies beyond ±1 is cut."""
+        space = self.space
+        raw = (self._centre + self._scale * np.asarray(actions, np.float64)).astype(space.dtype)
+        return np.clip(raw.reshape((*raw.shape[:-1], *space.shape)), space.low, space.high)
+
+
+class Choices:
+    """Actions (…, A) of one-hot parts, one behind the other; the largest number is chosen."""
+
+    def __init__(self, space: spaces.Discrete | spaces.MultiDiscrete) -> None:
+        self.space = space
+        counts = space.nvec if isinstance(space, spaces.MultiDiscrete) else [space.n]
+        self.choices = tuple(int(count) for count in np.ravel(counts))
+        self.size = sum(self.choices)
+
+    def raw(self, actions: np.ndarray) -> np.ndarray:
+        """Whole numbers in the space's shape, its first choice being `start`."""
+        parts = np.split(np.asarray(actions), np.cumsum(self.choices)[:-1], -1)
+        chosen = np.stack([part.argmax(-1) for part in parts], -1)
+        shape = self.space.shape or ()
+        raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self.space.start
+        return np.asarray(raw.astype(self.space.dtype))[()]
+
+
+def actions_of(space: gymnasium.Space) -> Continuous | Choices:
+    """How agents act in an action space. Raises ValueError for one that cannot be served."""
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        return Choices(space)
+    if not isinstance(space, spaces.Box):
+        raise ValueError(
+            f"the action space is {space}; offpcc serves Box, Discrete and MultiDiscrete"
+        )
+    if not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(f"the action space is {space} of integers; actions must be floats")
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise ValueError(
+            f"the action space {space} has no finite bounds; wrap the environment in "
+            "gymnasium.wrappers.RescaleAction or give its Box finite ones"
+        )
+    return Continuous(space)

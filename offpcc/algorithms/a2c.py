@@ -1,0 +1,26 @@
+"""A2C: the synchronous form of A3C (Mnih et al., 2016, 1602.01783).
+
+Differences: Adam in place of RMSProp; λ-returns, of which λ = 1 are the paper's.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+
+from torch import Tensor
+
+from offpcc.algorithms.on_policy import OnPolicy, Terms
+
+
+@dataclass
+class A2C(OnPolicy):
+    """One step up log π times the advantage, for each rollout."""
+
+    _: KW_ONLY
+    trace: float = 1.0  # λ
+    epochs: int = 1
+    batch: int | None = None
+
+    def surrogate(
+        self, log_prob: Tensor, before: Tensor, advantage: Tensor
+    ) -> tuple[Tensor, Terms]:
+        """Â log π: section 4.2 of the paper."""
+        return log_prob * advantage, {}

@@ -1,0 +1,131 @@
+"""What off-policy and on-policy agents share: an actor and a critic with a memory each, or one."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.agent import Agent, Notes, Policy
+from offpcc.algorithms.optimiser import Group, Optimiser
+from offpcc.data import Spec
+from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summarizer
+
+
+@dataclass
+class ActorCritic(Agent):
+    """Actor and critic, each with a memory of its own, or one between them."""
+
+    spec: Spec
+    _: KW_ONLY
+    encoder: Callable[[Spec], Encoder] = Encoder
+    critic_encoder: Callable[[Spec], Encoder] | None = None  # None: the same kind as the actor's
+    summarizer: Callable[[int], Summarizer] = Identity
+    shared: bool = False  # one memory for actor and critic
+    hidden: Sequence[int] = (256, 256)  # units of the heads' layers
+    discount: float = 0.99  # γ
+    rate: float = 3e-4  # learning rate of the heads
+    memory_rate: float = 3e-4  # learning rate of encoders and summarizers
+    decay: bool = False  # all rates fall to zero, linearly, by the end of the training
+    clip: float | None = None  # largest norm of a gradient
+    epsilon: float = 1e-8  # ε of Adam
+    normalize: bool = False  # observations, by running moments
+    critic_state: bool = False  # act also advances the critic's memory, for stored states
+    device: str = "cpu"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self._build()
+        self.generator = torch.Generator(self.device).manual_seed(self.seed)
+        self.optimiser = Optimiser(self.groups(), self.clip, self.epsilon)
+        self.state_size = sum(memory.state_size for memory in self._carried())
+
+    def _check(self) -> None:
+        """Raises ValueError for settings that cannot work."""
+        if not 0 <= self.discount <= 1:
+            raise ValueError(f"discount is {self.discount}; γ lies in [0, 1]")
+
+    def _build(self) -> None:
+        encode_critic = self.critic_encoder or self.encoder
+        memory = self.critic_memory = Memory(encode_critic(self.spec), self.summarizer)
+        if not self.shared:
+            memory = Memory(self.encoder(self.spec), self.summarizer)
+        normalizer = Normalizer(self.spec, enabled=self.normalize)
+        self.policy = Policy(normalizer, memory, self.make_actor(memory.size))
+        self.critic = self.make_critic(self.critic_memory.size)
+        for module in (self.policy, self.critic, self.critic_memory):
+            module.to(self.device)
+
+    @abstractmethod
+    def make_actor(self, inputs: int) -> Actor:
+        """The actor's head on features of this size."""
+
+    @abstractmethod
+    def make_critic(self, inputs: int) -> nn.Module:
+        """The critic's head on features of this size."""
+
+    @abstractmethod
+    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+        """Actions (n, A) to try, from features (n, F), and what is to be noted of them."""
+
+    def groups(self) -> list[Group]:
+        """What the optimiser moves, at which rates; a shared memory is the critic's."""
+        groups = [
+            Group("actor", [*self.policy.actor.parameters()], self.rate),
+            Group("critic", [*self.critic.parameters()], self.rate),
+            Group("critic", [*self.critic_memory.parameters()], self.memory_rate),
+        ]
+        own = [] if self.shared else [*self.policy.memory.parameters()]
+        return [*groups, Group("actor", own, self.memory_rate)]
+
+    def rate_left(self) -> float:
+        """The share of the rates that is used at this point of the training."""
+        return 1 - self.progress if self.decay else 1.0
+
+    @property
+    def bad_in_a_row(self) -> Tensor:
+        """See `Agent`."""
+        return self.optimiser.bad_in_a_row
+
+    def _carried(self) -> list[Memory]:
+        """The memories whose states `act` takes and gives, side by side: the actor's first."""
+        both = self.critic_state and not self.shared
+        return [self.policy.memory, self.critic_memory] if both else [self.policy.memory]
+
+    def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The states (B, ·) of the actor's and the critic's memory; zero where it is not kept."""
+        actor, *critic = state.split([memory.state_size for memory in self._carried()], 1)
+        if self.shared:
+            return actor, actor
+        none = state.new_zeros(len(state), self.critic_memory.state_size)
+        return actor, critic[0] if critic else none
+
+    @torch.no_grad()
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
+    ) -> tuple[Tensor, Tensor, Notes]:
+        """See `Agent.act`; greedy leaves the exploration out, and the notes."""
+        observation = self.policy.normalizer(observation)
+        pairs = zip(self._carried(), self._split(state), strict=False)
+        steps = [memory.step(observation, part) for memory, part in pairs]
+        feature, after = steps[0][0], torch.cat([after for _, after in steps], 1)
+        action, notes = (self.policy.actor(feature), {}) if greedy else self.tried(feature)
+        return action, after, notes
+
+    @torch.no_grad()
+    def refresh(self, observation: dict[str, Tensor]) -> Tensor:
+        """See `Agent.refresh`."""
+        observation = self.policy.normalizer(observation)
+        copies = len(next(iter(observation.values())))
+        zeros = torch.zeros(copies, self.state_size, device=self.device)
+        pairs = zip(self._carried(), self._split(zeros), strict=False)
+        return torch.cat([memory.unroll(observation, part)[1] for memory, part in pairs], 1)
+
+    def acting_parts(self) -> dict[str, nn.Module]:
+        """The policy, and the critic's memory where `act` advances it."""
+        both = len(self._carried()) > 1
+        return {"policy": self.policy} | ({"critic_memory": self.critic_memory} if both else {})

@@ -1,0 +1,197 @@
+"""The update that all on-policy algorithms share; each fills in its surrogate.
+
+Advantages: GAE (Schulman et al., 2015, 1506.02438). That they are normalised in each minibatch, and
+the value's loss, are as in PPO's published code (1707.06347).
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.actor_critic import ActorCritic
+from offpcc.algorithms.agent import Notes
+from offpcc.algorithms.optimiser import Group
+from offpcc.data import Batch, Observation
+from offpcc.functional import gae, masked_mean
+from offpcc.networks import MLP, LikelihoodActor, Moments, likelihood_actor
+
+Terms = dict[str, Tensor]
+
+
+@dataclass
+class OnPolicy(ActorCritic):
+    """A likelihood actor and a state value; learns from each rollout for a few epochs.
+
+    The batch of `update` is a whole rollout: windows in the order of their steps. With `shared`,
+    both losses train the one memory.
+    """
+
+    _: KW_ONLY
+    trace: float = 0.95  # λ
+    epochs: int = 10  # passes over a rollout
+    batch: int | None = 64  # windows in a step of the optimiser; None: all
+    entropy_weight: float = 0.0
+    value_weight: float = 0.5
+    value_clip: float | None = None  # how far a value may move from the rollout's
+    most_divergence: float | None = None  # nats; beyond 1.5 times this, a rollout's epochs end
+    clip: float | None = 0.5
+    epsilon: float = 1e-5
+    joint: bool = True  # one gradient norm for actor and critic
+    scale_rewards: bool = False  # by the running deviation of their discounted sums
+    critic_state: bool = True
+
+    columns: ClassVar[dict[str, str]] = {
+        "surrogate": "mean of what the actor climbs, of normalised advantages",
+        "value_loss": "mean squared error of the values to the λ-returns",
+        "entropy": "mean of the policy's entropy, in nats",
+        "divergence": "mean of ρ - 1 - log ρ, in nats: how far the policy is from the rollout's",
+        "value": "mean value of the rollout's histories",
+        "explained": "share of the λ-returns' variance that the rollout's values explain",
+        "joint_gradient": "norm of the gradient of actor and critic, where they share one norm",
+        "actor_gradient": "norm of the actor's gradient, where it has its own",
+        "critic_gradient": "norm of the critic's gradient, where it has its own",
+        "skipped": "share of steps left out because a loss or a gradient was not finite",
+    }
+
+    def _check(self) -> None:
+        super()._check()
+        if not 0 <= self.trace <= 1:
+            raise ValueError(f"trace is {self.trace}; λ lies in [0, 1]")
+        for name in ("epochs", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+
+    def _build(self) -> None:
+        super()._build()
+        self.sums = Moments(()).to(self.device)  # of the discounted sums of rewards
+
+    def make_actor(self, inputs: int) -> LikelihoodActor:
+        """π."""
+        return likelihood_actor(self.spec, inputs, self.hidden)
+
+    def make_critic(self, inputs: int) -> nn.Module:
+        """V."""
+        return MLP(inputs, self.hidden, 1, nn.Tanh).orthogonal(1.0)
+
+    # What an algorithm fills in.
+
+    @abstractmethod
+    def surrogate(
+        self, log_prob: Tensor, before: Tensor, advantage: Tensor
+    ) -> tuple[Tensor, Terms]:
+        """What the actor climbs, of log π, log π_old and Â, and metrics beside it; all (B, T)."""
+
+    # What is the same for all.
+
+    @property
+    def actor(self) -> LikelihoodActor:
+        """π's head."""
+        return cast(LikelihoodActor, self.policy.actor)
+
+    def groups(self) -> list[Group]:
+        """See `ActorCritic`; one network where the gradient's norm is joint."""
+        groups = super().groups()
+        return [replace(group, network="joint") for group in groups] if self.joint else groups
+
+    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+        """a ~ π(·|h), with its log π noted."""
+        described = self.actor.describe(feature)
+        action = self.actor.sample(described, self.generator)
+        return action, {"log_prob": self.actor.log_prob(described, action)}
+
+    def observe(self, observation: Observation) -> None:
+        """Nothing: statistics move after a rollout's update, or its first ratios were not 1."""
+
+    def update(self, batch: Batch) -> Terms:
+        """Learns from a rollout, `epochs` times over; gives means of metrics named in `columns`."""
+        batch = batch.to(self.device)
+        seen, real = batch.observation, batch.mask.bool()
+        batch, metrics = self.scored(batch)
+        steps = list(self.steps(batch))
+        names = {name: None for step in steps for name in step}
+        metrics |= {name: torch.stack([step[name] for step in steps]).mean() for name in names}
+        self.policy.normalizer.observe({k: v[:, :-1][real].cpu().numpy() for k, v in seen.items()})
+        return metrics
+
+    def steps(self, batch: Batch) -> Iterator[Terms]:
+        """One step of the optimiser for each minibatch of each epoch; gives its metrics."""
+        windows = len(batch.mask)
+        for _ in range(self.epochs):
+            order = torch.randperm(windows, generator=self.generator, device=self.device)
+            for rows in order.split(self.batch or windows):
+                loss, metrics = self.loss(batch.rows(rows))
+                if self.too_far(metrics["divergence"]):
+                    return
+                yield metrics | self.optimiser.step(loss, self.rate_left())
+
+    def too_far(self, divergence: Tensor) -> bool:
+        """Whether a rollout's epochs end here."""
+        return self.most_divergence is not None and bool(divergence > 1.5 * self.most_divergence)
+
+    @torch.no_grad()
+    def scored(self, batch: Batch) -> tuple[Batch, Terms]:
+        """A rollout with normalised observations o_0 … o_T-1 and, in its notes, Â, V and Â + V."""
+        real = batch.mask.bool()
+        batch = replace(batch, observation=self.policy.normalizer(batch.observation))
+        if self.scale_rewards:
+            self.sums.observe(batch.notes["discounted"][real].cpu().numpy())
+            batch = replace(batch, reward=batch.reward / self.sums.std.float())
+        value = self.critic(self.features(batch)[1]).squeeze(-1)  # (B, T+1)
+        value, following = value[:, :-1], value[:, 1:]
+        parts = (batch.reward, value, following, batch.terminated, batch.notes["last"])
+        flat = gae(*(part[real] for part in parts), discount=self.discount, trace=self.trace)
+        advantage = torch.zeros_like(value).masked_scatter_(real, flat)
+        target = advantage + value
+        explained = 1 - flat.var() / target[real].var()
+        notes = {"advantage": advantage, "value": value, "target": target}
+        now = {key: values[:, :-1] for key, values in batch.observation.items()}
+        batch = replace(batch, observation=now, notes=batch.notes | notes)
+        return batch, {"value": value[real].mean(), "explained": explained}
+
+    def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The actor's and the critic's features of normalised observations: one pass each."""
+        actor_state, critic_state = self._split(batch.state)
+        h_critic = self.critic_memory.unroll(batch.observation, critic_state)[0]
+        if self.shared:
+            return h_critic, h_critic
+        return self.policy.memory.unroll(batch.observation, actor_state)[0], h_critic
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
+        """-surrogate - entropy + value's loss, weighted, of a scored minibatch; and metrics."""
+        notes, mask = batch.notes, batch.mask
+        h_actor, h_critic = self.features(batch)
+        described = self.actor.describe(h_actor)
+        log_prob, before = self.actor.log_prob(described, batch.action), notes["log_prob"]
+        advantage = normalized(notes["advantage"], mask)
+        gain, extra = self.surrogate(log_prob, before, advantage)
+        gain = masked_mean(gain, mask)
+        entropy = masked_mean(self.actor.entropy(described), mask)
+        value_loss = masked_mean(self.value_error(self.critic(h_critic).squeeze(-1), notes), mask)
+        loss = self.value_weight * value_loss - gain - self.entropy_weight * entropy
+        log_ratio = (log_prob - before).detach()
+        terms = {
+            "surrogate": gain.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "divergence": masked_mean(log_ratio.exp() - 1 - log_ratio, mask),
+        }
+        return loss, terms | {name: masked_mean(part, mask) for name, part in extra.items()}
+
+    def value_error(self, value: Tensor, notes: Terms) -> Tensor:
+        """(V - V_targ)² (B, T); with a clip, the larger of that and of the clipped value's."""
+        error = (value - notes["target"]).square()
+        if self.value_clip is None:
+            return error
+        near = notes["value"] + (value - notes["value"]).clamp(-self.value_clip, self.value_clip)
+        return torch.maximum(error, (near - notes["target"]).square())
+
+
+def normalized(values: Tensor, mask: Tensor) -> Tensor:
+    """Values (B, T) shifted and scaled to mean 0 and deviation 1 over the real steps of mask."""
+    gap = values - masked_mean(values, mask)
+    return gap / (masked_mean(gap.square(), mask).sqrt() + 1e-8)

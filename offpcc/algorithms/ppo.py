@@ -1,0 +1,40 @@
+"""PPO: proximal policy optimisation (Schulman et al., 2017, 1707.06347).
+
+Differences: the history h in place of the state; the rest is `OnPolicy`'s.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from offpcc.algorithms.on_policy import OnPolicy, Terms
+
+
+@dataclass
+class PPO(OnPolicy):
+    """Climbs the ratio of likelihoods times the advantage, no further than 1 ± ε."""
+
+    _: KW_ONLY
+    clip_ratio: float = 0.2  # ε
+
+    columns: ClassVar[dict[str, str]] = OnPolicy.columns | {
+        "clipped": "share of ratios beyond 1 ± ε",
+    }
+
+    def surrogate(
+        self, log_prob: Tensor, before: Tensor, advantage: Tensor
+    ) -> tuple[Tensor, Terms]:
+        """min(ρ Â, clip(ρ, 1 ± ε) Â), ρ = π / π_old: equation 7."""
+        ratio = (log_prob - before).exp()
+        gain = torch.minimum(ratio * advantage, self.clipped(ratio) * advantage)
+        return gain, self.beyond(ratio)
+
+    def clipped(self, ratio: Tensor) -> Tensor:
+        """clip(ρ, 1 ± ε)."""
+        return ratio.clamp(1 - self.clip_ratio, 1 + self.clip_ratio)
+
+    def beyond(self, ratio: Tensor) -> Terms:
+        """Which ratios the clip cuts, as a metric."""
+        return {"clipped": (self.clipped(ratio) != ratio).float()}

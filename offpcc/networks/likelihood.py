@@ -1,0 +1,142 @@
+"""Actors whose likelihood is learned from: the policy gradient's, continuous and discrete.
+
+What such an actor says of a feature is one flat tensor (…, P), its distribution's parameters; the
+rest are functions of it.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.data import Spec
+from offpcc.networks.actor import Actor
+from offpcc.networks.mlp import MLP
+
+GAIN = 0.01  # of the last layer at the start: the first policy hardly depends on what it sees
+
+
+class LikelihoodActor(Actor):
+    """π(·|h) by its parameters (…, P); all that is said of it is in nats, (…)."""
+
+    @abstractmethod
+    def describe(self, feature: Tensor) -> Tensor:
+        """The distribution's parameters (…, P) at features (…, F)."""
+
+    @abstractmethod
+    def mode(self, described: Tensor) -> Tensor:
+        """The likeliest action (…, A)."""
+
+    @abstractmethod
+    def sample(self, described: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Actions (…, A) drawn from it, without gradient."""
+
+    @abstractmethod
+    def log_prob(self, described: Tensor, action: Tensor) -> Tensor:
+        """log π(a|h)."""
+
+    @abstractmethod
+    def entropy(self, described: Tensor) -> Tensor:
+        """-E log π."""
+
+    @abstractmethod
+    def divergence(self, before: Tensor, described: Tensor) -> Tensor:
+        """KL(π_before ‖ π)."""
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Greedy actions (…, A)."""
+        return self.mode(self.describe(feature))
+
+    def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Actions (…, A) drawn from π."""
+        return self.sample(self.describe(feature), generator)
+
+
+class NormalActor(LikelihoodActor):
+    """N(μ(h), σ²), σ being the same at every history. Worlds cut what lies beyond ±1."""
+
+    def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.trunk = MLP(inputs, hidden, actions, nn.Tanh).orthogonal(GAIN)
+        self.log_std = nn.Parameter(torch.zeros(actions))
+
+    def describe(self, feature: Tensor) -> Tensor:
+        """μ and log σ, side by side."""
+        mean = cast(Tensor, self.trunk(feature))
+        return torch.cat((mean, self.log_std.expand_as(mean)), -1)
+
+    def mode(self, described: Tensor) -> Tensor:
+        """μ."""
+        return described.chunk(2, -1)[0]
+
+    @torch.no_grad()
+    def sample(self, described: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """See `LikelihoodActor`."""
+        mean, log_std = described.chunk(2, -1)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        return mean + log_std.exp() * noise
+
+    def log_prob(self, described: Tensor, action: Tensor) -> Tensor:
+        """Σ -½ ((a - μ) / σ)² - log σ - ½ log 2π."""
+        mean, log_std = described.chunk(2, -1)
+        gap = (action - mean) * (-log_std).exp()
+        return (-0.5 * gap.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def entropy(self, described: Tensor) -> Tensor:
+        """Σ log σ + ½ log 2πe."""
+        log_std = described.chunk(2, -1)[1]
+        return (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+
+    def divergence(self, before: Tensor, described: Tensor) -> Tensor:
+        """Σ log σ/σ₀ + (σ₀² + (μ₀ - μ)²) / 2σ² - ½."""
+        (mean0, log_std0), (mean, log_std) = before.chunk(2, -1), described.chunk(2, -1)
+        square = (2 * log_std0).exp() + (mean0 - mean).square()
+        return (log_std - log_std0 + 0.5 * square * (-2 * log_std).exp() - 0.5).sum(-1)
+
+
+class CategoricalActor(LikelihoodActor):
+    """One choice in each part of an action, one-hot; P is A: all choices' log-probabilities."""
+
+    def __init__(self, inputs: int, choices: Sequence[int], hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.choices = list(choices)
+        self.trunk = MLP(inputs, hidden, sum(choices), nn.Tanh).orthogonal(GAIN)
+
+    def describe(self, feature: Tensor) -> Tensor:
+        """log p of every choice."""
+        parts = cast(Tensor, self.trunk(feature)).split(self.choices, -1)
+        return torch.cat([part.log_softmax(-1) for part in parts], -1)
+
+    def mode(self, described: Tensor) -> Tensor:
+        """The likeliest choice of each part."""
+        parts = described.split(self.choices, -1)
+        chosen = [nn.functional.one_hot(part.argmax(-1), part.shape[-1]) for part in parts]
+        return torch.cat(chosen, -1).to(described.dtype)
+
+    @torch.no_grad()
+    def sample(self, described: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The largest of log p plus Gumbel noise, in each part."""
+        noise = torch.empty_like(described).exponential_(generator=generator)
+        return self.mode(described - noise.log())
+
+    def log_prob(self, described: Tensor, action: Tensor) -> Tensor:
+        """Σ of the chosen ones' log p."""
+        return (described * action).sum(-1)
+
+    def entropy(self, described: Tensor) -> Tensor:
+        """-Σ p log p."""
+        return -(described.exp() * described).sum(-1)
+
+    def divergence(self, before: Tensor, described: Tensor) -> Tensor:
+        """Σ p₀ (log p₀ - log p)."""
+        return (before.exp() * (before - described)).sum(-1)
+
+
+def likelihood_actor(spec: Spec, inputs: int, hidden: Sequence[int]) -> LikelihoodActor:
+    """The one that fits a world's actions."""
+    if spec.choices:
+        return CategoricalActor(inputs, spec.choices, hidden)
+    return NormalActor(inputs, spec.action, hidden)
