@@ -24,6 +24,7 @@ REFERRED: tuple[Callable[..., Any], ...] = (
     algorithms.A2C,
     algorithms.PPO,
     algorithms.COPG,
+    algorithms.PPG,
     EpisodeReplay,
     Rollout,
     networks.Encoder,

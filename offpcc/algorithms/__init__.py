@@ -7,6 +7,7 @@ from offpcc.algorithms.copg import COPG
 from offpcc.algorithms.ddpg import DDPG
 from offpcc.algorithms.off_policy import OffPolicy
 from offpcc.algorithms.on_policy import OnPolicy
+from offpcc.algorithms.ppg import PPG
 from offpcc.algorithms.ppo import PPO
 from offpcc.algorithms.sac import SAC
 from offpcc.algorithms.td3 import TD3
@@ -15,6 +16,7 @@ __all__ = [
     "A2C",
     "COPG",
     "DDPG",
+    "PPG",
     "PPO",
     "SAC",
     "TD3",

@@ -5,7 +5,7 @@ the value's loss, are as in PPO's published code (1707.06347).
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import ClassVar, cast
 
@@ -109,25 +109,31 @@ class OnPolicy(ActorCritic):
 
     def update(self, batch: Batch) -> Terms:
         """Learns from a rollout, `epochs` times over; gives means of metrics named in `columns`."""
-        batch = batch.to(self.device)
-        seen, real = batch.observation, batch.mask.bool()
-        batch, metrics = self.scored(batch)
-        steps = list(self.steps(batch))
-        names = {name: None for step in steps for name in step}
-        metrics |= {name: torch.stack([step[name] for step in steps]).mean() for name in names}
-        self.policy.normalizer.observe({k: v[:, :-1][real].cpu().numpy() for k, v in seen.items()})
+        batch, metrics = self.scored(batch.to(self.device))
+        metrics |= self.learn(batch)
+        real = batch.mask.bool()
+        seen = {key: values[real].cpu().numpy() for key, values in batch.observation.items()}
+        self.policy.normalizer.observe(seen)
         return metrics
+
+    def learn(self, batch: Batch) -> Terms:
+        """All epochs over a scored rollout; gives means of metrics."""
+        return means(self.steps(batch))
 
     def steps(self, batch: Batch) -> Iterator[Terms]:
         """One step of the optimiser for each minibatch of each epoch; gives its metrics."""
-        windows = len(batch.mask)
         for _ in range(self.epochs):
-            order = torch.randperm(windows, generator=self.generator, device=self.device)
-            for rows in order.split(self.batch or windows):
-                loss, metrics = self.loss(batch.rows(rows))
+            for part in self.minibatches(batch):
+                loss, metrics = self.loss(part)
                 if self.too_far(metrics["divergence"]):
                     return
                 yield metrics | self.optimiser.step(loss, self.rate_left())
+
+    def minibatches(self, batch: Batch) -> Iterator[Batch]:
+        """All windows once, in a drawn order, `batch` at a time."""
+        windows = len(batch.mask)
+        order = torch.randperm(windows, generator=self.generator, device=self.device)
+        return (batch.rows(rows) for rows in order.split(self.batch or windows))
 
     def too_far(self, divergence: Tensor) -> bool:
         """Whether a rollout's epochs end here."""
@@ -135,9 +141,8 @@ class OnPolicy(ActorCritic):
 
     @torch.no_grad()
     def scored(self, batch: Batch) -> tuple[Batch, Terms]:
-        """A rollout with normalised observations o_0 … o_T-1 and, in its notes, Â, V and Â + V."""
+        """A rollout of the observations o_0 … o_T-1 with, in its notes, Â, V and Â + V."""
         real = batch.mask.bool()
-        batch = replace(batch, observation=self.policy.normalizer(batch.observation))
         if self.scale_rewards:
             self.sums.observe(batch.notes["discounted"][real].cpu().numpy())
             batch = replace(batch, reward=batch.reward / self.sums.std.float())
@@ -154,12 +159,13 @@ class OnPolicy(ActorCritic):
         return batch, {"value": value[real].mean(), "explained": explained}
 
     def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The actor's and the critic's features of normalised observations: one pass each."""
+        """The actor's and the critic's features (B, T, F) of the observations: one pass each."""
+        observation = self.policy.normalizer(batch.observation)
         actor_state, critic_state = self._split(batch.state)
-        h_critic = self.critic_memory.unroll(batch.observation, critic_state)[0]
+        h_critic = self.critic_memory.unroll(observation, critic_state)[0]
         if self.shared:
             return h_critic, h_critic
-        return self.policy.memory.unroll(batch.observation, actor_state)[0], h_critic
+        return self.policy.memory.unroll(observation, actor_state)[0], h_critic
 
     def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
         """-surrogate - entropy + value's loss, weighted, of a scored minibatch; and metrics."""
@@ -189,6 +195,15 @@ class OnPolicy(ActorCritic):
             return error
         near = notes["value"] + (value - notes["value"]).clamp(-self.value_clip, self.value_clip)
         return torch.maximum(error, (near - notes["target"]).square())
+
+
+def means(steps: Iterable[Terms]) -> Terms:
+    """The mean of each metric over the steps that have it."""
+    found: dict[str, list[Tensor]] = {}
+    for step in steps:
+        for name, value in step.items():
+            found.setdefault(name, []).append(value)
+    return {name: torch.stack(values).mean() for name, values in found.items()}
 
 
 def normalized(values: Tensor, mask: Tensor) -> Tensor:

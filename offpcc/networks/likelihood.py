@@ -22,6 +22,8 @@ GAIN = 0.01  # of the last layer at the start: the first policy hardly depends o
 class LikelihoodActor(Actor):
     """π(·|h) by its parameters (…, P); all that is said of it is in nats, (…)."""
 
+    trunk: MLP
+
     @abstractmethod
     def describe(self, feature: Tensor) -> Tensor:
         """The distribution's parameters (…, P) at features (…, F)."""

@@ -48,11 +48,15 @@ class MLP(nn.Sequential):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Outputs (…, outputs), the last layer in float32."""
-        *trunk, last = self
-        for layer in trunk:
-            rows = layer(rows)
+        rows = self.inner(rows)
         with full_precision(rows):
-            return cast(Tensor, last(rows.float()))
+            return cast(Tensor, self[-1](rows.float()))
+
+    def inner(self, rows: Tensor) -> Tensor:
+        """What the last layer reads (…, units)."""
+        for layer in list(self)[:-1]:
+            rows = layer(rows)
+        return rows
 
 
 class EnsembleMLP(nn.Module):

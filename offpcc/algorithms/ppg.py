@@ -1,0 +1,102 @@
+"""PPG: phasic policy gradient (Cobbe et al., 2020, 2009.04416).
+
+Phases of PPO with one epoch a rollout, each followed by an auxiliary phase that teaches the
+policy's network the values of all the phase's rollouts and holds the policy where it is.
+
+Differences: the history h in place of the state; a memory starts from the states that were stored
+when the rollouts were played; an auxiliary minibatch is of one rollout.
+"""
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.on_policy import Terms, means
+from offpcc.algorithms.optimiser import Group
+from offpcc.algorithms.ppo import PPO
+from offpcc.data import Batch
+from offpcc.functional import masked_mean
+
+
+@dataclass
+class PPG(PPO):
+    """PPO whose policy network has a second head for values, learned between its phases."""
+
+    _: KW_ONLY
+    epochs: int = 1  # E_π and E_V
+    phase: int = 32  # N_π, rollouts from one auxiliary phase to the next
+    auxiliary_epochs: int = 6  # E_aux
+    cloning: float = 1.0  # β, the price of moving the policy meanwhile
+
+    columns: ClassVar[dict[str, str]] = PPO.columns | {
+        "auxiliary_loss": "half the squared error of the policy network's values to the λ-returns",
+        "cloned": "mean of KL(π_old ‖ π) in the auxiliary phase, in nats",
+    }
+
+    def _check(self) -> None:
+        super()._check()
+        for name in ("phase", "auxiliary_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+    def _build(self) -> None:
+        super()._build()
+        last = cast(nn.Linear, self.actor.trunk[-1])
+        self.auxiliary_head = nn.Linear(last.in_features, 1).to(self.device)
+        self.kept: list[Batch] = []  # the phase's rollouts, scored
+
+    def groups(self) -> list[Group]:
+        """With the second head, a part of the actor."""
+        network = "joint" if self.joint else "actor"
+        return [*super().groups(), Group(network, [*self.auxiliary_head.parameters()], self.rate)]
+
+    def learn(self, batch: Batch) -> Terms:
+        """Algorithm 1: the policy phase's step, and the auxiliary phase when its turn has come."""
+        metrics = super().learn(batch)
+        self.kept.append(batch)
+        if len(self.kept) == self.phase:
+            metrics |= means(self.auxiliary_steps())
+            self.kept = []
+        return metrics
+
+    def auxiliary_steps(self) -> Iterator[Terms]:
+        """One step of the optimiser for each minibatch of the phase's rollouts, E_aux times."""
+        rollouts = [self.described(batch) for batch in self.kept]
+        for _ in range(self.auxiliary_epochs):
+            for i in torch.randperm(len(rollouts), generator=self.generator, device=self.device):
+                for part in self.minibatches(rollouts[i]):
+                    loss, metrics = self.auxiliary_loss(part)
+                    self.optimiser.step(loss, self.rate_left())
+                    yield metrics
+
+    @torch.no_grad()
+    def described(self, batch: Batch) -> Batch:
+        """The rollout with today's policy, π_old, in its notes."""
+        before = self.actor.describe(self.features(batch)[0])
+        return replace(batch, notes=batch.notes | {"before": before})
+
+    def auxiliary_loss(self, batch: Batch) -> tuple[Tensor, Terms]:
+        """½ (V_π - V_targ)² + β KL(π_old ‖ π), and ½ (V - V_targ)²: L^joint and L^value."""
+        target, mask = batch.notes["target"], batch.mask
+        h_actor, h_critic = self.features(batch)
+        second = self.auxiliary_head(self.actor.trunk.inner(h_actor)).squeeze(-1)
+        auxiliary = masked_mean(0.5 * (second - target).square(), mask)
+        described = self.actor.describe(h_actor)
+        cloned = masked_mean(self.actor.divergence(batch.notes["before"], described), mask)
+        value = self.critic(h_critic).squeeze(-1)
+        value_loss = masked_mean(0.5 * (value - target).square(), mask)
+        loss = auxiliary + self.cloning * cloned + value_loss
+        return loss, {"auxiliary_loss": auxiliary.detach(), "cloned": cloned.detach()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """With the phase's rollouts."""
+        kept = [{f.name: getattr(batch, f.name) for f in fields(batch)} for batch in self.kept]
+        return super().state_dict() | {"kept": kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
+        super().load_state_dict(state)
+        self.kept = [Batch(**parts).to(self.device) for parts in state["kept"]]
