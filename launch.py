@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     runs = group.add_argument
     runs("--render", action="store_true", help=f"play {WATCHED} episodes in a window")
     runs("--record", action="store_true", help=f"play {RECORDED} episodes into videos/*.mp4")
+    runs("--demonstrate", type=int, metavar="N", help="N greedy episodes into demonstrations/*.npy")
     runs("--evaluate", type=int, metavar="N", help="N greedy episodes: mean and interval")
     other = p.add_argument_group("other").add_argument
     other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
@@ -146,9 +147,11 @@ def check(env: str) -> int:
 
 def runs(asked: argparse.Namespace) -> int:
     """Trains or plays each run id in turn, once all of them are found to be in order."""
-    if asked.evaluate is not None and asked.evaluate < 1:
-        raise ValueError(f"--evaluate {asked.evaluate}: it must be at least 1 episode")
-    plays = asked.render or asked.record or asked.evaluate
+    for flag in ("evaluate", "demonstrate"):
+        episodes = getattr(asked, flag)
+        if episodes is not None and episodes < 1:
+            raise ValueError(f"--{flag} {episodes}: it must be at least 1 episode")
+    plays = asked.render or asked.record or asked.evaluate or asked.demonstrate
     asked_for = requests(asked)
     for request in asked_for:
         if plays:
@@ -200,6 +203,10 @@ def play(asked: argparse.Namespace, path: Path) -> None:
 
     if asked.evaluate:
         print(play.evaluate(path, asked.evaluate))
+    if asked.demonstrate:
+        from offpcc.demonstrate import demonstrate
+
+        print(demonstrate(path, asked.demonstrate))
     window = asked.render and play.has_display()
     if window:
         play.watch(path, WATCHED)

@@ -19,6 +19,7 @@ from offpcc.recipe import Recipe
 from offpcc.replay import Replay
 from offpcc.room import refuse_too_large
 from offpcc.train import Training
+from offpcc.transitions import read_transitions
 from offpcc.world import World, make_world
 
 MOST_EVALUATED = 10  # worlds side by side in an evaluation
@@ -37,6 +38,7 @@ def build(config: Config, env: str, seed: int) -> Training:
         torch.set_num_threads(recipe.threads)
     worlds = build_copies(env, recipe.copies)
     agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
+    agent.prepare(read_transitions)
     replay = _replay(config, recipe, agent, seed)
     collector: Collector = configured(Collector)(agent, worlds, seed=seed)
     evaluator: Evaluator = configured(Evaluator)([], seed=seed)

@@ -25,6 +25,7 @@ REFERRED: tuple[Callable[..., Any], ...] = (
     algorithms.PPO,
     algorithms.COPG,
     algorithms.PPG,
+    algorithms.AMP,
     EpisodeReplay,
     Rollout,
     networks.Encoder,

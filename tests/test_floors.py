@@ -11,9 +11,10 @@ FLOORS = (
     "networks replay",
     "algorithms",
     "train evaluate collect record checkpoint export plot"
-    " actions allocator catalog check folder interrupt copies progress room sealed world",
+    " actions allocator catalog check folder interrupt copies progress room sealed transitions"
+    " world",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
-    " served trained",
+    " served trained demonstrate",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package
@@ -24,6 +25,7 @@ ONLY = {  # which files may import a package
     "stable_baselines3": ["offpcc/baselines.py"],
     "sb3_contrib": ["offpcc/baselines.py"],
     "ray": ["offpcc/distributed.py"],
+    "minari": ["offpcc/transitions.py"],
     "pybullet": ["domains"],
     "domains": ["domains", "launch.py", "offpcc/baselines.py"],
     "offpcc": ["offpcc", "launch.py"],

@@ -3,6 +3,7 @@
 from offpcc.algorithms.a2c import A2C
 from offpcc.algorithms.actor_critic import ActorCritic
 from offpcc.algorithms.agent import Agent, Policy
+from offpcc.algorithms.amp import AMP
 from offpcc.algorithms.copg import COPG
 from offpcc.algorithms.ddpg import DDPG
 from offpcc.algorithms.off_policy import OffPolicy
@@ -14,6 +15,7 @@ from offpcc.algorithms.td3 import TD3
 
 __all__ = [
     "A2C",
+    "AMP",
     "COPG",
     "DDPG",
     "PPG",

@@ -3,8 +3,10 @@
 import copy
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -78,6 +80,14 @@ class Agent(ABC):
     @abstractmethod
     def refresh(self, observation: dict[str, Tensor]) -> Tensor:
         """The state (n, S) that today's weights reach over observations {key: (n, T, …)}."""
+
+    def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
+        """Takes what it learns from beside the world, before a training.
+
+        read: gives an expert's observations (N, X) and those a step later, by the name of their
+        source. Raises ValueError where they do not fit the world.
+        """
+        return  # most learn from the world alone
 
     def observe(self, observation: Observation) -> None:
         """Takes observations {key: (L, …)} that enter replay into the running normalisation."""

@@ -152,7 +152,8 @@ class OnPolicy(ActorCritic):
         flat = gae(*(part[real] for part in parts), discount=self.discount, trace=self.trace)
         advantage = torch.zeros_like(value).masked_scatter_(real, flat)
         target = advantage + value
-        explained = 1 - flat.var() / target[real].var()
+        spread = target[real].var(correction=0).clamp(min=1e-12)
+        explained = 1 - flat.var(correction=0) / spread
         notes = {"advantage": advantage, "value": value, "target": target}
         now = {key: values[:, :-1] for key, values in batch.observation.items()}
         batch = replace(batch, observation=now, notes=batch.notes | notes)

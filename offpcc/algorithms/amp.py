@@ -1,0 +1,139 @@
+"""AMP: adversarial motion priors (Peng et al., 2021, 2104.02180).
+
+PPO on a mixture of the world's reward and of one for moving like an expert, of whom nothing but
+what it saw before and after each step is known. A discriminator tells the expert's transitions
+from the policy's; the less it can, the larger the second reward.
+
+Differences: the discriminator learns from the observation itself, scaled by the expert's moments,
+and by its own optimiser; its steps follow each rollout.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from offpcc.algorithms.on_policy import Terms, means
+from offpcc.algorithms.optimiser import Group, Optimiser
+from offpcc.algorithms.ppo import PPO
+from offpcc.data import Batch
+from offpcc.networks import MLP, Moments
+
+OWN_PAST = ("previous_action", "previous_reward")  # of the agent, not of the world
+
+
+@dataclass
+class AMP(PPO):
+    """PPO that is also paid for moving like an expert."""
+
+    _: KW_ONLY
+    expert: str = ""  # a folder of obs.npy and next_obs.npy, or the id of a Minari data set
+    style_keys: Sequence[str] = ()  # of the observation; none: all that the world gives
+    reward_scale: float = 1.0  # brings the world's rewards to the size of the style's, 0 to 1
+    task_weight: float = 0.5  # w_G
+    style_weight: float = 0.5  # w_S
+    style_hidden: Sequence[int] = (128, 128)  # units of the discriminator's layers
+    style_rate: float = 3e-4
+    style_steps: int = 20  # of the discriminator's optimiser, after each rollout
+    style_batch: int = 256  # transitions of each kind in one of them
+    penalty: float = 10.0  # w_gp, the price of the discriminator's slope at the expert's
+    past: int = 100_000  # transitions of the policy that are kept
+
+    columns: ClassVar[dict[str, str]] = PPO.columns | {
+        "style_reward": "mean reward for moving like the expert, in [0, 1]",
+        "style_loss": "the discriminator's squared errors: to 1 for the expert, -1 for the policy",
+        "style_slope": "mean squared norm of its gradient at the expert's transitions",
+        "style_gradient": "norm of its weights' gradient",
+    }
+
+    def _check(self) -> None:
+        super()._check()
+        if self.scale_rewards:
+            raise ValueError("AMP mixes rewards as they are; leave scale_rewards False")
+        for name in ("style_steps", "style_batch", "past"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+    def _build(self) -> None:
+        super()._build()
+        own = [key for key in self.spec.observation if key not in OWN_PAST]
+        self.seen = list(self.style_keys) or own
+        size = 2 * sum(self.spec.observation[key].size for key in self.seen)
+        self.discriminator = MLP(size, self.style_hidden, 1).to(self.device)
+        learned = Group("style", [*self.discriminator.parameters()], self.style_rate)
+        self.style_optimiser = Optimiser([learned])
+        self.scale = Moments((size,)).to(self.device)
+        self.transitions = torch.zeros(self.past, size, device=self.device)  # the policy's, a ring
+        self.written = torch.zeros((), dtype=torch.int64)  # how many, ever
+
+    def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
+        """Reads the expert's transitions; see `Agent`."""
+        before, after = read(self.expert)
+        pairs = torch.from_numpy(before), torch.from_numpy(after)
+        self._expert = torch.cat(pairs, -1).to(self.device)
+        wanted, found = self.transitions.shape[1] // 2, before.shape[1]
+        if found != wanted:
+            raise ValueError(
+                f"{self.expert}: observations of {found} numbers; {self.seen} of this world are "
+                f"{wanted}"
+            )
+        if not self.scale.count:
+            self.scale.observe(self._expert.cpu().numpy())
+
+    def update(self, batch: Batch) -> Terms:
+        """PPO's update on w_G r + w_S r_S, then the discriminator's steps."""
+        batch = batch.to(self.device)
+        pairs = self.pairs(batch)
+        style = self.style(pairs)
+        task = self.reward_scale * batch.reward
+        mixed = self.task_weight * task + self.style_weight * style
+        real = batch.mask.bool()
+        metrics = super().update(replace(batch, reward=mixed)) | {
+            "style_reward": style[real].mean()
+        }
+        self.keep(pairs[real])
+        return metrics | means(self.style_step() for _ in range(self.style_steps))
+
+    def pairs(self, batch: Batch) -> Tensor:
+        """What was seen before and after each step (B, T, X)."""
+        seen = torch.cat([batch.observation[key].flatten(2).float() for key in self.seen], -1)
+        return torch.cat((seen[:, :-1], seen[:, 1:]), -1)
+
+    @torch.no_grad()
+    def style(self, pairs: Tensor) -> Tensor:
+        """r_S = max(0, 1 - ¼ (D(s, s') - 1)²) of transitions (…, X): equation 7."""
+        verdict = self.discriminator(self.scale(pairs)).squeeze(-1)
+        return (1 - 0.25 * (verdict - 1).square()).clamp(min=0)
+
+    def keep(self, pairs: Tensor) -> None:
+        """Writes the policy's transitions (N, X) over the oldest ones."""
+        place = (int(self.written) + torch.arange(len(pairs))) % self.past
+        self.transitions[place.to(self.device)] = pairs
+        self.written += len(pairs)
+
+    def style_step(self) -> Terms:
+        """One step of the discriminator's optimiser on transitions drawn from both."""
+        mine = self.transitions[: min(int(self.written), self.past)]
+        loss, metrics = self.style_loss(self.drawn(self._expert), self.drawn(mine))
+        return metrics | self.style_optimiser.step(loss)
+
+    def drawn(self, pairs: Tensor) -> Tensor:
+        """Some of these transitions (N, X), with replacement."""
+        index = torch.randint(
+            len(pairs), (self.style_batch,), generator=self.generator, device=self.device
+        )
+        return pairs[index]
+
+    def style_loss(self, expert: Tensor, policy: Tensor) -> tuple[Tensor, Terms]:
+        """(D(e) - 1)² + (D(p) + 1)² + ½ w_gp ‖∇D(e)‖², the slope at scaled inputs: equation 8."""
+        expert = self.scale(expert).requires_grad_()
+        verdict = self.discriminator(expert)
+        error = (verdict - 1).square().mean()
+        error = error + (self.discriminator(self.scale(policy)) + 1).square().mean()
+        (slope,) = torch.autograd.grad(verdict.sum(), expert, create_graph=True)
+        steep = slope.square().sum(-1).mean()
+        metrics = {"style_loss": error.detach(), "style_slope": steep.detach()}
+        return error + 0.5 * self.penalty * steep, metrics
