@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 import launch
-from offpcc.algorithms import DDPG, SAC, TD3
+from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
 from offpcc.train import columns
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +22,7 @@ EXTENDING = (ROOT / "docs/extending.md").read_text()
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FEW = ("warm_up = 200", "epoch = 220", "evaluation_episodes = 1")
 SMALL = ("memory_batch = 2", "width = 8")  # of what has a memory
+ROLLOUTS = ("rollout = 20", "epoch = 220", "evaluation_episodes = 1")  # of on-policy algorithms
 SHORTER = {
     "steps=20_000)": f"steps=220, bind={FEW + SMALL})",
     "steps=20_000,": "steps=220,",
@@ -60,8 +61,8 @@ def obey(words: list[str]) -> None:
         return
     words = ["2" if word == "100" else word for word in words[2:]]
     asks = {"--list", "--check", "--plot", "--evaluate", "--record"} & set(words)
-    remembers = "mingru.gin" in words or re.search("--algo r", " ".join(words))
-    lines = FEW + SMALL if remembers else FEW
+    remembers = "mingru.gin" in words or re.search("--algo (r|lstm)", " ".join(words))
+    lines = (ROLLOUTS if "lstm_ppo" in words else FEW) + (SMALL if remembers else ())
     few = ["--steps", "220", *(part for line in lines for part in ("--bind", line))]
     assert launch.main(words if asks else [*words, *few]) == 0
 
@@ -113,7 +114,7 @@ def test_the_python_of_the_readme_works(desk: Path, capsys: pytest.CaptureFixtur
 
 def test_the_readme_explains_every_column() -> None:
     explained = set(re.findall(r"\w+", " ".join(re.findall(r"^\| ([\w, ]+) \|", README, re.M))))
-    for algorithm in (DDPG, SAC, TD3):
+    for algorithm in (DDPG, SAC, TD3, A2C, PPO, COPG, PPG, AMP):
         assert set(columns(algorithm)) <= explained
 
 
