@@ -12,6 +12,7 @@ from offpcc.algorithms import Agent
 from offpcc.algorithms.agent import restore_generator
 from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode, Observation
+from offpcc.evaluate import added
 from offpcc.faults import WorldFault
 from offpcc.world import World
 
@@ -27,6 +28,7 @@ class Tape:
     reward: list[float] = field(default_factory=list)
     state: list[np.ndarray] = field(default_factory=list)
     notes: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward so far
     handed: int = 0  # steps that went out in earlier stretches
 
     def note(self, notes: dict[str, np.ndarray]) -> None:
@@ -58,6 +60,7 @@ class Tape:
             terminated,
             np.stack(self.state[since:]),
             {name: np.stack(values[since:]) for name, values in self.notes.items()},
+            terms=self.terms,
             copy=self.copy,
             steps_before=since,
             reward_before=sum(self.reward[:since]),
@@ -100,6 +103,7 @@ class Collector:
         self.random = np.random.default_rng([seed, len(worlds)])
         self.steps = 0  # environment steps, over all copies
         self.exact = True  # whether every restored episode came out as it was
+        self.terms: tuple[str, ...] = ()  # of the reward, by the world's first step
         self.tapes = [Tape(copy, 0) for copy in range(len(worlds))]
         self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
         self._begin(range(len(worlds)))
@@ -120,6 +124,8 @@ class Collector:
         if uniform:
             actions = self._uniform(actions.shape)
         ended = self._step(actions)
+        if not self.steps:
+            self.terms = tuple(self._first_terms(ended))
         episodes = list(ended.values())
         self.steps += len(self.worlds)
         if self.stretch and self._at_a_cut():
@@ -128,6 +134,10 @@ class Collector:
         if ended and self.sync_each == "episode":
             self.sync()
         return episodes
+
+    def _first_terms(self, ended: dict[int, Episode]) -> Iterable[str]:
+        """The names that the first copy's first step had."""
+        return ended[0].terms if 0 in ended else self.tapes[0].terms
 
     def _at_a_cut(self) -> bool:
         """Whether a stretch has just come to its end."""
@@ -161,7 +171,9 @@ class Collector:
             tape = self.tapes[copy]
             tape.action.append(action)
             with self._told(copy):
-                seen, reward, terminated, truncated, info = next(outcomes)
+                outcome = next(outcomes)
+                tape.terms = added(tape.terms, outcome.terms)
+            seen, reward, terminated, truncated, info = outcome
             self._refuse_non_finite(copy, seen | {"reward": np.asarray(reward)})
             tape.observation.append(seen)
             tape.reward.append(reward)
@@ -216,6 +228,7 @@ class Collector:
                 "action": [torch.from_numpy(a) for a in tape.action],
                 "reward": list(tape.reward),
                 "state": [torch.from_numpy(s) for s in tape.state],
+                "terms": dict(tape.terms),
                 "notes": {k: torch.from_numpy(np.array(v)) for k, v in tape.notes.items()},
                 "handed": tape.handed,
             }
@@ -228,6 +241,7 @@ class Collector:
             "random": self.random.bit_generator.state,
             "steps": self.steps,
             "exact": self.exact,
+            "terms": self.terms,
             "state": self.state,
             "tapes": tapes,
         }
@@ -241,7 +255,7 @@ class Collector:
             part.load_state_dict(state["acting"][name])
         restore_generator(self.agent.generator, state["generator"])
         self.random.bit_generator.state = state["random"]
-        self.steps, self.exact = state["steps"], state["exact"]
+        self.steps, self.exact, self.terms = state["steps"], state["exact"], state["terms"]
         self._replay(state["tapes"], state["state"])
 
     def _replay(self, kept: list[dict[str, Any]], state: torch.Tensor) -> None:
@@ -259,7 +273,7 @@ class Collector:
             tape.reward = list(old["reward"])
             tape.state = [s.numpy() for s in old["state"]]
             tape.notes = {name: list(values.numpy()) for name, values in old["notes"].items()}
-            tape.handed = old["handed"]
+            tape.terms, tape.handed = dict(old["terms"]), old["handed"]
             self.state[copy] = state[copy]
         self.exact = self.exact and not dropped
         self._begin(dropped)

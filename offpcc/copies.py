@@ -22,6 +22,12 @@ class Outcome(NamedTuple):
     truncated: bool
     info: Mapping[str, Any]
 
+    @property
+    def terms(self) -> dict[str, float]:
+        """What the reward is the sum of, by name, where the world says: `info["rewards"]`."""
+        told = self.info.get("rewards")
+        return {k: float(v) for k, v in told.items()} if isinstance(told, Mapping) else {}
+
 
 class Copies(ABC):
     """n copies of a world. One whose episode has ended rests until it is reset."""
@@ -128,10 +134,10 @@ class Together(Copies):
     def step(self, actions: np.ndarray) -> Iterator[Outcome]:
         """See `Copies`."""
         seen, rewards, terminated, truncated, info = self.env.step(self.door.raw(actions))
-        told = {key: values for key, values in info.items() if not key.startswith("_")}
+        told = without_masks(info)
         for copy, (action, reward) in enumerate(zip(actions, rewards.tolist(), strict=True)):
             observation = self.door.after(row(seen, copy), action, reward)
-            extra = {key: values[copy] for key, values in told.items()}
+            extra = {key: row(values, copy) for key, values in told.items()}
             ends = bool(terminated[copy]), bool(truncated[copy])
             yield Outcome(observation, reward, *ends, extra)
 
@@ -155,11 +161,20 @@ def vectorised(env: str, count: int) -> VectorEnv | None:
     return None
 
 
-def row(observation: Any, copy: int) -> Any:
-    """One copy's part of a batch of observations."""
-    if isinstance(observation, Mapping):
-        return {key: values[copy] for key, values in observation.items()}
-    return observation[copy]
+def without_masks(info: Mapping[str, Any]) -> dict[str, Any]:
+    """A vector environment's info without the `_name` arrays that say whose `name` is given."""
+    return {
+        key: without_masks(values) if isinstance(values, Mapping) else values
+        for key, values in info.items()
+        if not key.startswith("_")
+    }
+
+
+def row(values: Any, copy: int) -> Any:
+    """One copy's part of a batch of observations, or of an info."""
+    if isinstance(values, Mapping):
+        return {key: row(part, copy) for key, part in values.items()}
+    return values[copy]
 
 
 def side_by_side(worlds: Copies | Sequence[World]) -> Copies:

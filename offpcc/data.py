@@ -68,6 +68,7 @@ class Episode:
     state: np.ndarray  # (L, S)
     notes: dict[str, np.ndarray] = field(default_factory=dict)  # {name: (L, …)}
     success: bool | None = None  # where the world says
+    terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward, if it says
     ended: bool = True  # False: cut while under way
     copy: int = 0  # which copy of the world played it
     steps_before: int = 0  # in earlier stretches

@@ -1,6 +1,6 @@
 """Evaluation: greedy episodes on worlds of their own, with fixed seeds of their own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,12 +18,20 @@ class Score(NamedTuple):
     total: float  # undiscounted return
     length: int  # steps
     success: bool | None  # None where the world does not say
+    terms: Mapping[str, float] = {}  # sums of what the reward is made of, where the world says
 
     def after(self, step: Outcome) -> "Score":
         """The score with one more step."""
         told = step.info.get("success")
         success = self.success if told is None else bool(told)
-        return Score(self.total + step.reward, self.length + 1, success)
+        return Score(
+            self.total + step.reward, self.length + 1, success, added(self.terms, step.terms)
+        )
+
+
+def added(terms: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
+    """Sums by name."""
+    return {name: terms.get(name, 0.0) + more.get(name, 0.0) for name in {**terms, **more}}
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
@@ -34,14 +42,17 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
 
 
 def summary(prefix: str, scores: Sequence[Score]) -> dict[str, float]:
-    """The columns {prefix}_return, _return_se, _length and, where known, _success."""
+    """The columns {prefix}_return, _return_se, _length and, where known, _success and _reward_…."""
     if not scores:
         return {}
     mean, error = mean_and_error([score.total for score in scores])
     length = float(np.mean([score.length for score in scores]))
     row = {f"{prefix}_return": mean, f"{prefix}_return_se": error, f"{prefix}_length": length}
     known = [score.success for score in scores if score.success is not None]
-    return row | ({f"{prefix}_success": float(np.mean(known))} if known else {})
+    row |= {f"{prefix}_success": float(np.mean(known))} if known else {}
+    names = {name: None for score in scores for name in score.terms}
+    means = {name: float(np.mean([s.terms.get(name, 0.0) for s in scores])) for name in names}
+    return row | {f"{prefix}_reward_{name}": mean for name, mean in means.items()}
 
 
 @dataclass

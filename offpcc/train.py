@@ -113,7 +113,7 @@ class Training:
             self.episodes += 1
             total = episode.reward_before + float(episode.reward.sum())
             length = episode.steps_before + len(episode)
-            self.scores.append(Score(total, length, episode.success))
+            self.scores.append(Score(total, length, episode.success, episode.terms))
 
     def end_epoch(self) -> None:
         """Evaluates the learner, writes the row, saves."""
@@ -138,11 +138,20 @@ class Training:
         since = {key: now[key] - before for key, before in self.row_at.items()}
         self.row_at = {key: now[key] for key in self.row_at}
         span = max(since["seconds"], 1e-9)
+        self.recorder.add_columns(self._term_columns())
+        told = summary("train", self.scores) | summary("test", scores)
         rates = {
             "steps_per_second": since["env_steps"] / span,
             "updates_per_second": since["updates"] / span,
         }
-        return now | summary("train", self.scores) | summary("test", scores) | rates
+        known = {*columns(self.agent), *self._term_columns()}  # terms may come up later
+        return now | {key: value for key, value in told.items() if key in known} | rates
+
+    def _term_columns(self) -> list[str]:
+        """The columns of what the world's rewards are the sum of."""
+        return [
+            f"{side}_reward_{term}" for side in ("train", "test") for term in self.collector.terms
+        ]
 
     def _tick(self) -> None:
         now = time.perf_counter()
@@ -201,6 +210,7 @@ class Training:
         run = parts["run"]
         self.collector.load_state_dict(run["collector"])
         self.replay.load_state_dict(run["replay"])
+        self.recorder.add_columns(self._term_columns())
         self.recorder.load_state_dict(run["recorder"])
         own = dict(run["training"])
         self.scores = [Score(*score) for score in own.pop("scores")]

@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import SAC
@@ -83,3 +84,24 @@ def test_a_run_of_several_copies_steps_them_together_where_it_can() -> None:
 def test_a_vector_environment_that_resets_by_itself_is_not_used() -> None:
     assert vectorised("CartPole-v1", 2) is None
     assert vectorised(ID, 2) is not None
+
+
+def test_the_terms_of_a_reward_are_each_copys_own() -> None:
+    class Paid(gymnasium.Env):
+        observation_space, action_space = Box(-1, 1, (1,)), Box(-1, 1, (1,))
+
+        def reset(self, *, seed=None, options=None):
+            return np.zeros(1, np.float32), {}
+
+        def step(self, action):
+            paid = {"rewards": {"right": float(action[0]), "time": -1.0}}
+            return np.zeros(1, np.float32), 0.0, False, False, paid
+
+    vector = gymnasium.vector.SyncVectorEnv([Paid, Paid])
+    copies = Together(vector)
+    list(copies.reset({0: 1, 1: 2}))
+    outcomes = list(copies.step(np.float32([[0.25], [0.5]])))
+    assert [o.terms for o in outcomes] == [
+        {"right": 0.25, "time": -1.0},
+        {"right": 0.5, "time": -1.0},
+    ]

@@ -10,7 +10,7 @@ from toys import SPEC, Walk
 
 from offpcc.algorithms import DDPG, SAC, OffPolicy
 from offpcc.collect import Collector
-from offpcc.copies import Singles
+from offpcc.copies import Outcome, Singles
 from offpcc.evaluate import Evaluator, Score, mean_and_error, play, summary
 from offpcc.networks import LSTM
 from offpcc.world import World
@@ -129,3 +129,17 @@ def test_a_summary_has_success_only_where_it_is_known() -> None:
     told = [Score(1.0, 4, True), Score(3.0, 6, False), Score(2.0, 5, True), Score(2.0, 5, None)]
     assert summary("train", told)["train_success"] == pytest.approx(2 / 3)
     assert summary("train", []) == {}
+
+
+def test_a_summary_has_the_mean_of_each_term_of_the_reward() -> None:
+    scores = [Score(1.0, 4, None, {"speed": 2.0}), Score(3.0, 6, None, {"speed": 4.0, "fuel": -1})]
+    row = summary("test", scores)
+    assert (row["test_reward_speed"], row["test_reward_fuel"]) == (3.0, -0.5)
+
+
+def test_the_terms_of_a_reward_are_summed_over_the_episode() -> None:
+    score = Score(0.0, 0, None)
+    for rewards in ({"speed": np.float32(1.5)}, {"speed": 2.0, "fuel": -1}, [1, 2], None):
+        info = {} if rewards is None else {"rewards": rewards}
+        score = score.after(Outcome({}, 1.0, False, False, info))
+    assert score == Score(4.0, 4, None, {"speed": 3.5, "fuel": -1.0})

@@ -107,6 +107,18 @@ def test_columns_that_would_break_the_file_are_refused(tmp_path, columns):
         Recorder(tmp_path, columns)
 
 
+def test_columns_may_be_added_until_the_file_has_begun(tmp_path):
+    recorder = Recorder(tmp_path, COLUMNS[:2])
+    recorder.add_columns(["test_return", "train_reward_speed"])
+    recorder.write({"env_steps": 1, "train_reward_speed": 2.5})
+    recorder.add_columns(["train_reward_speed"])
+    assert read(tmp_path) == "env_steps,test_return,train_reward_speed\n1,,2.5\n"
+    with pytest.raises(ValueError, match=r"has begun and cannot have new columns \['other'\]"):
+        recorder.add_columns(["other"])
+    with pytest.raises(ValueError, match="must be different, plain names"):
+        Recorder(tmp_path / "else", COLUMNS).add_columns(["a,b"])
+
+
 def test_rows_of_another_run_are_never_overwritten(tmp_path):
     Recorder(tmp_path, COLUMNS).write({"env_steps": 1})
     before = read(tmp_path)

@@ -110,6 +110,35 @@ def test_a_rows_training_scores_are_those_of_its_own_epochs_episodes(tmp_path) -
     assert column(tmp_path, "episodes") == [2, 4, 6]
 
 
+class Itemised(Walk):
+    """Says what its rewards are the sum of, and something more later."""
+
+    def step(self, action: Any) -> Any:
+        seen, reward, *ends, _ = super().step(action)
+        terms = {"walk": reward - 1.0, "time": 1.0} | ({"late": 5.0} if self.left % 5 == 0 else {})
+        return seen, reward, *ends, {"rewards": terms}
+
+
+@pytest.mark.parametrize("stop", [None, 25])
+def test_a_row_has_the_terms_of_the_rewards_that_the_first_step_names(tmp_path, stop) -> None:
+    how = {"walk": partial(Itemised, steps=7), "epoch": 14, "steps": 42}
+    training = made(tmp_path, **how)
+    if stop:
+        while training.collector.steps < stop:
+            if training.collector.steps // 14 > training.epochs:
+                training.end_epoch()
+            training.step()
+        parts = through_the_disk(training.parts())
+        training = made(tmp_path, **how)
+        training.restore(parts)
+    training.run()
+    assert column(tmp_path, "train_reward_time") == [7, 7, 7]
+    returns, walks = (column(tmp_path, name) for name in ("train_return", "train_reward_walk"))
+    assert walks == pytest.approx([total - 7 for total in returns], abs=1e-4)
+    assert column(tmp_path, "test_reward_time") == [7, 7, 7]
+    assert "train_reward_late" not in rows(tmp_path)[0]
+
+
 def test_the_warm_up_is_uniform_and_then_the_agent_acts(tmp_path) -> None:
     training = made(tmp_path, agent=AGENT | {"noise": 0.0, "rate": 0.0})
     constant_actor(training.agent.policy.actor, 0.5, -0.5)

@@ -19,20 +19,32 @@ class Recorder:
     """Writes one line of folder/progress.csv a row; a row is safe once `write` has returned."""
 
     def __init__(self, folder: Path, columns: Sequence[str], mirrors: Sequence[Mirror] = ()):
-        odd = [name for name in columns if not name or set(name) & set(',"\r\n')]
-        if not columns or odd or len(set(columns)) < len(columns):
-            raise ValueError(f"columns must be different, plain names, not {list(columns)}")
+        self._name(columns)
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "progress.csv"
-        self._columns = tuple(columns)
-        self._known = frozenset(columns)
-        self._header = ",".join(columns) + "\n"
         self._mirrors = tuple(mirrors)
         self._begun = False
         self._offset = 0  # bytes of progress.csv that are this run's
         self._unwritten = ""  # rows that a full disk has not taken yet
         self._pending: list[Mapping[str, Tensor]] = []
         self._gathered: dict[str, Tensor] = {}  # (n,) each, older than all that is pending
+
+    def add_columns(self, columns: Iterable[str]) -> None:
+        """More columns, behind the others; those that are there stay where they are.
+
+        Raises ValueError for a new one once the file has begun.
+        """
+        new = [name for name in columns if name not in self._known]
+        if new and self._begun:
+            raise ValueError(f"{self._path} has begun and cannot have new columns {new}")
+        self._name([*self._columns, *new])
+
+    def _name(self, columns: Sequence[str]) -> None:
+        odd = [name for name in columns if not name or set(name) & set(',"\r\n')]
+        if not columns or odd or len(set(columns)) < len(columns):
+            raise ValueError(f"columns must be different, plain names, not {list(columns)}")
+        self._columns, self._known = tuple(columns), frozenset(columns)
+        self._header = ",".join(columns) + "\n"
 
     def add(self, metrics: Mapping[str, Tensor]) -> None:
         """Keep what one update returned, detached scalars by column, until the next `write`.

@@ -11,6 +11,7 @@ from torch import Tensor
 from toys import SPEC, Walk, make_batch, through_the_disk, weights
 
 from offpcc.algorithms import A2C, COPG, PPO, OnPolicy
+from offpcc.algorithms.on_policy import normalized
 from offpcc.collect import Collector
 from offpcc.data import Batch, Field, Spec
 from offpcc.networks import GRU, LSTM, Encoder, Identity
@@ -201,6 +202,32 @@ def test_the_loss_is_its_three_parts_weighted() -> None:
     loss, terms = agent.loss(scored)
     expected = 2 * terms["value_loss"] - terms["surrogate"] - 0.25 * terms["entropy"]
     torch.testing.assert_close(loss.detach(), expected)
+
+
+def test_advantages_are_normalised_over_real_steps() -> None:
+    found = normalized(
+        torch.tensor([[1.0, 2.0], [3.0, 99.0]]), torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    )
+    # mean 2, deviation √(2/3)
+    assert found[0].tolist() == pytest.approx([-1.2247449, 0.0])
+    assert found[1, 0].item() == pytest.approx(1.2247449)
+
+
+def test_the_divergence_told_is_that_of_the_ratios() -> None:
+    agent = agent_with(memory="Identity")
+    scored, _ = agent.scored(told())
+    described = agent.actor.describe(agent.features(scored)[0])
+    before = agent.actor.log_prob(described, scored.action).detach() - 0.5
+    terms = agent.loss(replace(scored, notes=scored.notes | {"log_prob": before}))[1]
+    assert terms["divergence"].item() == pytest.approx(E**0.5 - 1 - 0.5, rel=1e-5)
+    assert terms["clipped"] == 1
+
+
+def test_values_of_nothing_explain_nothing() -> None:
+    agent = agent_with(memory="Identity")
+    with torch.no_grad():
+        agent.critic[-1].weight.zero_()
+    assert agent.scored(told())[1]["explained"].item() == pytest.approx(0.0)
 
 
 # Steps of the optimiser
