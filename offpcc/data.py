@@ -4,7 +4,7 @@ The shape letters, used everywhere: B batch, T steps, L episode length, A action
 S state size, F feature size, N critic heads, K atoms per head.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -103,6 +103,11 @@ class Batch:
         """The windows with these numbers."""
         chosen = self.burn_in[index.cpu()]
         return replace(self._each(lambda part: part[index.to(part.device)]), burn_in=chosen)
+
+    def split(self, rows: int) -> Iterator["Batch"]:
+        """The windows in their order, this many at a time."""
+        for start in range(0, len(self.mask), rows):
+            yield self._each(lambda part, first=start: part[first : first + rows])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """A batch of every tensor's change."""

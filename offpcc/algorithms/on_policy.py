@@ -16,7 +16,7 @@ from offpcc.algorithms.actor_critic import ActorCritic
 from offpcc.algorithms.agent import Notes
 from offpcc.algorithms.optimiser import Group
 from offpcc.data import Batch, Observation
-from offpcc.functional import gae, masked_mean
+from offpcc.functional import gae
 from offpcc.networks import MLP, LikelihoodActor, Moments, likelihood_actor
 
 Terms = dict[str, Tensor]
@@ -133,7 +133,7 @@ class OnPolicy(ActorCritic):
         """All windows once, in a drawn order, `batch` at a time."""
         windows = len(batch.mask)
         order = torch.randperm(windows, generator=self.generator, device=self.device)
-        return (batch.rows(rows) for rows in order.split(self.batch or windows))
+        return batch.rows(order).split(self.batch or windows)
 
     def too_far(self, divergence: Tensor) -> bool:
         """Whether a rollout's epochs end here."""
@@ -176,18 +176,18 @@ class OnPolicy(ActorCritic):
         log_prob, before = self.actor.log_prob(described, batch.action), notes["log_prob"]
         advantage = normalized(notes["advantage"], mask)
         gain, extra = self.surrogate(log_prob, before, advantage)
-        gain = masked_mean(gain, mask)
-        entropy = masked_mean(self.actor.entropy(described), mask)
-        value_loss = masked_mean(self.value_error(self.critic(h_critic).squeeze(-1), notes), mask)
-        loss = self.value_weight * value_loss - gain - self.entropy_weight * entropy
         log_ratio = (log_prob - before).detach()
-        terms = {
-            "surrogate": gain.detach(),
-            "value_loss": value_loss.detach(),
-            "entropy": entropy.detach(),
-            "divergence": masked_mean(log_ratio.exp() - 1 - log_ratio, mask),
-        }
-        return loss, terms | {name: masked_mean(part, mask) for name, part in extra.items()}
+        parts = {
+            "surrogate": gain,
+            "value_loss": self.value_error(self.critic(h_critic).squeeze(-1), notes),
+            "entropy": self.actor.entropy(described),
+            "divergence": log_ratio.exp() - 1 - log_ratio,
+        } | extra
+        share = mask / mask.sum()  # of each real step in a mean
+        means = {name: (part * share).sum() for name, part in parts.items()}
+        loss = self.value_weight * means["value_loss"] - means["surrogate"]
+        loss = loss - self.entropy_weight * means["entropy"]
+        return loss, {name: mean.detach() for name, mean in means.items()}
 
     def value_error(self, value: Tensor, notes: Terms) -> Tensor:
         """(V - V_targ)² (B, T); with a clip, the larger of that and of the clipped value's."""
@@ -209,5 +209,6 @@ def means(steps: Iterable[Terms]) -> Terms:
 
 def normalized(values: Tensor, mask: Tensor) -> Tensor:
     """Values (B, T) shifted and scaled to mean 0 and deviation 1 over the real steps of mask."""
-    gap = values - masked_mean(values, mask)
-    return gap / (masked_mean(gap.square(), mask).sqrt() + 1e-8)
+    share = mask / mask.sum()
+    gap = values - (values * share).sum()
+    return gap / ((gap.square() * share).sum().sqrt() + 1e-8)
