@@ -6,6 +6,7 @@ S state size, F feature size, N critic heads, K atoms per head.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class Batch:
     def split(self, rows: int) -> Iterator["Batch"]:
         """The windows in their order, this many at a time."""
         for start in range(0, len(self.mask), rows):
-            yield self._each(lambda part, first=start: part[first : first + rows])
+            yield self._each(itemgetter(slice(start, start + rows)))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """A batch of every tensor's change."""

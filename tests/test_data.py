@@ -51,3 +51,6 @@ def test_rows_of_a_batch_are_of_everything_in_it() -> None:
     for name in ("reward", "terminated", "mask", "state"):
         assert getattr(rows, name).tolist() == expected
     assert rows.action.squeeze(-1).tolist() == expected and rows.burn_in.tolist() == [6, 4]
+    parts = list(batch.split(2))
+    assert [part.burn_in.tolist() for part in parts] == [[4, 5], [6]]
+    assert [part.notes["noted"].tolist() for part in parts] == [[[0, 1], [2, 3]], [[4, 5]]]
