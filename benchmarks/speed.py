@@ -23,19 +23,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import gymnasium
 import numpy as np
+import sb3_contrib
 import stable_baselines3 as sb3
 import torch
 from measure import Clock, Row, header
+from sb3_contrib import RecurrentPPO
+from stable_baselines3.common.env_util import make_vec_env
 from usual import UsualRSAC
 
 import domains  # noqa: F401 - registers the ids
-from offpcc.algorithms import SAC, TD3, Agent, OffPolicy
+from offpcc.algorithms import PPO, SAC, TD3, Agent, OffPolicy
 from offpcc.collect import Collector
 from offpcc.data import Batch, Episode, Field, Spec
 from offpcc.evaluate import Evaluator
 from offpcc.networks import LSTM
 from offpcc.record import Recorder
-from offpcc.replay import EpisodeReplay
+from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.train import Training, columns
 from offpcc.world import make_world
 
@@ -144,6 +147,49 @@ def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
     yield Row(what, "steps/s", *times, f"Stable-Baselines3 {sb3.__version__}", 100)
 
 
+def rollouts(clock: Clock) -> Iterator[Row]:
+    """PPO's whole loop, 4 copies of 512 steps, 10 epochs in minibatches of 64."""
+    mine = on_policy(512, copies=4, hidden=(64, 64), batch=64)
+    peer = sb3.PPO(
+        "MlpPolicy", make_vec_env("Pendulum-v1", 4), n_steps=512, batch_size=64, n_epochs=10,
+        policy_kwargs={"net_arch": [64, 64]}, device="cpu",
+    )  # fmt: skip
+    times = clock.duel(mine, lambda: peer.learn(2_048, reset_num_timesteps=False))
+    what = "PPO, Pendulum-v1, 4 × 512, batch 64"
+    yield Row(what, "steps/s", *times, f"Stable-Baselines3 {sb3.__version__}", 2_048)
+
+
+def recurrent_rollouts(clock: Clock) -> Iterator[Row]:
+    """PPO with an LSTM-256 in actor and critic each: 512 steps, 10 epochs in minibatches of 128."""
+    memory = partial(LSTM, width=256, shortcut=False)
+    mine = on_policy(512, segment=64, summarizer=memory, hidden=(64, 64), batch=2)
+    peer = RecurrentPPO(
+        "MlpLstmPolicy", "Pendulum-v1", n_steps=512, batch_size=128, n_epochs=10,
+        policy_kwargs={"net_arch": [64, 64], "lstm_hidden_size": 256}, device="cpu",
+    )  # fmt: skip
+    times = clock.duel(mine, lambda: peer.learn(512, reset_num_timesteps=False))
+    what = "PPO, LSTM-256, Pendulum-v1, 512, batch 2 × 64"
+    yield Row(what, "steps/s", *times, f"sb3-contrib {sb3_contrib.__version__}", 512)
+
+
+def on_policy(
+    steps: int, *, copies: int = 1, segment: int = 1, **settings: Any
+) -> Callable[[], None]:
+    """A function that plays one rollout and learns from it."""
+    worlds = [make_world("Pendulum-v1") for _ in range(copies)]
+    agent = PPO(worlds[0].spec_of_agent, **settings)
+    replay = Rollout(agent.spec, agent.state_size, steps=steps, copies=copies, segment=segment)
+    collector = Collector(agent, worlds, stretch=steps)
+    recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
+    training = Training(agent, replay, collector, Evaluator([]), recorder, warm_up=0)
+
+    def play() -> None:
+        for _ in range(steps):
+            training.step()
+
+    return play
+
+
 def stepping(clock: Clock) -> Iterator[Row]:
     """256 copies of a world in one step against one world alone; episodes begin anew in both."""
     for name in (
@@ -217,6 +263,8 @@ PIECES: dict[str, Callable[[Clock], Iterator[Row]]] = {
     "act": acting,
     "sac": partial(loop, SAC),
     "td3": partial(loop, TD3),
+    "ppo": rollouts,
+    "lstm_ppo": recurrent_rollouts,
     "worlds": stepping,
     "growth": growth,
 }

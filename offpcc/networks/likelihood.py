@@ -71,8 +71,8 @@ class NormalActor(LikelihoodActor):
         return torch.cat((mean, self.log_std.expand_as(mean)), -1)
 
     def mode(self, described: Tensor) -> Tensor:
-        """μ."""
-        return described.chunk(2, -1)[0]
+        """μ, cut to ±1 as worlds cut it."""
+        return described.chunk(2, -1)[0].clamp(-1, 1)
 
     @torch.no_grad()
     def sample(self, described: Tensor, generator: torch.Generator | None = None) -> Tensor:
