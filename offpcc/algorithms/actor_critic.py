@@ -98,11 +98,17 @@ class ActorCritic(Agent):
 
     def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """The states (B, ·) of the actor's and the critic's memory; zero where it is not kept."""
-        actor, *critic = state.split([memory.state_size for memory in self._carried()], 1)
+        actor, *critic = self._apart(state)
         if self.shared:
             return actor, actor
-        none = state.new_zeros(len(state), self.critic_memory.state_size)
-        return actor, critic[0] if critic else none
+        if critic:
+            return actor, critic[0]
+        return actor, state.new_zeros(len(state), self.critic_memory.state_size)
+
+    def _apart(self, state: Tensor) -> Sequence[Tensor]:
+        """The states (B, ·) of the memories that `act` carries."""
+        sizes = [memory.state_size for memory in self._carried()]
+        return state.split(sizes, 1) if len(sizes) > 1 else (state,)
 
     @torch.no_grad()
     def act(
@@ -110,9 +116,10 @@ class ActorCritic(Agent):
     ) -> tuple[Tensor, Tensor, Notes]:
         """See `Agent.act`; greedy leaves the exploration out, and the notes."""
         observation = self.policy.normalizer(observation)
-        pairs = zip(self._carried(), self._split(state), strict=False)
-        steps = [memory.step(observation, part) for memory, part in pairs]
-        feature, after = steps[0][0], torch.cat([after for _, after in steps], 1)
+        pairs = zip(self._carried(), self._apart(state), strict=True)
+        (feature, after), *others = [memory.step(observation, part) for memory, part in pairs]
+        if others:
+            after = torch.cat((after, *(other for _, other in others)), 1)
         action, notes = (self.policy.actor(feature), {}) if greedy else self.tried(feature)
         return action, after, notes
 
@@ -122,7 +129,7 @@ class ActorCritic(Agent):
         observation = self.policy.normalizer(observation)
         copies = len(next(iter(observation.values())))
         zeros = torch.zeros(copies, self.state_size, device=self.device)
-        pairs = zip(self._carried(), self._split(zeros), strict=False)
+        pairs = zip(self._carried(), self._apart(zeros), strict=True)
         return torch.cat([memory.unroll(observation, part)[1] for memory, part in pairs], 1)
 
     def acting_parts(self) -> dict[str, nn.Module]:
