@@ -44,7 +44,8 @@ class Spec:
     def as_dict(self) -> dict[str, Any]:
         """Plain containers that JSON can hold; `Spec.from_dict` is the way back."""
         keys = {k: {"shape": list(f.shape), "dtype": f.dtype} for k, f in self.observation.items()}
-        return {"observation": keys, "action": self.action, "choices": list(self.choices)}
+        choices = {"choices": list(self.choices)} if self.choices else {}
+        return {"observation": keys, "action": self.action} | choices
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Spec":

@@ -15,6 +15,8 @@ def test_a_spec_survives_json() -> None:
     again = Spec.from_dict(json.loads(json.dumps(spec.as_dict())))
     assert again == spec
     assert list(again.observation) == ["pixels", "speed", "goal"]
+    choosing = Spec({"speed": Field((2,))}, 5, (2, 3))
+    assert Spec.from_dict(json.loads(json.dumps(choosing.as_dict()))) == choosing
 
 
 def test_an_episode_is_as_long_as_its_rewards() -> None:

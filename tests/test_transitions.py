@@ -65,6 +65,7 @@ def test_a_minari_data_set_is_read_episode_by_episode(tmp_path, monkeypatch) -> 
         author_email="nobody@example.com",
         code_permalink="https://example.com",
         description="none",
+        env="Pendulum-v1",
         eval_env="Pendulum-v1",
     )
     before, after = read_transitions("offpcc/test-v0")

@@ -51,8 +51,8 @@ class OffPolicy(ActorCritic):
         super()._check()
         if self.spec.choices:
             raise ValueError(
-                f"the actions are choices among {self.spec.choices}; "
-                f"{type(self).__name__} serves continuous actions (a Box) only"
+                f"{type(self).__name__} serves continuous actions (a Box) only, and these are choices "
+                f"among {', '.join(map(str, self.spec.choices))}; on-policy algorithms serve both"
             )
         if self.reward_scale <= 0:
             raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
