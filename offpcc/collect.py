@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,58 +13,8 @@ from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode, Observation
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
+from offpcc.tape import Tape
 from offpcc.world import World
-
-
-@dataclass
-class Tape:
-    """One copy's episode under way; each list has an entry a step, observations one more."""
-
-    copy: int
-    episode: int  # how many this copy had finished before
-    observation: list[Observation] = field(default_factory=list)
-    action: list[np.ndarray] = field(default_factory=list)
-    reward: list[float] = field(default_factory=list)
-    state: list[np.ndarray] = field(default_factory=list)
-    notes: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward so far
-    handed: int = 0  # steps that went out in earlier stretches
-
-    def note(self, notes: dict[str, np.ndarray]) -> None:
-        """Keeps this copy's row of what the agent noted beside its actions, {name: (n, …)}."""
-        for name, values in notes.items():
-            self.notes.setdefault(name, []).append(values[self.copy])
-
-    def stacked(self, since: int = 0) -> dict[str, np.ndarray]:
-        """The observations from a step on, {key: (steps + 1, …)}."""
-        seen = self.observation[since:]
-        return {key: np.stack([each[key] for each in seen]) for key in seen[0]}
-
-    def finish(self, terminated: bool, success: bool | None) -> Episode:
-        """The finished episode, or what is left of it."""
-        return self._since_handed(terminated, success=success)
-
-    def cut(self) -> Episode:
-        """The stretch since the last cut, of an episode under way."""
-        stretch = self._since_handed(False, ended=False)
-        self.handed = len(self.action)
-        return stretch
-
-    def _since_handed(self, terminated: bool, **facts: Any) -> Episode:
-        since = self.handed
-        return Episode(
-            self.stacked(since),
-            np.stack(self.action[since:]),
-            np.array(self.reward[since:], np.float32),
-            terminated,
-            np.stack(self.state[since:]),
-            {name: np.stack(values[since:]) for name, values in self.notes.items()},
-            terms=self.terms,
-            copy=self.copy,
-            steps_before=since,
-            reward_before=sum(self.reward[:since]),
-            **facts,
-        )
 
 
 class Collector:
@@ -221,19 +170,6 @@ class Collector:
 
     def state_dict(self) -> dict[str, Any]:
         """Acting weights, generators, counters, and every open episode."""
-        tapes = [
-            {
-                "episode": tape.episode,
-                "observation": {k: torch.from_numpy(v) for k, v in tape.stacked().items()},
-                "action": [torch.from_numpy(a) for a in tape.action],
-                "reward": list(tape.reward),
-                "state": [torch.from_numpy(s) for s in tape.state],
-                "terms": dict(tape.terms),
-                "notes": {k: torch.from_numpy(np.array(v)) for k, v in tape.notes.items()},
-                "handed": tape.handed,
-            }
-            for tape in self.tapes
-        ]
         acting = {name: part.state_dict() for name, part in self.agent.acting_parts().items()}
         return {
             "acting": acting,
@@ -243,7 +179,7 @@ class Collector:
             "exact": self.exact,
             "terms": self.terms,
             "state": self.state,
-            "tapes": tapes,
+            "tapes": [tape.state_dict() for tape in self.tapes],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -269,11 +205,7 @@ class Collector:
                 dropped.append(copy)
                 self.tapes[copy] = Tape(copy, old["episode"] + 1)
                 continue
-            tape.action = [a.numpy() for a in old["action"]]
-            tape.reward = list(old["reward"])
-            tape.state = [s.numpy() for s in old["state"]]
-            tape.notes = {name: list(values.numpy()) for name, values in old["notes"].items()}
-            tape.terms, tape.handed = dict(old["terms"]), old["handed"]
+            tape.load_state_dict(old)
             self.state[copy] = state[copy]
         self.exact = self.exact and not dropped
         self._begin(dropped)

@@ -11,7 +11,7 @@ FLOORS = (
     "networks replay",
     "algorithms",
     "train evaluate collect record checkpoint export plot"
-    " actions allocator catalog check folder interrupt copies progress room sealed transitions"
+    " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
     " world",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
     " served trained demonstrate",

@@ -186,7 +186,7 @@ IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait 
 NO_MATTER = {
     *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),
     *("recorder/unwritten", "collector/exact"),
-    # Of rollouts, and of worlds that tell their rewards' terms: tests/test_collect.py, test_train.py.
+    # Of rollouts, and of worlds that tell their rewards' terms: test_collect.py, test_train.py.
     *("collector/terms", *(f"collector/tapes/0/{what}" for what in ("handed", "notes", "terms"))),
 }
 

@@ -51,7 +51,7 @@ class OffPolicy(ActorCritic):
         super()._check()
         if self.spec.choices:
             raise ValueError(
-                f"{type(self).__name__} serves continuous actions (a Box) only, and these are choices "
+                f"{type(self).__name__} serves continuous actions (a Box) only, these are choices "
                 f"among {', '.join(map(str, self.spec.choices))}; on-policy algorithms serve both"
             )
         if self.reward_scale <= 0:

@@ -1,0 +1,81 @@
+"""Tape: what one copy of a world has played of its episode under way."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from offpcc.data import Episode, Observation
+
+
+@dataclass
+class Tape:
+    """One copy's episode under way; each list has an entry a step, observations one more."""
+
+    copy: int
+    episode: int  # how many this copy had finished before
+    observation: list[Observation] = field(default_factory=list)
+    action: list[np.ndarray] = field(default_factory=list)
+    reward: list[float] = field(default_factory=list)
+    state: list[np.ndarray] = field(default_factory=list)
+    notes: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward so far
+    handed: int = 0  # steps that went out in earlier stretches
+
+    def note(self, notes: dict[str, np.ndarray]) -> None:
+        """Keeps this copy's row of what the agent noted beside its actions, {name: (n, …)}."""
+        for name, values in notes.items():
+            self.notes.setdefault(name, []).append(values[self.copy])
+
+    def stacked(self, since: int = 0) -> dict[str, np.ndarray]:
+        """The observations from a step on, {key: (steps + 1, …)}."""
+        seen = self.observation[since:]
+        return {key: np.stack([each[key] for each in seen]) for key in seen[0]}
+
+    def finish(self, terminated: bool, success: bool | None) -> Episode:
+        """The finished episode, or what is left of it."""
+        return self._since_handed(terminated, success=success)
+
+    def cut(self) -> Episode:
+        """The stretch since the last cut, of an episode under way."""
+        stretch = self._since_handed(False, ended=False)
+        self.handed = len(self.action)
+        return stretch
+
+    def _since_handed(self, terminated: bool, **facts: Any) -> Episode:
+        since = self.handed
+        return Episode(
+            self.stacked(since),
+            np.stack(self.action[since:]),
+            np.array(self.reward[since:], np.float32),
+            terminated,
+            np.stack(self.state[since:]),
+            {name: np.stack(values[since:]) for name, values in self.notes.items()},
+            terms=self.terms,
+            copy=self.copy,
+            steps_before=since,
+            reward_before=sum(self.reward[:since]),
+            **facts,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, as tensors and plain containers."""
+        return {
+            "episode": self.episode,
+            "observation": {k: torch.from_numpy(v) for k, v in self.stacked().items()},
+            "action": [torch.from_numpy(a) for a in self.action],
+            "reward": list(self.reward),
+            "state": [torch.from_numpy(s) for s in self.state],
+            "notes": {k: torch.from_numpy(np.array(v)) for k, v in self.notes.items()},
+            "terms": dict(self.terms),
+            "handed": self.handed,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict` of this episode, but for the observations: the world gives them."""
+        self.action = [a.numpy() for a in state["action"]]
+        self.reward = list(state["reward"])
+        self.state = [s.numpy() for s in state["state"]]
+        self.notes = {name: list(values.numpy()) for name, values in state["notes"].items()}
+        self.terms, self.handed = dict(state["terms"]), state["handed"]
