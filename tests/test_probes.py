@@ -135,9 +135,9 @@ PROBES = [OneAction, Delayed, Recall, Integrate]
 ON_POLICY: dict[type[OnPolicy], dict[str, Any]] = {
     PPO: {"epochs": 5, "batch": 8, "most_divergence": 0.03},
     COPG: {"epochs": 5, "batch": 8, "most_divergence": 0.03},
-    A2C: {},
+    A2C: {"entropy_weight": 0.01},
 }
-LENGTHS = {PPO: (20, 8_000), COPG: (20, 8_000), A2C: (5, 60_000)}  # of a rollout, the training
+LENGTHS = {PPO: (20, 12_000), COPG: (20, 12_000), A2C: (5, 60_000)}  # of a rollout, the training
 
 
 def trained(
