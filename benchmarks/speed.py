@@ -1,6 +1,6 @@
 """Measures the speed of what decides a run's time, each beside a peer's, in one run on one machine.
 
-    python benchmarks/speed.py              all pieces, under 5 minutes on 2 quiet cores
+    python benchmarks/speed.py              all pieces, some minutes on 2 quiet cores
     python benchmarks/speed.py sac act      some of them
     python benchmarks/speed.py --quick      whether everything runs; its figures mean little
 

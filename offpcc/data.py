@@ -15,6 +15,8 @@ from torch import Tensor
 
 Observation = dict[str, np.ndarray]
 
+OWN_PAST = ("previous_action", "previous_reward")  # keys that tell the agent's past, not the world
+
 
 @dataclass(frozen=True)
 class Field:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from offpcc.algorithms.amp import OWN_PAST
 from offpcc.copies import Copies, Outcome
-from offpcc.data import Observation, Spec
+from offpcc.data import OWN_PAST, Observation, Spec
 from offpcc.evaluate import Evaluator, mean_and_error
 from offpcc.play import SEED, SIDE_BY_SIDE
 from offpcc.trained import copies_of, load

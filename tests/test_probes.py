@@ -140,21 +140,27 @@ ON_POLICY: dict[type[OnPolicy], dict[str, Any]] = {
 LENGTHS = {PPO: (20, 12_000), COPG: (20, 12_000), A2C: (5, 60_000)}  # of a rollout, the training
 
 
-def trained(
-    algorithm: type[OffPolicy], memory: str, probe: type[Probe], **settings: Any
-) -> OffPolicy:
-    """An agent that has learned from whole episodes, one batch every other step."""
-    agent = algorithm(
+def made(
+    algorithm: type[ActorCritic], memory: str, probe: type[Probe], **settings: Any
+) -> ActorCritic:
+    """A quick learner for a probe."""
+    return algorithm(
         World(probe()).spec_of_agent,
         summarizer=MEMORIES[memory],
         hidden=(32, 32),
         discount=0.95,
         rate=3e-3,
         memory_rate=3e-3,
-        polyak=0.05,
         seed=1,
-        **SETTINGS[algorithm] | settings,
+        **{**SETTINGS, **ON_POLICY}[algorithm] | settings,
     )
+
+
+def trained(
+    algorithm: type[ActorCritic], memory: str, probe: type[Probe], **settings: Any
+) -> ActorCritic:
+    """An agent that has learned from whole episodes, one batch every other step."""
+    agent = made(algorithm, memory, probe, polyak=0.05, **settings)
     replay = EpisodeReplay(agent.spec, agent.state_size, batch=32, segment=None, ratio=0.5)
     collector = Collector(agent, [World(probe()) for _ in range(4)], seed=1)
     while collector.steps < probe.steps:
@@ -166,23 +172,13 @@ def trained(
 
 
 def trained_on_rollouts(
-    algorithm: type[OnPolicy], memory: str, probe: type[Probe], **settings: Any
-) -> OnPolicy:
+    algorithm: type[ActorCritic], memory: str, probe: type[Probe]
+) -> ActorCritic:
     """An agent that has learned from what eight copies played."""
-    agent = algorithm(
-        World(probe()).spec_of_agent,
-        summarizer=MEMORIES[memory],
-        hidden=(32, 32),
-        discount=0.95,
-        rate=3e-3,
-        memory_rate=3e-3,
-        seed=1,
-        **ON_POLICY[algorithm] | settings,
-    )
+    agent = made(algorithm, memory, probe)
     rollout, steps = LENGTHS[algorithm]
     replay = Rollout(agent.spec, agent.state_size, steps=rollout, copies=8, segment=None)
-    worlds = [World(probe()) for _ in range(8)]
-    collector = Collector(agent, worlds, seed=1, stretch=rollout)
+    collector = Collector(agent, [World(probe()) for _ in range(8)], seed=1, stretch=rollout)
     while collector.steps < steps:
         for stretch in collector.step():
             replay.add(stretch)

@@ -22,5 +22,5 @@ class A2C(OnPolicy):
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor
     ) -> tuple[Tensor, Terms]:
-        """Â log π: section 4.2 of the paper."""
+        """Â log π: section 4 of the paper."""
         return log_prob * advantage, {}

@@ -28,7 +28,7 @@ class ActorCritic(Agent):
     rate: float = 3e-4  # learning rate of the heads
     memory_rate: float = 3e-4  # learning rate of encoders and summarizers
     decay: bool = False  # all rates fall to zero, linearly, by the end of the training
-    clip: float | None = None  # largest norm of a gradient
+    clip: float | None = None  # largest gradient norm of each network
     epsilon: float = 1e-8  # ε of Adam
     normalize: bool = False  # observations, by running moments
     critic_state: bool = False  # act also advances the critic's memory, for stored states

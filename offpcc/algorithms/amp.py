@@ -19,10 +19,8 @@ from torch import Tensor
 from offpcc.algorithms.on_policy import Terms, means
 from offpcc.algorithms.optimiser import Group, Optimiser
 from offpcc.algorithms.ppo import PPO
-from offpcc.data import Batch
+from offpcc.data import OWN_PAST, Batch
 from offpcc.networks import MLP, Moments
-
-OWN_PAST = ("previous_action", "previous_reward")  # of the agent, not of the world
 
 
 @dataclass
@@ -72,16 +70,15 @@ class AMP(PPO):
     def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
         """Reads the expert's transitions; see `Agent`."""
         before, after = read(self.expert)
-        pairs = torch.from_numpy(before), torch.from_numpy(after)
-        self._expert = torch.cat(pairs, -1).to(self.device)
         wanted, found = self.transitions.shape[1] // 2, before.shape[1]
         if found != wanted:
             raise ValueError(
                 f"{self.expert}: observations of {found} numbers; {self.seen} of this world are "
                 f"{wanted}"
             )
-        if not self.scale.count:
-            self.scale.observe(self._expert.cpu().numpy())
+        self.scale.observe(np.concatenate((before, after), -1))
+        # A tuple: what is no tensor or module itself is no part of a checkpoint.
+        self.expert_pairs = tuple(torch.from_numpy(x).to(self.device) for x in (before, after))
 
     def update(self, batch: Batch) -> Terms:
         """PPO's update on w_G r + w_S r_S, then the discriminator's steps."""
@@ -95,7 +92,7 @@ class AMP(PPO):
             "style_reward": style[real].mean()
         }
         self.keep(pairs[real])
-        return metrics | means(self.style_step() for _ in range(self.style_steps))
+        return means(self.style_step() for _ in range(self.style_steps)) | metrics
 
     def pairs(self, batch: Batch) -> Tensor:
         """What was seen before and after each step (B, T, X)."""
@@ -117,15 +114,14 @@ class AMP(PPO):
     def style_step(self) -> Terms:
         """One step of the discriminator's optimiser on transitions drawn from both."""
         mine = self.transitions[: min(int(self.written), self.past)]
-        loss, metrics = self.style_loss(self.drawn(self._expert), self.drawn(mine))
+        loss, metrics = self.style_loss(self.drawn(*self.expert_pairs), self.drawn(mine))
         return metrics | self.style_optimiser.step(loss)
 
-    def drawn(self, pairs: Tensor) -> Tensor:
-        """Some of these transitions (N, X), with replacement."""
-        index = torch.randint(
-            len(pairs), (self.style_batch,), generator=self.generator, device=self.device
-        )
-        return pairs[index]
+    def drawn(self, *parts: Tensor) -> Tensor:
+        """Some of the transitions (N, X) that these are the columns of, with replacement."""
+        size, count = len(parts[0]), (self.style_batch,)
+        index = torch.randint(size, count, generator=self.generator, device=self.device)
+        return torch.cat([part[index] for part in parts], -1)
 
     def style_loss(self, expert: Tensor, policy: Tensor) -> tuple[Tensor, Terms]:
         """(D(e) - 1)² + (D(p) + 1)² + ½ w_gp ‖∇D(e)‖², the slope at scaled inputs: equation 8."""

@@ -1,4 +1,4 @@
-"""COPG: clipped-objective policy gradient (Markowitz & Staffetti, 2023, 2311.05846).
+"""COPG: clipped-objective policy gradient (Markowitz & Staley, 2023, 2311.05846).
 
 PPO with one line changed: the gradient of log π in place of that of the ratio, so that it is not
 larger where the ratio is.

@@ -32,7 +32,6 @@ class OffPolicy(ActorCritic):
     reward_scale: float = 1.0  # the critic learns from rewards times this
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
-    clip: float | None = None  # largest gradient norm, of actor and critic each
     precision: str = "fp32"  # or bf16: autocast of all passes in an update
 
     columns: ClassVar[dict[str, str]] = {

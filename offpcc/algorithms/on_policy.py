@@ -16,7 +16,7 @@ from offpcc.algorithms.actor_critic import ActorCritic
 from offpcc.algorithms.agent import Notes
 from offpcc.algorithms.optimiser import Group
 from offpcc.data import Batch, Observation
-from offpcc.functional import gae
+from offpcc.functional import gae, masked_mean
 from offpcc.networks import MLP, LikelihoodActor, Moments, likelihood_actor
 
 Terms = dict[str, Tensor]
@@ -183,8 +183,7 @@ class OnPolicy(ActorCritic):
             "entropy": self.actor.entropy(described),
             "divergence": log_ratio.exp() - 1 - log_ratio,
         } | extra
-        share = mask / mask.sum()  # of each real step in a mean
-        means = {name: (part * share).sum() for name, part in parts.items()}
+        means = {name: masked_mean(part, mask) for name, part in parts.items()}
         loss = self.value_weight * means["value_loss"] - means["surrogate"]
         loss = loss - self.entropy_weight * means["entropy"]
         return loss, {name: mean.detach() for name, mean in means.items()}
@@ -209,6 +208,5 @@ def means(steps: Iterable[Terms]) -> Terms:
 
 def normalized(values: Tensor, mask: Tensor) -> Tensor:
     """Values (B, T) shifted and scaled to mean 0 and deviation 1 over the real steps of mask."""
-    share = mask / mask.sum()
-    gap = values - (values * share).sum()
-    return gap / ((gap.square() * share).sum().sqrt() + 1e-8)
+    gap = values - masked_mean(values, mask)
+    return gap / (masked_mean(gap.square(), mask).sqrt() + 1e-8)

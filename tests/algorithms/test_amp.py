@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from test_on_policy import agent_with, flat, rollouts, told
-from toys import constant_actor, through_the_disk
+from toys import through_the_disk
 
 from offpcc.algorithms import AMP
 from offpcc.data import Field, Spec
@@ -110,7 +110,7 @@ def test_the_discriminator_learns_to_tell_them_apart(expert) -> None:
     (batch,) = rollouts(agent)
     agent.update(batch)
     real = batch.mask.bool()
-    theirs = agent.style(agent._expert).mean()
+    theirs = agent.style(torch.cat(agent.expert_pairs, -1)).mean()
     assert theirs > 0.8 > 0.3 > agent.style(agent.pairs(batch)[real]).mean()
 
 
@@ -143,9 +143,21 @@ def test_a_restored_agent_learns_the_style_on_bit_for_bit(expert) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
+def test_the_experts_data_are_no_part_of_a_checkpoint(expert) -> None:
+    assert "expert_pairs" not in amp(expert).state_dict()
+
+
+def test_what_is_told_as_skipped_are_steps_of_actor_and_critic(expert) -> None:
+    agent = amp(expert)
+    agent.expert_pairs = tuple(torch.full_like(part, torch.nan) for part in agent.expert_pairs)
+    metrics = agent.update(told(state_size=agent.state_size))
+    assert metrics["skipped"] == 0  # the discriminator's were
+
+
 def test_a_policy_is_made_without_the_experts_data_and_a_training_is_not() -> None:
     agent = agent_with(AMP)
-    constant_actor(agent.actor, 0.5, 0.5)
+    action, _ = agent.policy.act({"observation": torch.zeros(1, 3)}, agent.policy.initial_state())
+    assert action.shape == (1, 2)
     with pytest.raises(ValueError, match=r"^AMP\.expert is not set"):
         agent.prepare(read_transitions)
 

@@ -288,7 +288,11 @@ def test_a_critic_may_see_more_than_its_actor() -> None:
     spec = Spec({"observation": Field((3,)), "hidden": Field((2,))}, 2)
     eyes = partial(Encoder, keys=["observation"])
     agent = agent_with(spec=spec, encoder=eyes, critic_encoder=Encoder)
-    assert (agent.policy.memory.encoder.size, agent.critic_memory.encoder.size) == (3, 5)
+    seen = torch.randn(1, 3)
+    both = [{"observation": seen, "hidden": torch.full((1, 2), value)} for value in (0.0, 1.0)]
+    states = torch.zeros(1, agent.state_size)
+    (one, after, _), (two, other, _) = (agent.act(each, states, greedy=True) for each in both)
+    assert torch.equal(one, two) and not torch.equal(after, other)  # the critic's memory differs
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
