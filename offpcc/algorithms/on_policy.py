@@ -16,7 +16,7 @@ from offpcc.algorithms.actor_critic import ActorCritic
 from offpcc.algorithms.agent import Notes
 from offpcc.algorithms.optimiser import Group
 from offpcc.data import Batch, Observation
-from offpcc.functional import gae, masked_mean
+from offpcc.functional import gae
 from offpcc.networks import MLP, LikelihoodActor, Moments, likelihood_actor
 
 Terms = dict[str, Tensor]
@@ -84,7 +84,7 @@ class OnPolicy(ActorCritic):
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor
     ) -> tuple[Tensor, Terms]:
-        """What the actor climbs, of log π, log π_old and Â, and metrics beside it; all (B, T)."""
+        """What the actor climbs, of log π, log π_old and Â, and metrics beside it; all (N,)."""
 
     # What is the same for all.
 
@@ -170,26 +170,24 @@ class OnPolicy(ActorCritic):
 
     def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
         """-surrogate - entropy + value's loss, weighted, of a scored minibatch; and metrics."""
-        notes, mask = batch.notes, batch.mask
-        h_actor, h_critic = self.features(batch)
+        share = batch.mask.flatten() / batch.mask.sum()  # of each of the N steps in a mean
+        notes = {name: values.flatten(0, 1) for name, values in batch.notes.items()}
+        h_actor, h_critic = (feature.flatten(0, 1) for feature in self.features(batch))
         described = self.actor.describe(h_actor)
-        log_prob, before = self.actor.log_prob(described, batch.action), notes["log_prob"]
-        advantage = normalized(notes["advantage"], mask)
-        gain, extra = self.surrogate(log_prob, before, advantage)
-        log_ratio = (log_prob - before).detach()
-        parts = {
-            "surrogate": gain,
-            "value_loss": self.value_error(self.critic(h_critic).squeeze(-1), notes),
-            "entropy": self.actor.entropy(described),
-            "divergence": log_ratio.exp() - 1 - log_ratio,
-        } | extra
-        means = {name: masked_mean(part, mask) for name, part in parts.items()}
-        loss = self.value_weight * means["value_loss"] - means["surrogate"]
-        loss = loss - self.entropy_weight * means["entropy"]
-        return loss, {name: mean.detach() for name, mean in means.items()}
+        log_prob = self.actor.log_prob(described, batch.action.flatten(0, 1))
+        advantage = normalized(notes["advantage"], share)
+        gain, extra = self.surrogate(log_prob, notes["log_prob"], advantage)
+        error = self.value_error(self.critic(h_critic).squeeze(-1), notes)
+        learned = {"surrogate": gain, "value_loss": error, "entropy": self.actor.entropy(described)}
+        log_ratio = (log_prob - notes["log_prob"]).detach()
+        told = {"divergence": log_ratio.exp() - 1 - log_ratio} | extra
+        means = torch.stack([*learned.values()]) @ share
+        weights = means.new_tensor([-1.0, self.value_weight, -self.entropy_weight])
+        metrics = torch.cat((means.detach(), torch.stack([*told.values()]) @ share))
+        return means @ weights, dict(zip((*learned, *told), metrics.unbind(), strict=True))
 
     def value_error(self, value: Tensor, notes: Terms) -> Tensor:
-        """(V - V_targ)² (B, T); with a clip, the larger of that and of the clipped value's."""
+        """(V - V_targ)² (N,); with a clip, the larger of that and of the clipped value's."""
         error = (value - notes["target"]).square()
         if self.value_clip is None:
             return error
@@ -206,7 +204,7 @@ def means(steps: Iterable[Terms]) -> Terms:
     return {name: torch.stack(values).mean() for name, values in found.items()}
 
 
-def normalized(values: Tensor, mask: Tensor) -> Tensor:
-    """Values (B, T) shifted and scaled to mean 0 and deviation 1 over the real steps of mask."""
-    gap = values - masked_mean(values, mask)
-    return gap / (masked_mean(gap.square(), mask).sqrt() + 1e-8)
+def normalized(values: Tensor, share: Tensor) -> Tensor:
+    """Values (N,) shifted and scaled to mean 0 and deviation 1; share (N,): of each in the mean."""
+    gap = values - values @ share
+    return gap / ((gap.square() @ share).sqrt() + 1e-8)
