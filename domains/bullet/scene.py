@@ -1,6 +1,7 @@
 """Scene: a world in PyBullet of its own, beside any number of others in one process."""
 
 import ctypes
+import math
 import os
 import sys
 import tempfile
@@ -23,6 +24,7 @@ except ImportError as error:
 
 GRAVITY = -9.8  # m/s²
 DT = 1 / 240  # a step, s
+WINDOW_ANGLE = 90.0  # from the window's bottom to its top, degrees; PyBullet does not let it be set
 
 
 class Camera(NamedTuple):
@@ -112,8 +114,9 @@ class Scene:
         return np.ascontiguousarray(np.reshape(rgba, (height, width, 4))[..., :3].astype(np.uint8))
 
     def look(self, camera: Camera) -> None:
-        """Show the window's picture by this camera."""
-        target, distance, yaw, pitch, _ = camera
+        """Show the window's picture by this camera, from so near that as much is in it."""
+        target, distance, yaw, pitch, angle = camera
+        distance *= math.tan(math.radians(angle / 2)) / math.tan(math.radians(WINDOW_ANGLE / 2))
         self.call.configureDebugVisualizer(pybullet.COV_ENABLE_GUI, 0)  # no panels beside it
         self.call.resetDebugVisualizerCamera(distance, yaw, pitch, target)
 

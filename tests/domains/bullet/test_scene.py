@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import gymnasium
 import numpy as np
@@ -13,7 +14,7 @@ import domains
 
 pytest.importorskip("pybullet", reason="the extra bullet is not installed")
 
-from domains.bullet.scene import Scene
+from domains.bullet.scene import Camera, Scene
 
 AGREED = {  # id: size of an observation
     "pbc-bumps-normal-pomdp-v0": 2,
@@ -177,6 +178,16 @@ def test_a_window_without_a_display_is_refused(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":987")  # told of one that there is not
     with pytest.raises(ValueError, match="no display to open a window on"):
         Scene(window=True)
+
+
+@pytest.mark.parametrize("angle", [30.0, 90.0])
+def test_the_window_looks_from_where_it_shows_as_much_as_the_picture(monkeypatch, angle):
+    """What is seen is 2 d tan(angle / 2) high at distance d; the window's angle is 90°."""
+    scene, told = Scene(window=False), []
+    monkeypatch.setattr(scene, "call", Mock())
+    scene.call.resetDebugVisualizerCamera = lambda distance, *_: told.append(distance)
+    scene.look(Camera((0, 0, 0), 2.0, 0.0, 0.0, angle))
+    assert told == [pytest.approx(2.0 * np.tan(np.radians(angle / 2)))]
 
 
 def test_what_cannot_be_rendered_is_refused(made):
