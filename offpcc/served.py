@@ -21,6 +21,8 @@ REFERRED: tuple[Callable[..., Any], ...] = (
     algorithms.DDPG,
     algorithms.TD3,
     algorithms.SAC,
+    algorithms.TQC,
+    algorithms.REDQ,
     algorithms.A2C,
     algorithms.PPO,
     algorithms.COPG,

@@ -12,6 +12,7 @@ from offpcc.functional import (
     gae,
     masked_mean,
     polyak,
+    quantile_huber,
     saturation,
     scan_back,
     squashed_log_prob,
@@ -67,6 +68,44 @@ def test_a_scan_is_the_sum_step_by_step(length) -> None:
         following = value + share * following
         expected.append(following)
     torch.testing.assert_close(scan_back(values, carry).flip(0).tolist(), expected)
+
+
+def test_a_quantiles_loss_is_that_of_every_pair() -> None:
+    values = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
+    target = torch.tensor([-0.5, 3.0]).view(1, 1, 2)
+    # u = -½, 3 and -1½, 2, at ¼ and ¾: (¾ · ⅛ + ¼ · 2½ + ¼ · 1 + ¾ · 1½) / 4
+    found = quantile_huber(values, target, torch.tensor([0.25, 0.75]))
+    assert found.shape == (1, 1, 1)
+    assert found.item() == pytest.approx((0.09375 + 0.625 + 0.25 + 1.125) / 4)
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 30.0, 1e4])
+def test_its_value_and_slopes_are_those_of_all_pairs_written_out(size) -> None:
+    draw = torch.Generator().manual_seed(1)
+    value = (size * torch.randn(2, 3, 4, 5, generator=draw)).requires_grad_()
+    target = size * torch.randn(3, 4, 7, generator=draw)
+    level = (torch.arange(5) + 0.5) / 5
+    weight = torch.rand(2, 3, 4, generator=draw)
+    gap = target.unsqueeze(-2) - value.unsqueeze(-1)
+    huber = torch.where(gap.abs() <= 1, 0.5 * gap.square(), gap.abs() - 0.5)
+    expected = ((level.unsqueeze(-1) - (gap < 0).float()).abs() * huber).mean((-2, -1))
+    found = quantile_huber(value, target, level)
+    torch.testing.assert_close(found, expected)
+    slopes = [torch.autograd.grad((x * weight).sum(), value)[0] for x in (found, expected)]
+    torch.testing.assert_close(*slopes)
+
+
+def test_what_minimises_it_are_the_quantiles() -> None:
+    level = torch.tensor([0.125, 0.375, 0.625, 0.875])
+    value = torch.full((1, 1, 1, 4), 500.0, requires_grad=True)
+    target = torch.linspace(0, 1_000, 1_001).view(1, 1, -1)
+    steps = torch.optim.Adam([value], 10.0)
+    for step in range(600):
+        steps.param_groups[0]["lr"] = 10.0 * (1 - step / 600)
+        steps.zero_grad()
+        quantile_huber(value, target, level).sum().backward()
+        steps.step()
+    torch.testing.assert_close(value.flatten() / 1_000, level, atol=0.01, rtol=0)
 
 
 def test_a_masked_mean_counts_real_steps_of_every_head() -> None:

@@ -21,8 +21,10 @@ from offpcc.algorithms import (
     COPG,
     DDPG,
     PPO,
+    REDQ,
     SAC,
     TD3,
+    TQC,
     ActorCritic,
     Agent,
     OffPolicy,
@@ -127,6 +129,8 @@ SETTINGS: dict[type[OffPolicy], dict[str, Any]] = {
     DDPG: {"noise": 0.3},
     TD3: {"noise": 0.3},
     SAC: {"temperature": 0.1},
+    TQC: {"temperature": 0.1, "dropped": 0},
+    REDQ: {"temperature": 0.1},
 }
 MEMORIES = {"Identity": Identity} | {
     kind.__name__: partial(kind, width=16) for kind in (LSTM, GRU, RNN)

@@ -10,8 +10,10 @@ from offpcc.algorithms.off_policy import OffPolicy
 from offpcc.algorithms.on_policy import OnPolicy
 from offpcc.algorithms.ppg import PPG
 from offpcc.algorithms.ppo import PPO
+from offpcc.algorithms.redq import REDQ
 from offpcc.algorithms.sac import SAC
 from offpcc.algorithms.td3 import TD3
+from offpcc.algorithms.tqc import TQC
 
 __all__ = [
     "A2C",
@@ -20,8 +22,10 @@ __all__ = [
     "DDPG",
     "PPG",
     "PPO",
+    "REDQ",
     "SAC",
     "TD3",
+    "TQC",
     "ActorCritic",
     "Agent",
     "OffPolicy",

@@ -54,13 +54,17 @@ class SAC(OffPolicy):
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""
         action, log_prob = self.sample(h_actor)
-        value = self.target_critic(h_critic, action).amin(0)
+        value = self.pessimistic(self.target_critic(h_critic, action))
         return self.bootstrap(batch, value - self.log_temperature.exp() * log_prob)
+
+    def pessimistic(self, value: Tensor) -> Tensor:
+        """What the target takes of the slow critic's values (N, B, T, K): the smallest head's."""
+        return value.amin(0)
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """α log π(a|h) - min_i Q_i(sg h, a), equation 7, and log α (H - H̄), equation 18."""
         action, log_prob = self.sample(h_actor)
-        value = self.critic(h_critic, action).amin(0)
+        value = self.judged(self.critic(h_critic, action))
         temperature = self.log_temperature.detach().exp()
         loss = masked_mean((temperature * log_prob - value).squeeze(-1), batch.mask)
         entropy = -masked_mean(log_prob.detach().squeeze(-1), batch.mask)
@@ -68,6 +72,10 @@ class SAC(OffPolicy):
         temperature_loss = self.log_temperature * (entropy - goal)
         metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
         return loss + temperature_loss, metrics
+
+    def judged(self, value: Tensor) -> Tensor:
+        """What the actor climbs (B, T, 1) of the critic's values (N, B, T, K)."""
+        return value.amin(0)
 
     def groups(self) -> list[Group]:
         """With log α, where it is learned."""

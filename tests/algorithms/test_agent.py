@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from toys import SPEC, make_batch, through_the_disk, weights
 
-from offpcc.algorithms import DDPG, SAC, TD3, Agent, OffPolicy
+from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, Agent, OffPolicy
 from offpcc.networks import GRU, LSTM, RNN, Identity
 
 SMALL: dict[str, Any] = {"summarizer": partial(LSTM, width=6), "hidden": (10, 8)}
-ALGORITHMS = [DDPG, TD3, SAC]
+ALGORITHMS = [DDPG, TD3, SAC, TQC, REDQ]
 MEMORIES = [Identity, *(partial(kind, width=6) for kind in (LSTM, GRU, RNN))]
 
 

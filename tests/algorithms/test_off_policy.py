@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from toys import SPEC, gradients, make_batch, weights
 
-from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
+from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import Batch, Field, Spec
 from offpcc.networks import GRU, LSTM, Encoder
 
 SMALL: dict[str, Any] = {"summarizer": partial(LSTM, width=6), "hidden": (10, 8)}
 LENGTHS = (4, 1, 3, 5)
-ALGORITHMS = [DDPG, TD3, SAC]
+ALGORITHMS = [DDPG, TD3, SAC, TQC, REDQ]
 
 
 def batch_for(agent: OffPolicy, **settings: Any) -> Batch:

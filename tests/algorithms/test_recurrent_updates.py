@@ -11,7 +11,7 @@ from references import SlowLSTM, heads_of, tanh_gaussian
 from torch import Tensor
 from toys import SPEC, gradients, make_batch, weights
 
-from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
+from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import Batch
 from offpcc.networks import GRU, LSTM, RNN
 
@@ -120,7 +120,7 @@ def test_an_update_of_rsac_equals_a_slow_one(shared, burn_in) -> None:
 
 SETTINGS = [
     pytest.param(algorithm, shared, id=f"{algorithm.__name__}-{'shared' if shared else 'separate'}")
-    for algorithm in (DDPG, TD3, SAC)
+    for algorithm in (DDPG, TD3, SAC, TQC, REDQ)
     for shared in (False, True)
 ]
 
@@ -286,7 +286,7 @@ def test_the_slow_actor_sees_the_next_history_through_a_slow_memory() -> None:
 
 @pytest.mark.parametrize("lengths", [(1, 1), (7, 2)])
 @pytest.mark.parametrize("memory", [LSTM, GRU, RNN])
-@pytest.mark.parametrize("algorithm", [DDPG, TD3, SAC])
+@pytest.mark.parametrize("algorithm", [DDPG, TD3, SAC, TQC, REDQ])
 def test_every_weight_of_every_memory_learns(algorithm, memory, lengths) -> None:
     network = partial(memory, width=6)
     agent = algorithm(SPEC, summarizer=network, hidden=(8,), critic_state=True)

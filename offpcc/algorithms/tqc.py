@@ -1,0 +1,49 @@
+"""TQC: truncated quantile critics (Kuznetsov et al., 2020, 2005.04269).
+
+Differences: the history h in place of the state; all losses take their gradients at the same
+parameters.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from torch import Tensor
+
+from offpcc.algorithms.sac import SAC
+from offpcc.functional import masked_mean, quantile_huber
+from offpcc.networks import Critic
+
+
+@dataclass
+class TQC(SAC):
+    """SAC with heads that tell quantiles of the return; the target leaves the highest out."""
+
+    _: KW_ONLY
+    heads: int = 5  # N
+    atoms: int = 25  # M, quantiles of each head
+    dropped: int = 2  # d, left out of the target, for each head
+
+    def _check(self) -> None:
+        super()._check()
+        if self.atoms < 1:
+            raise ValueError(f"atoms is {self.atoms}; it must be at least 1")
+        if not 0 <= self.dropped < self.atoms:
+            raise ValueError(f"dropped is {self.dropped}; of {self.atoms} atoms some must stay")
+
+    def make_critic(self, inputs: int) -> Critic:
+        """θ, the heads' quantiles."""
+        return Critic(inputs, self.spec.action, self.hidden, heads=self.heads, atoms=self.atoms)
+
+    def pessimistic(self, value: Tensor) -> Tensor:
+        """All heads' atoms (B, T, N (M - d)), sorted, without the highest: equation 11."""
+        pooled = value.movedim(0, -2).flatten(-2)
+        return pooled.sort(-1).values[..., : self.heads * (self.atoms - self.dropped)]
+
+    def critic_loss(self, value: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """Σ_n of the quantile regression of each head's atoms to the target's: equation 13."""
+        level = (torch.arange(self.atoms, device=value.device) + 0.5) / self.atoms
+        return masked_mean(quantile_huber(value, target, level).sum(0), mask)
+
+    def judged(self, value: Tensor) -> Tensor:
+        """The mean of all heads' atoms: equation 14."""
+        return value.mean((0, -1)).unsqueeze(-1)
