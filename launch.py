@@ -22,6 +22,7 @@ exit codes: 0 done, 2 usage or config, 3 diverged, 4 no valid checkpoint, 5 run 
 
 DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
 WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
+MEMORY = "ablated: --evaluate plays again with it emptied at every step, and says what it is worth"
 WATCHED, RECORDED = 10, 3  # episodes
 
 
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     runs("--record", action="store_true", help=f"play {RECORDED} episodes into videos/*.mp4")
     runs("--demonstrate", type=int, metavar="N", help="N greedy episodes into demonstrations/*.npy")
     runs("--evaluate", type=int, metavar="N", help="N greedy episodes: mean and interval")
+    runs("--memory", choices=("kept", "ablated"), default="kept", help=MEMORY)
     other = p.add_argument_group("other").add_argument
     other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
     other("--list", action="store_true", help="the ids, algorithms and configs there are")
@@ -151,6 +153,8 @@ def runs(asked: argparse.Namespace) -> int:
         episodes = getattr(asked, flag)
         if episodes is not None and episodes < 1:
             raise ValueError(f"--{flag} {episodes}: it must be at least 1 episode")
+    if asked.memory == "ablated" and asked.evaluate is None:
+        raise ValueError("--memory ablated goes with --evaluate N")
     plays = asked.render or asked.record or asked.evaluate or asked.demonstrate
     asked_for = requests(asked)
     for request in asked_for:
@@ -202,7 +206,7 @@ def play(asked: argparse.Namespace, path: Path) -> None:
     from offpcc import play
 
     if asked.evaluate:
-        print(play.evaluate(path, asked.evaluate))
+        print(play.evaluate(path, asked.evaluate, ablated=asked.memory == "ablated"))
     if asked.demonstrate:
         from offpcc.demonstrate import demonstrate
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
+import torch
+from torch import Tensor
 
+from offpcc.algorithms import Policy
 from offpcc.copies import Outcome, Singles
 from offpcc.data import Observation
 from offpcc.evaluate import Evaluator, Score, mean_and_error, play, summary
@@ -30,7 +33,7 @@ def has_display() -> bool:
 
 def score(path: Path | str, episodes: int) -> tuple[float, float]:
     """Mean return of greedy episodes, and its standard error."""
-    return mean_and_error([each.total for each in _scores(path, episodes)])
+    return mean_and_error([each.total for each in _scores(path, load(path), episodes)])
 
 
 def chance(world: World, episodes: int) -> tuple[float, float]:
@@ -48,18 +51,50 @@ def chance(world: World, episodes: int) -> tuple[float, float]:
     return mean_and_error(returns)
 
 
-def evaluate(path: Path | str, episodes: int) -> str:
-    """Plays greedy episodes; says, and writes to evaluation.json, what they came to."""
-    row = summary("test", _scores(path, episodes))
-    mean, error = row["test_return"], row["test_return_se"]
-    low, high = mean - NORMAL * error, mean + NORMAL * error
+def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> str:
+    """Plays greedy episodes; says, and writes to evaluation.json, what they came to.
+
+    ablated: plays the same starts again with a memory that is emptied before every step, and says
+    what memory is worth: the mean difference, episode by episode. Raises ValueError for an agent
+    that has no memory.
+    """
+    policy = load(path)
+    if ablated and not policy.memory.state_size:
+        raise ValueError(f"{path}: there is no memory to ablate; the agent acts on what it sees")
+    scores = _scores(path, policy, episodes)
+    row = summary("test", scores)
+    low, high = _interval(row["test_return"], row["test_return_se"])
     told = {"episodes": episodes, **row, "test_return_low": low, "test_return_high": high}
-    (Path(path) / "evaluation.json").write_text(json.dumps(told, indent=2) + "\n")
     success = f", success {row['test_success']:.2f}" if "test_success" in row else ""
-    return (
-        f"{path}: {episodes} episodes, return {mean:.1f}, standard error {error:.1f}, "
-        f"95 % interval {low:.1f} to {high:.1f}, length {row['test_length']:.0f}{success}"
-    )
+    said = f"{path}: {episodes} episodes, {_said(row['test_return'], row['test_return_se'])}"
+    said += f", length {row['test_length']:.0f}{success}"
+    if ablated:
+        without = _scores(path, Forgetful(policy), episodes)
+        row = summary("ablated", without)
+        pairs = zip(scores, without, strict=True)
+        worth, error = mean_and_error([kept.total - emptied.total for kept, emptied in pairs])
+        told |= row | {"memory_worth": worth, "memory_worth_se": error}
+        low, high = _interval(worth, error)
+        said += (
+            f"\n{path}: its memory emptied at every step, "
+            f"{_said(row['ablated_return'], row['ablated_return_se'])}; memory is worth "
+            f"{worth:.1f}, 95 % interval {low:.1f} to {high:.1f}"
+        )
+    (Path(path) / "evaluation.json").write_text(json.dumps(told, indent=2) + "\n")
+    return said
+
+
+class Forgetful(Policy):
+    """A policy whose memory is emptied before every step."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy.normalizer, policy.memory, policy.actor)
+
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """See `Policy.act`; whatever the state is, it is taken for the one before an episode."""
+        return super().act(observation, torch.zeros_like(state), greedy)
 
 
 def watch(path: Path | str, episodes: int) -> None:
@@ -131,12 +166,21 @@ class Filming(Singles):
         self._writer.append_data(picture[:height, :width])
 
 
-def _scores(path: Path | str, episodes: int) -> list[Score]:
+def _scores(path: Path | str, policy: Policy, episodes: int) -> list[Score]:
     worlds = copies_of(path, min(episodes, SIDE_BY_SIDE))
     try:
-        return Evaluator(worlds, episodes, SEED)(load(path))
+        return Evaluator(worlds, episodes, SEED)(policy)
     finally:
         worlds.close()
+
+
+def _interval(mean: float, error: float) -> tuple[float, float]:
+    return mean - NORMAL * error, mean + NORMAL * error
+
+
+def _said(mean: float, error: float) -> str:
+    low, high = _interval(mean, error)
+    return f"return {mean:.1f}, standard error {error:.1f}, 95 % interval {low:.1f} to {high:.1f}"
 
 
 def _told(episode: int, score: Score) -> str:

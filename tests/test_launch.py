@@ -187,6 +187,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
         (["--seed", "-1"], "seed is -1; it lies in 0 … 2"),
         (["--run_id", "a", "b/c"], "run_id is 'b/c'"),
         (["--run_id", ""], "run_id is ''"),
+        (["--memory", "ablated"], "--memory ablated goes with --evaluate N"),
         (["--evaluate", "0"], "--evaluate 0: it must be at least 1"),
         (["--demonstrate", "0"], "--demonstrate 0: it must be at least 1"),
         (["--algo", "../domains/pendulum"], "unknown algorithm '../domains/pendulum'"),

@@ -96,6 +96,32 @@ def test_an_interval_is_two_standard_errors_to_either_side(cartpole):
     assert told["test_return_high"] == pytest.approx(middle + 1.96 * error)
 
 
+def test_what_memory_is_worth_is_told_against_an_emptied_one(remembering):
+    said = play.evaluate(remembering, 6, ablated=True).splitlines()
+    assert said[0] == play.evaluate(remembering, 6)
+    told = json.loads((remembering / "evaluation.json").read_text())
+    assert "memory_worth" not in told, "the later evaluation replaces the earlier one"
+    play.evaluate(remembering, 6, ablated=True)
+    told = json.loads((remembering / "evaluation.json").read_text())
+    assert told["memory_worth"] == pytest.approx(told["test_return"] - told["ablated_return"])
+    assert f"; memory is worth {told['memory_worth']:.1f}, 95 % interval " in said[1]
+    assert told["memory_worth"] != 0 < told["memory_worth_se"]
+
+
+def test_without_a_memory_there_is_none_to_empty(growing):
+    with pytest.raises(ValueError, match="there is no memory to ablate"):
+        play.evaluate(growing, 3, ablated=True)
+
+
+def test_a_forgetful_policy_acts_at_every_step_as_at_the_first(remembering):
+    policy = offpcc.load(remembering)
+    observation = {key: torch.tensor([value]) for key, value in OBSERVATION.items()}
+    first, state = policy.act(observation, policy.initial_state())
+    later, _ = policy.act(observation, state)
+    forgetful, _ = play.Forgetful(policy).act(observation, state)
+    assert torch.equal(forgetful, first) and not torch.equal(forgetful, later)
+
+
 def test_chance_is_what_random_actions_come_to():
     assert play.chance(make_world("growing-v0"), 4) == (5.0, 0.0)
     mean, error = play.chance(make_world("pendulum-v0"), 30)
