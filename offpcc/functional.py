@@ -15,6 +15,22 @@ def td_target(reward: Tensor, terminated: Tensor, value: Tensor, discount: float
     return reward + discount * (1 - terminated) * value
 
 
+def n_step_target(
+    reward: Tensor, terminated: Tensor, value: Tensor, mask: Tensor, discount: float, steps: int
+) -> Tensor:
+    """Y = r_t + γ r_t+1 + … + γⁿ V(h_t+n) (B, T, K), n being `steps`, or what a row still has.
+
+    reward, terminated (B, T, 1); value (B, T, K) of the next histories; mask (B, T). Nothing is
+    added after a true end. Sutton & Barto (2018), equation 7.1.
+    """
+    target = td_target(reward, terminated, value, discount)
+    goes_on = pad(mask[:, 1:], (0, 1)).bool().unsqueeze(-1)
+    for _ in range(steps - 1):
+        following = torch.cat((target[:, 1:], value[:, -1:]), 1)
+        target = td_target(reward, terminated, torch.where(goes_on, following, value), discount)
+    return target
+
+
 def scan_back(values: Tensor, carry: Tensor) -> Tensor:
     """x_t = values_t + carry_t x_{t+1}, all (N,), in log₂ N steps (Hillis & Steele, 1986)."""
     reach = 1

@@ -11,6 +11,7 @@ from offpcc.functional import (
     frozen,
     gae,
     masked_mean,
+    n_step_target,
     polyak,
     quantile_huber,
     saturation,
@@ -68,6 +69,27 @@ def test_a_scan_is_the_sum_step_by_step(length) -> None:
         following = value + share * following
         expected.append(following)
     torch.testing.assert_close(scan_back(values, carry).flip(0).tolist(), expected)
+
+
+def test_n_steps_of_rewards_come_before_the_value() -> None:
+    reward = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 99.0], [6.0, 7.0, 8.0]]).unsqueeze(-1)
+    value = torch.tensor([[10.0, 20.0, 30.0], [40.0, 50.0, 99.0], [60.0, 70.0, 80.0]]).unsqueeze(-1)
+    mask = torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    terminated = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]).unsqueeze(-1)
+
+    def found(steps: int) -> list[list[float]]:
+        target = n_step_target(reward, terminated, value, mask, 0.5, steps)
+        return target.squeeze(-1)[:, :3].tolist()
+
+    one, two, three, four = (found(steps) for steps in (1, 2, 3, 4))
+    assert one[0] == [6.0, 12.0, 18.0]
+    # Two: 1 + ½ 2 + ¼ 20, 2 + ½ 3 + ¼ 30; at the end of the row 3 + ½ 30
+    assert two[0] == [7.0, 11.0, 18.0]
+    assert three[0] == [1 + 1 + 0.75 + 30 / 8, 11.0, 18.0]
+    assert four == three
+    # A row of two steps: 4 + ½ 5 + ¼ 50, 5 + ½ 50. One that ends truly: 6 + ½ 7 + ¼ 8, 7 + ½ 8, 8
+    assert three[1][:2] == [19.0, 30.0]
+    assert three[2] == [11.5, 11.0, 8.0]
 
 
 def test_a_quantiles_loss_is_that_of_every_pair() -> None:

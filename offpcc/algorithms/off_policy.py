@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from offpcc.algorithms.actor_critic import ActorCritic
 from offpcc.algorithms.agent import Notes
 from offpcc.data import Batch
-from offpcc.functional import frozen, masked_mean, polyak, td_target
+from offpcc.functional import frozen, masked_mean, n_step_target, polyak
 from offpcc.networks import Critic, Memory
 
 Loss = tuple[Tensor, dict[str, Tensor]]
@@ -32,6 +32,7 @@ class OffPolicy(ActorCritic):
     reward_scale: float = 1.0  # the critic learns from rewards times this
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
+    n_step: int = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
     precision: str = "fp32"  # or bf16: autocast of all passes in an update
 
     columns: ClassVar[dict[str, str]] = {
@@ -57,7 +58,7 @@ class OffPolicy(ActorCritic):
             raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}; it is fp32 or bf16")
-        for name in ("heads", "delay"):
+        for name in ("heads", "delay", "n_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
@@ -106,9 +107,13 @@ class OffPolicy(ActorCritic):
         return self.explore(feature), {}
 
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
-        """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled."""
+        """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled.
+
+        With more steps than one, the n-step return, which takes the replayed actions for π's.
+        """
         reward, terminated = batch.reward.unsqueeze(-1), batch.terminated.unsqueeze(-1)
-        return td_target(self.reward_scale * reward, terminated, value, self.discount)
+        reward = self.reward_scale * reward
+        return n_step_target(reward, terminated, value, batch.mask, self.discount, self.n_step)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step on every network that is due; gives metrics named in `columns`."""
