@@ -1,5 +1,7 @@
 """Actions: as agents hold them, numbers in [-1, 1] or one-hot choices, and as worlds take them."""
 
+from collections.abc import Sequence
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -38,6 +40,13 @@ class Choices:
         shape = self.space.shape or ()
         raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self.space.start
         return np.asarray(raw.astype(self.space.dtype))[()]
+
+
+def one_hot(actions: np.ndarray, choices: Sequence[int]) -> np.ndarray:
+    """1 at the largest number of each part of actions (…, A), else 0."""
+    parts = np.split(actions, np.cumsum(choices)[:-1], -1)
+    chosen = [np.eye(part.shape[-1], dtype=np.float32)[part.argmax(-1)] for part in parts]
+    return np.concatenate(chosen, -1)
 
 
 def actions_of(space: gymnasium.Space) -> Continuous | Choices:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from offpcc.actions import one_hot
 from offpcc.algorithms import Agent
 from offpcc.algorithms.agent import restore_generator
 from offpcc.copies import Copies, side_by_side
@@ -107,6 +108,8 @@ class Collector:
     def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uniform actions (n, A), drawn anew at every `hold`-th step of an episode."""
         actions = self.random.uniform(-1, 1, shape).astype(np.float32)
+        if choices := self.learner.spec.choices:
+            actions = one_hot(actions, choices)
         for copy, tape in enumerate(self.tapes):
             if len(tape.action) % self.hold:
                 actions[copy] = tape.action[-1]

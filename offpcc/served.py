@@ -21,6 +21,7 @@ REFERRED: tuple[Callable[..., Any], ...] = (
     algorithms.DDPG,
     algorithms.TD3,
     algorithms.SAC,
+    algorithms.DSAC,
     algorithms.TQC,
     algorithms.REDQ,
     algorithms.A2C,

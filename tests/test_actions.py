@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Discrete, MultiDiscrete
 
-from offpcc.actions import actions_of
+from offpcc.actions import actions_of, one_hot
 
 
 def test_a_choice_is_the_place_of_the_largest_number_counted_from_the_spaces_first() -> None:
@@ -35,3 +35,8 @@ def test_rows_of_actions_become_rows_of_choices() -> None:
     assert one.raw(np.eye(2)[[1, 0, 1]]).tolist() == [1, 0, 1]
     rows = np.array([[1, 0, 0, 1, 0], [0, 1, 1, 0, 0]])
     assert many.raw(rows).tolist() == [[0, 1], [1, 0]]
+
+
+def test_the_largest_number_of_each_part_is_the_one() -> None:
+    actions = np.array([[0.1, 0.2, -0.5, -0.1, -0.9], [0.9, 0.2, 0.5, 0.1, 0.9]])
+    assert one_hot(actions, (2, 3)).tolist() == [[0, 1, 0, 1, 0], [1, 0, 0, 0, 1]]

@@ -12,12 +12,12 @@ import pytest
 import torch
 from toys import SPEC, Walk, constant_actor, make_batch, through_the_disk
 
-from offpcc.algorithms import DDPG, SAC, OffPolicy, Policy
+from offpcc.algorithms import DDPG, DSAC, SAC, OffPolicy, Policy
 from offpcc.collect import Collector
 from offpcc.data import Episode
 from offpcc.faults import WorldFault
 from offpcc.networks import LSTM, Identity
-from offpcc.world import World
+from offpcc.world import World, make_world
 
 
 def agent_with(algorithm: type[OffPolicy] = DDPG, **settings: Any) -> OffPolicy:
@@ -285,6 +285,15 @@ def test_warm_up_actions_are_uniform_and_every_copys_own() -> None:
         quantiles = np.quantile(column, [0, 0.25, 0.5, 0.75, 1])
         np.testing.assert_allclose(quantiles, [-1, -0.5, 0, 0.5, 1], atol=0.05)
     assert abs(np.corrcoef(actions.T)[0, 1]) < 0.05
+
+
+def test_warm_up_choices_are_one_hot_and_all_alike_often() -> None:
+    world = make_world("CartPole-v1")
+    agent = DSAC(world.spec_of_agent, hidden=(4,))
+    episodes = played(Collector(agent, [world], seed=3), 800, uniform=True)
+    actions = np.concatenate([episode.action for episode in episodes.values()])
+    assert set(map(tuple, actions.tolist())) == {(0.0, 1.0), (1.0, 0.0)}
+    assert actions.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.06)
 
 
 def test_a_held_action_is_kept_for_so_many_steps_of_its_episode() -> None:

@@ -46,13 +46,14 @@ def built(algo: str, names: list[str], env: str) -> Training:
 
 
 def world_for(algo: str, name: str) -> str:
-    """A world that a config is for: its domain's first, or the pendulum."""
+    """A world that a config is for: its domain's first, or one that the algorithm serves."""
     own = [
         env
         for env in domains.HIDDEN
         if domain_config(env, algorithm_file(algo)) == CONFIGS.parent / name
     ]
-    return [*own, "pendulum-p-v0"][0]
+    discrete = algorithm_file(algo).parent.name == "discrete"
+    return [*own, "cartpole-novel-v0" if discrete else "pendulum-p-v0"][0]
 
 
 @pytest.mark.parametrize(("algo", "name"), fitting())
@@ -67,8 +68,8 @@ def test_every_algorithm_is_built_with_every_config_that_is_for_it_and_acts(algo
 
 @pytest.mark.parametrize("algo", algorithms())
 def test_an_algorithm_remembers_if_its_name_says_so(algo):
-    training = built(algo, [], "pendulum-p-v0")
-    remembers = algo.startswith(("r", "lstm_")) and algo != "redq"
+    training = built(algo, [], world_for(algo, ""))
+    remembers = algo.startswith(("r", "drsac", "lstm_")) and algo != "redq"
     assert (training.agent.state_size > 0) == remembers
 
 

@@ -20,6 +20,7 @@ from offpcc.algorithms import (
     A2C,
     COPG,
     DDPG,
+    DSAC,
     PPO,
     REDQ,
     SAC,
@@ -132,6 +133,7 @@ SETTINGS: dict[type[OffPolicy], dict[str, Any]] = {
     TQC: {"temperature": 0.1, "dropped": 0},
     REDQ: {"temperature": 0.1},
 }
+DISCRETE: dict[type[OffPolicy], dict[str, Any]] = {DSAC: {"temperature": 0.1}}
 MEMORIES = {"Identity": Identity} | {
     kind.__name__: partial(kind, width=16) for kind in (LSTM, GRU, RNN)
 }
@@ -156,7 +158,7 @@ def made(
         rate=3e-3,
         memory_rate=3e-3,
         seed=1,
-        **{**SETTINGS, **ON_POLICY}[algorithm] | settings,
+        **{**SETTINGS, **DISCRETE, **ON_POLICY}[algorithm] | settings,
     )
 
 
@@ -213,6 +215,7 @@ def check(algorithm: type[ActorCritic], memory: str, probe: type[Probe], **setti
         (SAC, "LSTM", Recall),
         (TD3, "GRU", Integrate),
         (PPO, "LSTM", Integrate),
+        (DSAC, "LSTM", Choose),
         (COPG, "GRU", Choose),
         (A2C, "Identity", OneAction),
     ],
@@ -234,6 +237,13 @@ def test_what_no_memory_can_learn_is_not_learned_without_one() -> None:
 @pytest.mark.parametrize("algorithm", ON_POLICY)
 def test_every_on_policy_algorithm_learns_with_every_memory(algorithm, memory, probe) -> None:
     check(algorithm, memory, probe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("algorithm", DISCRETE)
+def test_choices_are_learned_off_policy_with_every_memory(algorithm, memory) -> None:
+    check(algorithm, memory, Choose)
 
 
 @pytest.mark.slow

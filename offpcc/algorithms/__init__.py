@@ -6,6 +6,7 @@ from offpcc.algorithms.agent import Agent, Policy
 from offpcc.algorithms.amp import AMP
 from offpcc.algorithms.copg import COPG
 from offpcc.algorithms.ddpg import DDPG
+from offpcc.algorithms.dsac import DSAC
 from offpcc.algorithms.off_policy import OffPolicy
 from offpcc.algorithms.on_policy import OnPolicy
 from offpcc.algorithms.ppg import PPG
@@ -20,6 +21,7 @@ __all__ = [
     "AMP",
     "COPG",
     "DDPG",
+    "DSAC",
     "PPG",
     "PPO",
     "REDQ",

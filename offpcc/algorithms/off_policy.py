@@ -49,11 +49,7 @@ class OffPolicy(ActorCritic):
     def _check(self) -> None:
         """Raises ValueError for settings that cannot work."""
         super()._check()
-        if self.spec.choices:
-            raise ValueError(
-                f"{type(self).__name__} serves continuous actions (a Box) only, these are choices "
-                f"among {', '.join(map(str, self.spec.choices))}; on-policy algorithms serve both"
-            )
+        self._check_actions()
         if self.reward_scale <= 0:
             raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
         if self.precision not in ("fp32", "bf16"):
@@ -62,12 +58,21 @@ class OffPolicy(ActorCritic):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
+    def _check_actions(self) -> None:
+        """Raises ValueError for actions that the algorithm does not serve."""
+        if self.spec.choices:
+            raise ValueError(
+                f"{type(self).__name__} serves continuous actions (a Box) only, these are choices "
+                f"among {', '.join(map(str, self.spec.choices))}; dsac, drsac and on-policy "
+                "algorithms serve them"
+            )
+
     def _build(self) -> None:
         super()._build()
         self.target_critic = slow_copy(self.critic)
         self.target_critic_memory = slow_copy(self.critic_memory)
 
-    def make_critic(self, inputs: int) -> Critic:
+    def make_critic(self, inputs: int) -> nn.Module:
         """Q."""
         return Critic(inputs, self.spec.action, self.hidden, heads=self.heads)
 

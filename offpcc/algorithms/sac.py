@@ -24,7 +24,7 @@ class SAC(OffPolicy):
     _: KW_ONLY
     temperature: float = 1.0  # α at the start
     fixed_temperature: bool = False  # α stays where it starts
-    target_entropy: float | None = None  # H̄ in nats; None: -A
+    target_entropy: float | None = None  # H̄ in nats; None: the algorithm's own
 
     columns: ClassVar[dict[str, str]] = OffPolicy.columns | {
         "temperature": "α, the price of an action's log-probability",
@@ -62,16 +62,26 @@ class SAC(OffPolicy):
         return value.amin(0)
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
-        """α log π(a|h) - min_i Q_i(sg h, a), equation 7, and log α (H - H̄), equation 18."""
+        """α log π(a|h) - min_i Q_i(sg h, a), equation 7, and the temperature's."""
         action, log_prob = self.sample(h_actor)
         value = self.judged(self.critic(h_critic, action))
         temperature = self.log_temperature.detach().exp()
         loss = masked_mean((temperature * log_prob - value).squeeze(-1), batch.mask)
         entropy = -masked_mean(log_prob.detach().squeeze(-1), batch.mask)
-        goal = -self.spec.action if self.target_entropy is None else self.target_entropy
-        temperature_loss = self.log_temperature * (entropy - goal)
-        metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
-        return loss + temperature_loss, metrics
+        return loss + self.temperature_loss(entropy), {
+            "actor_loss": loss.detach(),
+            "temperature": temperature,
+            "entropy": entropy,
+        }
+
+    def temperature_loss(self, entropy: Tensor) -> Tensor:
+        """log α (H - H̄): equation 18."""
+        goal = self.usual_entropy() if self.target_entropy is None else self.target_entropy
+        return self.log_temperature * (entropy - goal)
+
+    def usual_entropy(self) -> float:
+        """H̄ where none is set: -A."""
+        return -self.spec.action
 
     def judged(self, value: Tensor) -> Tensor:
         """What the actor climbs (B, T, 1) of the critic's values (N, B, T, K)."""

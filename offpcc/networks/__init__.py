@@ -1,7 +1,7 @@
 """Networks: encoder -> summarizer -> actor or critic, and running normalisation."""
 
 from offpcc.networks.actor import Actor, DeterministicActor, GaussianActor, SquashedActor
-from offpcc.networks.critic import Critic
+from offpcc.networks.critic import ChoiceCritic, Critic
 from offpcc.networks.encoder import Encoder
 from offpcc.networks.likelihood import (
     CategoricalActor,
@@ -21,6 +21,7 @@ __all__ = [
     "RNN",
     "Actor",
     "CategoricalActor",
+    "ChoiceCritic",
     "Critic",
     "DeterministicActor",
     "Encoder",

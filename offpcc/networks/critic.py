@@ -22,3 +22,20 @@ class Critic(nn.Module):
         rows = torch.cat((feature, action.to(feature.dtype)), -1)
         values = self.trunk(rows.flatten(0, -2), heads)  # (N, B * T, K)
         return values.unflatten(1, action.shape[:-1])
+
+
+class ChoiceCritic(nn.Module):
+    """Q_i(h, ·) of all A choices at once."""
+
+    def __init__(self, inputs: int, choices: int, hidden: Sequence[int], *, heads: int = 1) -> None:
+        super().__init__()
+        self.trunk = EnsembleMLP(heads, inputs, hidden, choices)
+
+    def forward(self, feature: Tensor, action: Tensor) -> Tensor:
+        """Values (N, B, T, 1) of one-hot actions (B, T, A)."""
+        return (self.every(feature) * action).sum(-1, keepdim=True)
+
+    def every(self, feature: Tensor) -> Tensor:
+        """Values (N, B, T, A) at features (B, T, F)."""
+        values: Tensor = self.trunk(feature.flatten(0, -2))
+        return values.unflatten(1, feature.shape[:-1])
