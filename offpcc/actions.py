@@ -35,18 +35,22 @@ class Choices:
 
     def raw(self, actions: np.ndarray) -> np.ndarray:
         """Whole numbers in the space's shape, its first choice being `start`."""
-        parts = np.split(np.asarray(actions), np.cumsum(self.choices)[:-1], -1)
-        chosen = np.stack([part.argmax(-1) for part in parts], -1)
+        chosen = np.stack(chosen_of(actions, self.choices), -1)
         shape = self.space.shape or ()
         raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self.space.start
         return np.asarray(raw.astype(self.space.dtype))[()]
 
 
+def chosen_of(actions: np.ndarray, choices: Sequence[int]) -> list[np.ndarray]:
+    """Where the largest number of each part of actions (…, A) is, (…) each."""
+    parts = np.split(np.asarray(actions), np.cumsum(choices)[:-1], -1)
+    return [part.argmax(-1) for part in parts]
+
+
 def one_hot(actions: np.ndarray, choices: Sequence[int]) -> np.ndarray:
     """1 at the largest number of each part of actions (…, A), else 0."""
-    parts = np.split(actions, np.cumsum(choices)[:-1], -1)
-    chosen = [np.eye(part.shape[-1], dtype=np.float32)[part.argmax(-1)] for part in parts]
-    return np.concatenate(chosen, -1)
+    pairs = zip(chosen_of(actions, choices), choices, strict=True)
+    return np.concatenate([np.eye(count, dtype=np.float32)[at] for at, count in pairs], -1)
 
 
 def actions_of(space: gymnasium.Space) -> Continuous | Choices:

@@ -9,6 +9,7 @@ from offpcc.algorithms import AMP
 from offpcc.bindings import compose
 from offpcc.build import build
 from offpcc.catalog import CONFIGS, algorithm_file, algorithms, config_file, configs, domain_config
+from offpcc.faults import ConfigError
 from offpcc.train import Training
 
 SMALL = ["device = 'cpu'", "evaluation_episodes = 1"]
@@ -71,6 +72,14 @@ def test_an_algorithm_remembers_if_its_name_says_so(algo):
     training = built(algo, [], world_for(algo, ""))
     remembers = algo.startswith(("r", "drsac", "lstm_")) and algo != "redq"
     assert (training.agent.state_size > 0) == remembers
+
+
+def test_a_memoryless_agents_windows_are_as_long_as_its_targets_reach():
+    for algo, segment in (("sac", 4), ("rsac", None)):
+        values = compose([algorithm_file(algo)], ["n_step = 4"]).values
+        assert (values["SAC.n_step"], values["EpisodeReplay.segment"]) == (4, segment)
+    with pytest.raises(ConfigError, match="nothing in this run uses n_step"):
+        compose([algorithm_file("ppo")], ["n_step = 4"])
 
 
 def test_the_templates_are_the_settings_of_the_first_release():

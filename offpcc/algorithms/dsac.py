@@ -58,11 +58,7 @@ class DSAC(SAC):
         value = cast(ChoiceCritic, self.critic).every(h_critic)
         climbed, entropies = self.weighed(h_actor, value)
         loss, entropy = (masked_mean(x, batch.mask) for x in (-climbed.squeeze(-1), entropies))
-        return loss + self.temperature_loss(entropy), {
-            "actor_loss": loss.detach(),
-            "temperature": self.log_temperature.detach().exp(),
-            "entropy": entropy,
-        }
+        return self.with_temperature(loss, entropy)
 
     def usual_entropy(self) -> float:
         """0.98 log K: the paper's table of settings."""

@@ -63,8 +63,8 @@ class OffPolicy(ActorCritic):
         if self.spec.choices:
             raise ValueError(
                 f"{type(self).__name__} serves continuous actions (a Box) only, these are choices "
-                f"among {', '.join(map(str, self.spec.choices))}; dsac, drsac and on-policy "
-                "algorithms serve them"
+                f"among {', '.join(map(str, self.spec.choices))}; dsac and drsac serve one "
+                "choice, on-policy algorithms any"
             )
 
     def _build(self) -> None:
@@ -114,7 +114,8 @@ class OffPolicy(ActorCritic):
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
         """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled.
 
-        With more steps than one, the n-step return, which takes the replayed actions for π's.
+        With more steps than one, the n-step return, which takes the replayed actions for π's; what
+        V adds for their entropy is left out.
         """
         reward, terminated = batch.reward.unsqueeze(-1), batch.terminated.unsqueeze(-1)
         reward = self.reward_scale * reward

@@ -67,17 +67,14 @@ class SAC(OffPolicy):
         value = self.judged(self.critic(h_critic, action))
         temperature = self.log_temperature.detach().exp()
         loss = masked_mean((temperature * log_prob - value).squeeze(-1), batch.mask)
-        entropy = -masked_mean(log_prob.detach().squeeze(-1), batch.mask)
-        return loss + self.temperature_loss(entropy), {
-            "actor_loss": loss.detach(),
-            "temperature": temperature,
-            "entropy": entropy,
-        }
+        return self.with_temperature(loss, -masked_mean(log_prob.detach().squeeze(-1), batch.mask))
 
-    def temperature_loss(self, entropy: Tensor) -> Tensor:
-        """log α (H - H̄): equation 18."""
+    def with_temperature(self, loss: Tensor, entropy: Tensor) -> Loss:
+        """The actor's loss and log α (H - H̄), equation 18; and metrics."""
         goal = self.usual_entropy() if self.target_entropy is None else self.target_entropy
-        return self.log_temperature * (entropy - goal)
+        temperature = self.log_temperature.detach().exp()
+        metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
+        return loss + self.log_temperature * (entropy - goal), metrics
 
     def usual_entropy(self) -> float:
         """H̄ where none is set: -A."""

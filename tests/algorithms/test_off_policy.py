@@ -204,6 +204,21 @@ def test_with_a_delay_the_actor_and_all_slow_copies_wait() -> None:
         assert agent.optimiser.steps == update + 1
 
 
+def test_a_target_takes_as_many_scaled_rewards_as_it_is_set_to() -> None:
+    batch = make_batch([3])
+    batch.reward[:] = torch.tensor([[1.0, 2.0, 3.0]])
+    value = torch.full((1, 3, 1), 20.0)
+    for n_step, expected in ((1, [20, 30, 40]), (2, [25, 40, 40]), (3, [30, 40, 40])):
+        agent = SAC(SPEC, **SMALL, n_step=n_step, discount=0.5, reward_scale=10.0)
+        found = agent.bootstrap(batch, value).flatten().tolist()
+        assert found == pytest.approx(expected), n_step
+
+
+def test_no_step_is_no_target() -> None:
+    with pytest.raises(ValueError, match="n_step is 0; it must be at least 1"):
+        SAC(SPEC, **SMALL, n_step=0)
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_slow_copies_begin_as_their_models(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
