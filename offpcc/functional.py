@@ -32,11 +32,12 @@ def n_step_target(
 
 
 def scan_back(values: Tensor, carry: Tensor) -> Tensor:
-    """x_t = values_t + carry_t x_{t+1}, all (N,), in log₂ N steps (Hillis & Steele, 1986)."""
+    """x_t = values_t + carry_t x_{t+1}, all (T, …), in log₂ T steps (Hillis & Steele, 1986)."""
     reach = 1
     while reach < len(values):
-        values = values + carry * pad(values[reach:], (0, reach))
-        carry = carry * pad(carry[reach:], (0, reach))
+        nothing = torch.zeros_like(values[:reach])
+        values = values + carry * torch.cat((values[reach:], nothing))
+        carry = carry * torch.cat((carry[reach:], nothing))
         reach *= 2
     return values
 

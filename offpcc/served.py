@@ -36,6 +36,8 @@ REFERRED: tuple[Callable[..., Any], ...] = (
     networks.LSTM,
     networks.GRU,
     networks.RNN,
+    networks.MinGRU,
+    networks.Transformer,
 )
 SERVED: dict[str, Callable[..., Any]] = {item.__name__: item for item in (*ROOTS, *REFERRED)}
 

@@ -34,7 +34,7 @@ from offpcc.algorithms import (
 from offpcc.collect import Collector
 from offpcc.copies import Singles
 from offpcc.evaluate import play
-from offpcc.networks import GRU, LSTM, RNN, Identity
+from offpcc.networks import GRU, LSTM, RNN, Identity, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.world import World
 
@@ -135,7 +135,7 @@ SETTINGS: dict[type[OffPolicy], dict[str, Any]] = {
 }
 DISCRETE: dict[type[OffPolicy], dict[str, Any]] = {DSAC: {"temperature": 0.1}}
 MEMORIES = {"Identity": Identity} | {
-    kind.__name__: partial(kind, width=16) for kind in (LSTM, GRU, RNN)
+    kind.__name__: partial(kind, width=16) for kind in (LSTM, GRU, RNN, MinGRU, Transformer)
 }
 PROBES = [OneAction, Delayed, Recall, Integrate]
 ON_POLICY: dict[type[OnPolicy], dict[str, Any]] = {
@@ -213,6 +213,8 @@ def check(algorithm: type[ActorCritic], memory: str, probe: type[Probe], **setti
     [
         (SAC, "Identity", Delayed),
         (SAC, "LSTM", Recall),
+        (SAC, "MinGRU", Integrate),
+        (SAC, "Transformer", Recall),
         (TD3, "GRU", Integrate),
         (PPO, "LSTM", Integrate),
         (DSAC, "LSTM", Choose),

@@ -10,9 +10,11 @@ from offpcc.networks.likelihood import (
     likelihood_actor,
 )
 from offpcc.networks.memory import Memory
+from offpcc.networks.min_gru import MinGRU
 from offpcc.networks.mlp import MLP, EnsembleMLP
 from offpcc.networks.normalizer import Moments, Normalizer
 from offpcc.networks.summarizer import GRU, LSTM, RNN, Identity, Summarizer
+from offpcc.networks.transformer import Transformer
 
 __all__ = [
     "GRU",
@@ -30,10 +32,12 @@ __all__ = [
     "Identity",
     "LikelihoodActor",
     "Memory",
+    "MinGRU",
     "Moments",
     "NormalActor",
     "Normalizer",
     "SquashedActor",
     "Summarizer",
+    "Transformer",
     "likelihood_actor",
 ]

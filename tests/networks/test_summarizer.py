@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from offpcc.networks import GRU, LSTM, RNN, Identity, Summarizer
+from offpcc.networks import GRU, LSTM, RNN, Identity, MinGRU, Summarizer, Transformer
 from offpcc.networks.summarizer import Recurrent
 
 INPUTS, WIDTH = 3, 5
@@ -17,7 +17,19 @@ STACKS: dict[str, Callable[[int], Recurrent]] = {
     for layers in (1, 2, 3)
     for shortcut in (False, True)
 }
-ALL: dict[str, Callable[[int], Summarizer]] = {"Identity": Identity, **STACKS}
+SCANS: dict[str, Callable[[int], Summarizer]] = {
+    f"MinGRU-{layers}{'-shortcut' * shortcut}": partial(
+        MinGRU, width=WIDTH, layers=layers, shortcut=shortcut
+    )
+    for layers, shortcut in ((1, False), (2, True))
+}
+LOOKS: dict[str, Callable[[int], Summarizer]] = {
+    f"Transformer-{layers}-{context}": partial(
+        Transformer, width=8, layers=layers, context=context, heads=2, shortcut=layers == 2
+    )
+    for layers, context in ((1, 3), (2, 4), (2, 16))
+}
+ALL: dict[str, Callable[[int], Summarizer]] = {"Identity": Identity, **STACKS, **SCANS, **LOOKS}
 
 
 def shaken(make: Callable[[int], Summarizer]) -> Summarizer:
@@ -41,7 +53,10 @@ def stack(request: pytest.FixtureRequest) -> Summarizer:
 
 def state_of(summarizer: Summarizer, rows: int) -> Tensor:
     """A state (rows, S) in the middle of things."""
-    return torch.rand(rows, summarizer.state_size) * 1.6 - 0.8
+    state = torch.rand(rows, summarizer.state_size) * 1.6 - 0.8
+    if isinstance(summarizer, Transformer):  # the first number counts the steps in its cache
+        state[:, 0] = torch.randint(0, summarizer.context + 1, (rows,))
+    return state
 
 
 def step_by_step(summarizer: Summarizer, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,56 @@
+"""MinGRU: a memory whose gates see the input alone, so that a whole window is one scan."""
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.networks.scan import linear_recurrence
+from offpcc.networks.summarizer import Summarizer
+
+
+class MinGRU(Summarizer):
+    """h' = a h + (1 - a) c, with a = σ(W x + b) and c = V x + d (Feng et al., 2024, 2410.01201).
+
+    width: units a layer; layers: how many; shortcut: whether the input goes past the memory too.
+    forget_bias: b at the start; above 0, a fresh memory holds on for longer.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        width: int = 128,
+        layers: int = 1,
+        shortcut: bool = True,
+        forget_bias: float = 0.0,
+    ) -> None:
+        super().__init__()
+        sizes = [inputs] + [width] * (layers - 1)
+        maps = [nn.Linear(size, 2 * width) for size in sizes]
+        for layer in maps:
+            nn.init.constant_(layer.bias.data[:width], forget_bias)
+        self.maps = nn.ModuleList(maps)
+        self.shortcut = shortcut
+        self.size = width + inputs * shortcut
+        self.state_size = layers * width
+
+    def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F): the top layer's states, then the input if it has the shortcut."""
+        output, state = self._run(inputs, state, inputs.new_ones(()).bool())
+        return torch.cat((output, inputs), -1) if self.shortcut else output, state
+
+    @torch.no_grad()
+    def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:
+        """In one scan: behind a row's length, all is held."""
+        steps = torch.arange(inputs.shape[1], device=inputs.device)
+        real = steps.unsqueeze(1) < lengths.to(inputs.device)
+        return self._run(inputs, state, real.unsqueeze(-1))[1]
+
+    def _run(self, inputs: Tensor, state: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """The top layer's states (B, T, width), and the next flat state; real (T, B, 1)."""
+        hidden, after = inputs.transpose(0, 1), []
+        for layer, start in zip(self.maps, state.chunk(len(self.maps), 1), strict=True):
+            gate, candidate = layer(hidden).float().chunk(2, -1)  # (T, B, width)
+            hold = torch.where(real, gate.sigmoid(), 1.0)
+            hidden = linear_recurrence(hold, torch.where(real, (1 - hold) * candidate, 0.0), start)
+            after.append(hidden[-1])
+        return hidden.transpose(0, 1), torch.cat(after, 1)
