@@ -103,7 +103,8 @@ class Collector:
             if tape.action:
                 past = {k: torch.from_numpy(v[None, :-1]) for k, v in tape.stacked().items()}
                 past = {k: v.to(self.state.device) for k, v in past.items()}
-                self.state[copy] = self.agent.refresh(past)[0]
+                fresh = self.agent.refresh(past)[0]
+                self.state[copy, : len(fresh)] = fresh
 
     def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uniform actions (n, A), drawn anew at every `hold`-th step of an episode."""
@@ -177,6 +178,7 @@ class Collector:
         return {
             "acting": acting,
             "generator": self.agent.generator.get_state(),
+            "progress": self.agent.progress,
             "random": self.random.bit_generator.state,
             "steps": self.steps,
             "exact": self.exact,
@@ -193,6 +195,7 @@ class Collector:
         for name, part in self.agent.acting_parts().items():
             part.load_state_dict(state["acting"][name])
         restore_generator(self.agent.generator, state["generator"])
+        self.agent.progress = state["progress"]
         self.random.bit_generator.state = state["random"]
         self.steps, self.exact, self.terms = state["steps"], state["exact"], state["terms"]
         self._replay(state["tapes"], state["state"])

@@ -188,6 +188,7 @@ class Training:
             "epochs": self.epochs,
             "updates": self.updates,
             "episodes": self.episodes,
+            "progress": self.agent.progress,
             "scores": [tuple(score) for score in self.scores],
             "best": self.best,
             "seconds": self.seconds,
@@ -213,6 +214,7 @@ class Training:
         self.recorder.add_columns(self._term_columns())
         self.recorder.load_state_dict(run["recorder"])
         own = dict(run["training"])
+        self.agent.progress = own.pop("progress")
         self.scores = [Score(*score) for score in own.pop("scores")]
         if own.pop("epoch") != self.epoch:  # a resumed run may have others
             own["epochs"] = self.collector.steps // self.epoch

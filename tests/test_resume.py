@@ -32,7 +32,8 @@ CASES = {
     "stored states": (
         CARTPOLE,
         "rtd3",
-        "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n",
+        "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n"
+        "TD3.pull = 0.2\nTD3.random = 0.1\nTD3.fade = True\n",
     ),
     "forgotten episodes": (CARTPOLE, "rsac_s", "capacity = 70\ndecay = True\nclip = 1.0"),
     "rollouts": (
@@ -180,12 +181,16 @@ memory_segment = 5
 burn_in = 3
 store_states = 4
 decay = True
+SAC.random = 0.2
+SAC.fade = True
 """
 IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.
 NO_MATTER = {
     *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),
     *("recorder/unwritten", "collector/exact"),
+    # Needed where weights are taken over at every step: "stored states", above.
+    "training/progress",
     # Of rollouts, and of worlds that tell their rewards' terms: test_collect.py, test_train.py.
     *("collector/terms", *(f"collector/tapes/0/{what}" for what in ("handed", "notes", "terms"))),
 }

@@ -106,9 +106,9 @@ class ActorCritic(Agent):
         return actor, state.new_zeros(len(state), self.critic_memory.state_size)
 
     def _apart(self, state: Tensor) -> Sequence[Tensor]:
-        """The states (B, ·) of the memories that `act` carries."""
+        """The states (B, ·) of the memories that `act` carries, which come first in a state."""
         sizes = [memory.state_size for memory in self._carried()]
-        return state.split(sizes, 1) if len(sizes) > 1 else (state,)
+        return state[:, : sum(sizes)].split(sizes, 1)
 
     @torch.no_grad()
     def act(

@@ -79,7 +79,7 @@ class Agent(ABC):
 
     @abstractmethod
     def refresh(self, observation: dict[str, Tensor]) -> Tensor:
-        """The state (n, S) that today's weights reach over observations {key: (n, T, …)}."""
+        """The memories' part of the state (n, ≤ S), by today's weights, after {key: (n, T, …)}."""
 
     def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
         """Takes what it learns from beside the world, before a training.
@@ -112,6 +112,7 @@ class Agent(ABC):
         torch._foreach_copy_(list(mine.parameters()), list(theirs.parameters()))
         for old, new in zip(mine.buffers(), theirs.buffers(), strict=True):
             old.copy_(new)
+        self.progress = learner.progress
 
     def parts(self) -> dict[str, Any]:
         """Everything of the agent that a checkpoint holds, by attribute."""

@@ -1,7 +1,8 @@
 """DDPG: deep deterministic policy gradient (Lillicrap et al., 2015, 1509.02971).
 
-Differences: Gaussian exploration noise in place of Ornstein-Uhlenbeck's; no weight decay; a mild
-price on actions so far up their tanh that its slope is gone; the history h in place of the state.
+Differences: white exploration noise unless `pull` is set (the paper's is 0.15, with σ 0.2); no
+weight decay; a mild price on actions so far up their tanh that its slope is gone; the history h in
+place of the state.
 """
 
 from dataclasses import KW_ONLY, dataclass
@@ -10,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from offpcc.algorithms.agent import Notes
 from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
 from offpcc.data import Batch
 from offpcc.functional import masked_mean, saturation
@@ -23,7 +25,18 @@ class DDPG(OffPolicy):
     _: KW_ONLY
     heads: int = 1  # N
     noise: float = 0.1  # σ of exploration, in actions of [-1, 1]
+    pull: float = 1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
     saturation: float = 0.001  # c, the price of losing the tanh's slope; 0: the paper's
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pull < 1:
+            self.state_size += self.spec.action  # the noise is carried along
+
+    def _check(self) -> None:
+        super()._check()
+        if not 0 < self.pull <= 1:
+            raise ValueError(f"pull is {self.pull}; θ lies in (0, 1]")
 
     def _build(self) -> None:
         super()._build()
@@ -37,9 +50,27 @@ class DDPG(OffPolicy):
         return DeterministicActor(inputs, self.spec.action, self.hidden)
 
     def explore(self, feature: Tensor) -> Tensor:
-        """clip(μ(h) + σ N, ±1): section 7."""
+        """clip(μ(h) + σ N, ±1): section 7, with white noise."""
         action = self.policy.actor(feature)
-        return (action + self.noise * self.gaussian(action)).clamp(-1, 1)
+        return (action + self.noise_drawn(action)).clamp(-1, 1)
+
+    @torch.no_grad()
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
+    ) -> tuple[Tensor, Tensor, Notes]:
+        """See `Agent.act`; n' = (1 - θ) n + σ N, which wanders (Ornstein & Uhlenbeck, 1930)."""
+        if self.pull == 1:
+            return super().act(observation, state, greedy)
+        action, after, notes = super().act(observation, state, greedy=True)
+        noise = state[:, -self.spec.action :]
+        if not greedy:
+            noise = (1 - self.pull) * noise + self.noise_drawn(action)
+            action = self.sometimes_random((action + noise).clamp(-1, 1))
+        return action, torch.cat((after, noise), 1), notes
+
+    def noise_drawn(self, like: Tensor) -> Tensor:
+        """σ N, with what is left of σ."""
+        return self.noise * self.exploration_left() * self.gaussian(like)
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) min_i Q'_i(h', μ'(h')): algorithm 1, with one head."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from offpcc.algorithms.off_policy import Loss
 from offpcc.algorithms.sac import SAC
@@ -59,6 +60,10 @@ class DSAC(SAC):
         climbed, entropies = self.weighed(h_actor, value)
         loss, entropy = (masked_mean(x, batch.mask) for x in (-climbed.squeeze(-1), entropies))
         return self.with_temperature(loss, entropy)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Uniform choices (n, K), one-hot."""
+        return one_hot(super().uniform(like).argmax(-1), like.shape[-1]).to(like)
 
     def usual_entropy(self) -> float:
         """0.98 log K: the paper's table of settings."""

@@ -33,6 +33,8 @@ class OffPolicy(ActorCritic):
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
     n_step: int = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
+    random: float = 0.0  # ε, share of actions that are uniform instead
+    fade: bool = False  # ε and noise fall to zero, linearly, by the end of the training
     precision: str = "fp32"  # or bf16: autocast of all passes in an update
 
     columns: ClassVar[dict[str, str]] = {
@@ -52,6 +54,8 @@ class OffPolicy(ActorCritic):
         self._check_actions()
         if self.reward_scale <= 0:
             raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
+        if not 0 <= self.random <= 1:
+            raise ValueError(f"random is {self.random}; ε lies in [0, 1]")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}; it is fp32 or bf16")
         for name in ("heads", "delay", "n_step"):
@@ -109,7 +113,23 @@ class OffPolicy(ActorCritic):
 
     def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
         """See `ActorCritic`; nothing needs noting."""
-        return self.explore(feature), {}
+        return self.sometimes_random(self.explore(feature)), {}
+
+    def exploration_left(self) -> float:
+        """The share of ε and of noise that is used at this point of the training."""
+        return 1 - self.progress if self.fade else 1.0
+
+    def sometimes_random(self, action: Tensor) -> Tensor:
+        """Actions (n, A), each of which is a uniform one with probability ε."""
+        if not self.random:
+            return action
+        drawn = torch.rand(len(action), 1, generator=self.generator, device=action.device)
+        chosen = drawn < self.random * self.exploration_left()
+        return torch.where(chosen, self.uniform(action), action)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Uniform actions (n, A) in [-1, 1]."""
+        return 2 * torch.rand(like.shape, generator=self.generator, device=like.device) - 1
 
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
         """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled.

@@ -1,8 +1,11 @@
 import pytest
 import torch
-from toys import SPEC, constant_actor, constant_critic, make_batch
+from toys import SPEC, Walk, constant_actor, constant_critic, make_batch
 
 from offpcc.algorithms import DDPG, TD3
+from offpcc.collect import Collector
+from offpcc.networks import LSTM
+from offpcc.world import World
 
 
 def explored(agent: DDPG, count: int = 20_000) -> torch.Tensor:
@@ -44,6 +47,60 @@ def test_greedy_actions_have_no_noise() -> None:
     constant_actor(agent.policy.actor, 0.5, -0.5)
     action = agent.act({"observation": torch.zeros(1, 3)}, torch.zeros(1, 0), greedy=True)[0]
     torch.testing.assert_close(action[0], torch.tensor([0.5, -0.5]).tanh())
+
+
+def test_noise_that_wanders_is_pulled_back_and_carried_behind_the_memorys_state() -> None:
+    agent = DDPG(
+        SPEC, hidden=(4,), noise=0.1, pull=0.25, seed=3, summarizer=LSTM, critic_state=True
+    )
+    constant_actor(agent.policy.actor, 0.5, -0.5)
+    greedy, drawn = torch.tensor([0.5, -0.5]).tanh(), torch.Generator().manual_seed(3)
+    seen, state = {"observation": torch.ones(4, 3)}, torch.zeros(4, agent.state_size)
+    assert agent.state_size == 2 * 256 + 2
+    noise = torch.zeros(4, 2)
+    for step in range(1, 4):
+        noise = 0.75 * noise + 0.1 * torch.randn((4, 2), generator=drawn)
+        action, state, _ = agent.act(seen, state)
+        torch.testing.assert_close(action, greedy + noise)
+        torch.testing.assert_close(state[:, -2:], noise)
+        past = {"observation": torch.ones(4, step, 3)}
+        torch.testing.assert_close(state[:, :-2], agent.refresh(past))
+    action, after, _ = agent.act(seen, state, greedy=True)
+    torch.testing.assert_close(action, greedy.expand(4, 2))
+    assert torch.equal(after[:, -2:], state[:, -2:])
+
+
+def test_wandering_noise_is_not_forgotten_when_weights_are_taken_over() -> None:
+    learner = DDPG(SPEC, hidden=(4,), pull=0.1, summarizer=LSTM)
+    collector = Collector(learner, [World(Walk(steps=9)) for _ in range(2)])
+    collector.step()
+    before = collector.state.clone()
+    collector.sync()
+    torch.testing.assert_close(collector.state, before)
+    assert before[:, -2:].all()
+
+
+def test_noise_fades_with_the_training() -> None:
+    agent = DDPG(SPEC, hidden=(4,), noise=0.2, fade=True)
+    constant_actor(agent.policy.actor, 0.0, 0.0)
+    for progress, spread in ((0.0, 0.2), (0.75, 0.05), (1.0, 0.0)):
+        agent.progress = progress
+        assert explored(agent).std().item() == pytest.approx(spread, rel=0.02)
+
+
+def test_the_acting_copy_learns_with_its_weights_how_far_the_training_is() -> None:
+    learner = DDPG(SPEC, hidden=(4,), fade=True)
+    acting = learner.acting_copy(0)
+    learner.progress = 0.5
+    assert acting.exploration_left() == 1
+    acting.sync(learner)
+    assert acting.exploration_left() == 0.5
+
+
+def test_a_pull_lies_between_0_and_1() -> None:
+    for pull in (0.0, 1.5):
+        with pytest.raises(ValueError, match=rf"pull is {pull}; θ lies in \(0, 1\]"):
+            DDPG(SPEC, pull=pull)
 
 
 def test_the_target_is_the_reward_and_what_the_slow_critic_promises() -> None:

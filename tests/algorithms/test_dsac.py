@@ -51,6 +51,14 @@ def agent() -> DSAC:
 ENTROPY = -0.2 * math.log(0.2) - 0.8 * math.log(0.8)
 
 
+def test_random_choices_are_all_alike_and_one_hot() -> None:
+    agent = agent_with(random=0.5)
+    choose(agent, 1e-9, 1.0)
+    action = agent.act({"observation": torch.zeros(20_000, 3)}, torch.zeros(20_000, 0))[0]
+    assert set(action.unique().tolist()) == {0, 1} and (action.sum(-1) == 1).all()
+    assert action[:, 0].mean().item() == pytest.approx(0.25, abs=0.01)
+
+
 def test_the_target_is_expected_over_choices_of_the_smaller_heads(agent) -> None:
     batch = batch_of(1, 1)  # the second row ends truly
     batch.reward[:] = 1.0

@@ -214,6 +214,28 @@ def test_a_target_takes_as_many_scaled_rewards_as_it_is_set_to() -> None:
         assert found == pytest.approx(expected), n_step
 
 
+@pytest.mark.parametrize("algorithm", [DDPG, SAC])
+def test_a_share_of_actions_is_uniform_whatever_the_policy(algorithm) -> None:
+    agent = algorithm(SPEC, **SMALL, random=0.25, fade=True)
+    seen = {"observation": torch.zeros(20_000, 3)}
+    state = torch.zeros(20_000, agent.state_size)
+    agent.explore = lambda feature: torch.full((len(feature), 2), 5.0)  # told from uniform ones
+    for progress, share in ((0.0, 0.25), (0.6, 0.1), (1.0, 0.0)):
+        agent.progress = progress
+        action = agent.act(seen, state)[0]
+        drawn = action[(action != 5).all(-1)]
+        assert len(drawn) / 20_000 == pytest.approx(share, abs=0.01)
+        if share:
+            assert ((action == 5).all(-1) | (action.abs() <= 1).all(-1)).all()
+            assert drawn.mean().item() == pytest.approx(0, abs=0.05)
+            assert drawn.std().item() == pytest.approx(3**-0.5, abs=0.02)
+
+
+def test_random_is_a_share() -> None:
+    with pytest.raises(ValueError, match=r"random is 1.5; ε lies in \[0, 1\]"):
+        SAC(SPEC, **SMALL, random=1.5)
+
+
 def test_no_step_is_no_target() -> None:
     with pytest.raises(ValueError, match="n_step is 0; it must be at least 1"):
         SAC(SPEC, **SMALL, n_step=0)
