@@ -37,7 +37,8 @@ def harder(id: str) -> str:
 
     One that is registered already stays as it is.
 
-    Suffixes are -noise<deviation>, -dropout<probability>, -delay<steps> and -repeat<times>. Raises
+    Suffixes are -noise<deviation>, -dropout<probability>, -delay<steps>, -repeat<times>, and -told,
+    with which the observation is a mapping of what is shown and of all that there is. Raises
     ValueError for others, or if no id of the table comes before them.
     """
     if id in HIDDEN:

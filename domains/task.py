@@ -24,7 +24,8 @@ class View(NamedTuple):
     The parts apply in this order: the entries at `zero` are zero, those at `first_look` after the
     first observation; the entries at `keep` (None: all) stay; noise of a deviation, dropout with a
     probability, a delay in steps; then the previous action, then a window of the last `window`
-    frames of these, the oldest first or the newest. Each action is taken `repeat` times.
+    frames of these, the oldest first or the newest. Each action is taken `repeat` times. If it is
+    `told`, the observation is a mapping of that and of all that the task itself shows.
     """
 
     name: str
@@ -40,6 +41,7 @@ class View(NamedTuple):
     delay: int = 0
     repeat: int = 1
     newest_first: bool = False
+    told: bool = False
 
     @property
     def id(self) -> str:
@@ -56,6 +58,7 @@ class View(NamedTuple):
         hidden += [f"each action {self.repeat} times"] if self.repeat > 1 else []
         extra = ["the previous action"] if self.previous_action else []
         extra += [f"the last {self.window} frames"] if self.window > 1 else []
+        extra += ["all of it, as another key"] if self.told else []
         line = ", ".join(hidden)
         return f"{line}; shown: {', '.join(extra)}" if extra else line
 
@@ -67,19 +70,22 @@ class View(NamedTuple):
         return world | shown | {"hidden": self.description}
 
     def harder(self, suffix: str) -> "View":
-        """Return this row with a suffix, such as -noise0.1 or -dropout0.2-delay3, to its name.
+        """Return this row with a suffix, such as -noise0.1 or -dropout0.2-told, to its name.
 
         With -repeat<k> an episode ends after as many steps of the world as before, rounded up.
-        Raises ValueError for another suffix than -noise, -dropout, -delay and -repeat, for a size
-        of zero, and for what this row has already.
+        Raises ValueError for another suffix than -noise, -dropout, -delay, -repeat and -told, for
+        a size of zero, and for what this row has already.
         """
-        if not re.fullmatch(r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+)+", suffix):
-            raise ValueError(f"{suffix!r} is none of -noise<x>, -dropout<x>, -delay<k>, -repeat<k>")
+        if not re.fullmatch(r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+|-told)+", suffix):
+            raise ValueError(
+                f"{suffix!r} is none of -noise<x>, -dropout<x>, -delay<k>, -repeat<k>, -told"
+            )
         sizes: dict[str, Any] = {}
-        for what, size in re.findall(r"-([a-z]+)([\d.]+)", suffix):
+        for what, size in re.findall(r"-([a-z]+)([\d.]*)", suffix):
             if what in sizes or getattr(self, what) != self._field_defaults[what]:
                 raise ValueError(f"{self.name}{suffix} has two sizes of {what}")
-            sizes[what] = float(size) if what in ("noise", "dropout") else int(size)
+            kind = float if what in ("noise", "dropout") else int
+            sizes[what] = kind(size) if size else True
         if not all(sizes.values()):
             raise ValueError(f"{suffix!r} has a size of zero; leave that suffix out")
         row = self._replace(name=self.name + suffix, **sizes)

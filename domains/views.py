@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.utils.seeding import np_random
 
@@ -144,12 +144,18 @@ class Delay(Window):
         return super().follow(observation, action)[:, : observation.shape[1]]
 
 
+Shown = Rows | dict[str, Rows]
+
+
 class Views:
     """The views of one world in a row; `zero`, `first_look` and `keep` count its own entries.
 
     Zeros, a first look and the entries to keep come first, then noise, dropout and delay of these,
-    then the last action, then a window.
+    then the last action, then a window. With `told`, what is shown is a mapping of that, as
+    `observation`, and of what the world tells, as `told`: for critics, and for those who teach.
     """
+
+    space: gymnasium.Space[Any]
 
     def __init__(
         self,
@@ -165,8 +171,9 @@ class Views:
         previous_action: bool = False,
         window: int = 1,
         newest_first: bool = False,
+        told: bool = False,
     ) -> None:
-        self.space, self.row = space, list[View]()
+        self.space, self.row, self.told = space, list[View](), told
         if zero:
             self._add(Zero(self.space, zero))
         if first_look:
@@ -183,25 +190,34 @@ class Views:
             self._add(PreviousAction(self.space, actions))
         if window != 1:
             self._add(Window(self.space, window, newest_first))
+        if told:
+            self.space = Dict({"observation": self.space, "told": space})
 
     def _add(self, view: View) -> None:
         self.row.append(view)
         self.space = view.space
 
-    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
+    def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Shown:
         """See `View`."""
+        shown = observation
         for view in self.row:
-            observation = view.begin(observation, fresh, randoms)
-        return observation
+            shown = view.begin(shown, fresh, randoms)
+        return {"observation": shown, "told": observation} if self.told else shown
 
-    def follow(self, observation: Rows, action: Rows) -> Rows:
+    def follow(self, observation: Rows, action: Rows) -> Shown:
         """See `View`."""
+        shown = observation
         for view in self.row:
-            observation = view.follow(observation, action)
-        return observation
+            shown = view.follow(shown, action)
+        return {"observation": shown, "told": observation} if self.told else shown
 
 
-class Viewed(gymnasium.Wrapper[Rows, Any, Rows, Any], RecordConstructorArgs):
+def alone(shown: Shown) -> Any:
+    """Return what is shown to the one copy that there is."""
+    return {key: part[0] for key, part in shown.items()} if isinstance(shown, dict) else shown[0]
+
+
+class Viewed(gymnasium.Wrapper[Any, Any, Rows, Any], RecordConstructorArgs):
     """Any environment of flat observations, or of pictures in a window, seen through `Views`."""
 
     def __init__(
@@ -217,16 +233,16 @@ class Viewed(gymnasium.Wrapper[Rows, Any, Rows, Any], RecordConstructorArgs):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Rows, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Return what is shown of the first observation."""
         observation, info = self.env.reset(seed=seed, options=options)
         if seed is not None:
             self._random = np_random(seed)[0]
-        shown = self._views.begin(observation[None], np.ones(1, bool), [self._random])[0]
-        return shown, info
+        shown = self._views.begin(observation[None], np.ones(1, bool), [self._random])
+        return alone(shown), info
 
-    def step(self, action: Any) -> tuple[Rows, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Return what is shown of the next observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        shown = self._views.follow(observation[None], np.asarray(action)[None])[0]
-        return shown, reward, terminated, truncated, info
+        shown = self._views.follow(observation[None], np.asarray(action)[None])
+        return alone(shown), reward, terminated, truncated, info

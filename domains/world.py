@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -18,10 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from domains.disturbances import checked_times
 from domains.drawn import Drawn
-from domains.views import Views
-
-if TYPE_CHECKING:
-    pass
+from domains.views import Views, alone
 
 Rows = NDArray[np.float64]  # (·, n): a quantity a row, a copy a column
 
@@ -155,18 +152,16 @@ class World(Drawn):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode; the same seed always begins the same one. There are no options."""
         super().reset(seed=seed)
         self.randoms = [self.np_random]
         self.renew(0)
         self._ended = False
         self._show()
-        return self.views.begin(self.seen(), np.ones(1, bool), self.randoms)[0], {}
+        return alone(self.views.begin(self.seen(), np.ones(1, bool), self.randoms)), {}
 
-    def step(
-        self, action: ArrayLike
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Move by one step of time; an action (A,) is clipped to [-1, 1].
 
         Raises ValueError for an action of another shape or with a NaN, and ResetNeeded before
@@ -179,5 +174,5 @@ class World(Drawn):
         self._ended = bool(ended[0])
         self._show()
         info = {} if self.success is None else {"success": bool(self.success[0])}
-        shown = self.views.follow(self.seen(), taken.T)[0]
+        shown = alone(self.views.follow(self.seen(), taken.T))
         return shown, float(reward[0]), self._ended, False, info

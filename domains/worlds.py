@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from domains.world import World
 
 Batch = NDArray[Any]
-Stepped = tuple[Batch, Batch, Batch, Batch, dict[str, Any]]
+Stepped = tuple[Any, Batch, Batch, Batch, dict[str, Any]]
 
 
-class Worlds(VectorEnv[Batch, Batch, Batch]):
+class Worlds(VectorEnv[Any, Batch, Batch]):
     """The same numbers as `num_envs` single worlds, step for step.
 
     Nothing is reset of itself: a copy whose episode has ended rests, and gives reward 0, until a
@@ -40,7 +40,7 @@ class Worlds(VectorEnv[Batch, Batch, Batch]):
         *,
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[Batch, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Observations (n, X); copy i takes seed + i, or its own of a sequence of n.
 
         Raises ValueError for a mask or seeds of another length than n.

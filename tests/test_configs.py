@@ -82,6 +82,16 @@ def test_a_memoryless_agents_windows_are_as_long_as_its_targets_reach():
         compose([algorithm_file("ppo")], ["n_step = 4"])
 
 
+def test_keys_say_what_actor_and_critic_read():
+    env = "pendulum-var-len-pa-told-v0"
+    domains.harder(env)
+    for algo in ("rsac", "lstm_ppo"):
+        config = compose([algorithm_file(algo)], ["keys = ['observation']"])
+        agent = build(config, env, seed=0).agent
+        assert agent.policy.memory.encoder.keys == ("observation",)
+        assert agent.critic_memory.encoder.keys == ("observation", "told")
+
+
 def test_the_templates_are_the_settings_of_the_first_release():
     plain = compose([algorithm_file("sac"), config_file("configs/test/template.gin")]).values
     assert (plain["Training.steps"], plain["EpisodeReplay.batch"]) == (100_000, 100)

@@ -54,6 +54,11 @@ class ActorCritic(Agent):
         memory = self.critic_memory = Memory(encode_critic(self.spec), self.summarizer)
         if not self.shared:
             memory = Memory(self.encoder(self.spec), self.summarizer)
+        elif (mine := self.encoder(self.spec).keys) != memory.encoder.keys:
+            raise ValueError(
+                f"with shared, actor and critic read the same keys, not {list(mine)} and "
+                f"{list(memory.encoder.keys)}"
+            )
         normalizer = Normalizer(self.spec, enabled=self.normalize)
         self.policy = Policy(normalizer, memory, self.make_actor(memory.size))
         self.critic = self.make_critic(self.critic_memory.size)

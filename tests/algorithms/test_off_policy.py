@@ -376,6 +376,14 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
     assert torch.equal(*actions)
 
 
+def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> None:
+    spec = Spec({"observation": Field((3,)), "secret": Field((1,))}, 2)
+    one = partial(Encoder, keys=("observation",))
+    SAC(spec, encoder=one, critic_encoder=one, shared=True, hidden=(4,))
+    with pytest.raises(ValueError, match="shared, actor and critic read the same keys"):
+        SAC(spec, encoder=one, critic_encoder=Encoder, shared=True, hidden=(4,))
+
+
 # Settings
 
 

@@ -247,8 +247,32 @@ def test_suffixes_name_a_row_of_their_own(id):
     ]
 
 
+@pytest.mark.parametrize("id", ["pendulum-var-len-pa-noise0.1-told-v0", "pendulum-novel-told-v0"])
+def test_what_is_told_is_all_of_it_beside_what_is_shown(id):
+    told, plain = (gymnasium.make(domains.harder(x)) for x in (id, id.replace("-told", "")))
+    full = gymnasium.make("pendulum-var-len-pvl-v0" if "len" in id else "Pendulum-v1")
+    assert domains.HIDDEN[id].endswith("all of it, as another key")
+    assert told.observation_space["observation"] == plain.observation_space
+    assert told.observation_space["told"].shape[0] >= full.observation_space.shape[0]
+    draw = np.random.default_rng(0)
+    seen = [env.reset(seed=3)[0] for env in (told, plain, full)]
+    for _ in range(30):
+        assert np.array_equal(seen[0]["observation"], seen[1])
+        assert np.array_equal(seen[0]["told"][: len(seen[2])], seen[2])
+        assert seen[0] in told.observation_space
+        action = draw.uniform(-1, 1, 1).astype(np.float32)
+        seen = [env.step(action)[0] for env in (told, plain, full)]
+
+
 @pytest.mark.parametrize(
-    "id", ["pendulum-fog3-v0", "pendulum-noise-v0", "pendulum-delay0.5-v0", "x-noise1-v0"]
+    "id",
+    [
+        "pendulum-fog3-v0",
+        "pendulum-noise-v0",
+        "pendulum-delay0.5-v0",
+        "pendulum-told3-v0",
+        "x-noise1-v0",
+    ],
 )
 def test_other_suffixes_are_refused(id):
     with pytest.raises(ValueError, match=r"none of -noise|no id of the table"):

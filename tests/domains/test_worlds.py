@@ -12,6 +12,7 @@ from domains.worlds import Worlds
 
 COPIES = 5
 OURS = [id for id in domains.HIDDEN if gymnasium.spec(id).vector_entry_point]
+TOLD = domains.harder("pendulum-var-len-pa-told-v0")
 every_id = pytest.mark.parametrize("id", OURS)
 
 
@@ -45,6 +46,18 @@ def test_copies_give_the_numbers_of_single_worlds_step_for_step(id):
             assert {k: v[i] for k, v in info.items() if k[0] != "_"} == alone[4]
         ended = terminated | truncated
     assert seed > 10  # an episode ended and another began
+
+
+def test_copies_are_told_what_single_worlds_are():
+    worlds, singles = together(TOLD, 3), [gymnasium.make(TOLD) for _ in range(3)]
+    seen = worlds.reset(seed=5)[0]
+    alone = [single.reset(seed=5 + i)[0] for i, single in enumerate(singles)]
+    for _ in range(4):
+        assert seen in worlds.observation_space
+        for key in ("observation", "told"):
+            assert np.array_equal(seen[key], [each[key] for each in alone])
+        seen = worlds.step(np.full((3, 1), 0.3))[0]
+        alone = [single.step(np.full(1, 0.3))[0] for single in singles]
 
 
 @every_id
