@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     runs("--render", action="store_true", help=f"play {WATCHED} episodes in a window")
     runs("--record", action="store_true", help=f"play {RECORDED} episodes into videos/*.mp4")
     runs("--demonstrate", type=int, metavar="N", help="N greedy episodes into demonstrations/*.npy")
+    runs("--record-data", type=int, metavar="N", help="N drawn episodes into a Minari data set")
     runs("--evaluate", type=int, metavar="N", help="N greedy episodes: mean and interval")
     runs("--memory", choices=("kept", "ablated"), default="kept", help=MEMORY)
     other = p.add_argument_group("other").add_argument
@@ -149,13 +150,14 @@ def check(env: str) -> int:
 
 def runs(asked: argparse.Namespace) -> int:
     """Trains or plays each run id in turn, once all of them are found to be in order."""
-    for flag in ("evaluate", "demonstrate"):
+    for flag in ("evaluate", "demonstrate", "record_data"):
         episodes = getattr(asked, flag)
         if episodes is not None and episodes < 1:
-            raise ValueError(f"--{flag} {episodes}: it must be at least 1 episode")
+            raise ValueError(f"--{flag.replace('_', '-')} {episodes}: at least 1 episode")
     if asked.memory == "ablated" and asked.evaluate is None:
         raise ValueError("--memory ablated goes with --evaluate N")
     plays = asked.render or asked.record or asked.evaluate or asked.demonstrate
+    plays = plays or asked.record_data
     asked_for = requests(asked)
     for request in asked_for:
         if plays:
@@ -211,6 +213,10 @@ def play(asked: argparse.Namespace, path: Path) -> None:
         from offpcc.demonstrate import demonstrate
 
         print(demonstrate(path, asked.demonstrate))
+    if asked.record_data:
+        from offpcc.demonstrate import record_data
+
+        print(record_data(path, asked.record_data))
     window = asked.render and play.has_display()
     if window:
         play.watch(path, WATCHED)

@@ -23,6 +23,11 @@ class Continuous:
         raw = (self._centre + self._scale * np.asarray(actions, np.float64)).astype(space.dtype)
         return np.clip(raw.reshape((*raw.shape[:-1], *space.shape)), space.low, space.high)
 
+    def agents(self, raw: np.ndarray) -> np.ndarray:
+        """Actions (L, A) of those (L, …) that a world took; an entry of no width is 0."""
+        width = np.where(self._scale > 0, self._scale, 1.0)
+        return ((raw.reshape(len(raw), -1) - self._centre) / width).clip(-1, 1).astype(np.float32)
+
 
 class Choices:
     """Actions (…, A) of one-hot parts, one behind the other; the largest number is chosen."""
@@ -39,6 +44,12 @@ class Choices:
         shape = self.space.shape or ()
         raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self.space.start
         return np.asarray(raw.astype(self.space.dtype))[()]
+
+    def agents(self, raw: np.ndarray) -> np.ndarray:
+        """Actions (L, A) of those (L, …) that a world took."""
+        parts = (raw - self.space.start).reshape(len(raw), -1).T.astype(int)
+        pairs = zip(parts, self.choices, strict=True)
+        return np.concatenate([np.eye(count, dtype=np.float32)[part] for part, count in pairs], -1)
 
 
 def chosen_of(actions: np.ndarray, choices: Sequence[int]) -> list[np.ndarray]:

@@ -13,11 +13,13 @@ from offpcc.collect import Collector
 from offpcc.config import Config
 from offpcc.copies import Copies, Singles, Together, vectorised
 from offpcc.data import Spec
+from offpcc.dataset import Dataset
 from offpcc.evaluate import Evaluator
 from offpcc.faults import ConfigError
 from offpcc.recipe import Recipe
-from offpcc.replay import Replay
+from offpcc.replay import EpisodeReplay, Replay
 from offpcc.room import refuse_too_large
+from offpcc.source import Source
 from offpcc.train import Training
 from offpcc.transitions import read_transitions
 from offpcc.world import World, make_world
@@ -40,12 +42,28 @@ def build(config: Config, env: str, seed: int) -> Training:
     agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
     agent.prepare(read_transitions)
     replay = _replay(config, recipe, agent, seed)
-    collector: Collector = configured(Collector)(agent, worlds, seed=seed)
+    source = _source(recipe, agent, replay, worlds, seed)
     evaluator: Evaluator = configured(Evaluator)([], seed=seed)
     if evaluator.episodes:
         evaluator.worlds = build_copies(env, min(evaluator.episodes, MOST_EVALUATED))
-    training: Training = configured(Training)(agent, replay, collector, evaluator, None)
+    training: Training = configured(Training)(agent, replay, source, evaluator, None)
     return training
+
+
+def _source(recipe: Recipe, agent: Agent, replay: Replay, worlds: Copies, seed: int) -> Source:
+    """A collector, or the data set where there is one.
+
+    Raises ConfigError for one that a replay does not take.
+    """
+    if recipe.dataset is None:
+        collector: Collector = configured(Collector)(agent, worlds, seed=seed)
+        return collector
+    if not isinstance(replay, EpisodeReplay) or recipe.store_states:
+        raise ConfigError("a data set has no likelihoods or stored states; learn without them")
+    dataset = Dataset(worlds, recipe.dataset)
+    if (steps := sum(map(len, dataset.episodes))) > replay.capacity:
+        raise ConfigError(f"the data set has {steps} steps; raise capacity, {replay.capacity}")
+    return dataset
 
 
 def build_world(env: str, render_mode: str | None = None) -> World:

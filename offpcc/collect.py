@@ -14,11 +14,12 @@ from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode, Observation
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
+from offpcc.source import Source
 from offpcc.tape import Tape
 from offpcc.world import World
 
 
-class Collector:
+class Collector(Source):
     """Steps n worlds side by side; an episode is a function of (seed, copy, its number).
 
     The acting copy takes over the learner's weights when an episode ends (`sync="episode"`) or at
@@ -51,9 +52,6 @@ class Collector:
         self.worlds = side_by_side(worlds)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
-        self.steps = 0  # environment steps, over all copies
-        self.exact = True  # whether every restored episode came out as it was
-        self.terms: tuple[str, ...] = ()  # of the reward, by the world's first step
         self.tapes = [Tape(copy, 0) for copy in range(len(worlds))]
         self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
         self._begin(range(len(worlds)))

@@ -33,9 +33,14 @@ class Copies(ABC):
     """n copies of a world. One whose episode has ended rests until it is reset."""
 
     @property
-    @abstractmethod
     def spec_of_agent(self) -> Spec:
         """What the agent sees and does in one of them."""
+        return self.door.spec
+
+    @property
+    @abstractmethod
+    def door(self) -> Door:
+        """Between one of them and an agent."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -66,9 +71,9 @@ class Singles(Copies):
         self.last: dict[int, Outcome] = {}
 
     @property
-    def spec_of_agent(self) -> Spec:
+    def door(self) -> Door:
         """See `Copies`."""
-        return self.worlds[0].spec_of_agent
+        return self.worlds[0].door
 
     def __len__(self) -> int:
         """How many."""
@@ -113,12 +118,12 @@ class Together(Copies):
     def __init__(self, env: VectorEnv, **settings: bool) -> None:
         """`settings` are the door's."""
         self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out
-        self.door = Door(env.single_observation_space, env.single_action_space, **settings)
+        self._door = Door(env.single_observation_space, env.single_action_space, **settings)
 
     @property
-    def spec_of_agent(self) -> Spec:
+    def door(self) -> Door:
         """See `Copies`."""
-        return self.door.spec
+        return self._door
 
     def __len__(self) -> int:
         """How many."""

@@ -1,15 +1,25 @@
-"""Demonstrate: a trained policy's transitions as files, for those who learn from them."""
+"""Demonstrate: what a trained policy plays, as files, for those who learn from it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from offpcc.algorithms import Policy
 from offpcc.copies import Copies, Outcome
-from offpcc.data import OWN_PAST, Observation, Spec
+from offpcc.data import OWN_PAST, Observation
 from offpcc.evaluate import Evaluator, mean_and_error
+from offpcc.folder import RunFolder
 from offpcc.play import SEED, SIDE_BY_SIDE
 from offpcc.trained import copies_of, load
+from offpcc.transitions import write_minari
+from offpcc.world import Door
+
+ARRAYS = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
 
 
 def demonstrate(path: Path | str, episodes: int) -> str:
@@ -18,35 +28,99 @@ def demonstrate(path: Path | str, episodes: int) -> str:
     obs and next_obs (N, X) hold what the world shows, its keys one behind the other; action (N, A),
     reward, terminated and truncated (N,) lie beside them, a row a step, episodes end to end.
     """
-    witness = Witness(copies_of(path, min(episodes, SIDE_BY_SIDE)))
-    try:
-        scores = Evaluator(witness, episodes, SEED)(load(path))
-    finally:
-        witness.close()
+    played, said = _played(path, load(path), episodes)
     folder = Path(path) / "demonstrations"
     folder.mkdir(exist_ok=True)
-    rows = [row for episode in witness.episodes[:episodes] for row in episode]
-    for name, values in zip(Witness.COLUMNS, zip(*rows, strict=True), strict=True):
+    rows = [
+        (shown(step.before), shown(step.after), step.action, *map(np.asarray, step[3:]))
+        for episode in played
+        for step in episode
+    ]
+    for name, values in zip(ARRAYS, zip(*rows, strict=True), strict=True):
         np.save(folder / f"{name}.npy", np.stack(values))
+    return f"{folder}: {said}"
+
+
+def record_data(path: Path | str, episodes: int) -> str:
+    """Plays episodes drawn from the policy into a Minari data set, and says what they are.
+
+    Its id is <world>/<algorithm>-<run>-v0. Observations and actions are the world's own. Raises
+    ValueError without minari, and where there is such a data set.
+    """
+    facts = RunFolder(path).read()
+    world = re.sub(r"-v\d+$", "", facts["env"].rpartition(":")[2])
+    name = f"{world}/{facts['algo']}-{Path(path).name}-v0"
+    door = copies_of(path, 1).door
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        played, said = _played(path, Drawn(load(path)), episodes)
+    rows = [_raw(episode, door) for episode in played]
+    write_minari(name, rows, door.spaces, env=facts["env"], algorithm=facts["algo"])
+    return f"{name}: {said}"
+
+
+def _raw(episode: "list[Step]", door: Door) -> dict[str, Any]:
+    """One episode as its world told and took it."""
+    seen = [episode[0].before, *(step.after for step in episode)]
+    return {
+        "observations": door.world_observations(seen),
+        "actions": door.raw(np.stack([step.action for step in episode])),
+        "rewards": np.array([step.reward for step in episode]),
+        "terminations": np.array([step.terminated for step in episode]),
+        "truncations": np.array([step.truncated for step in episode]),
+    }
+
+
+def _played(path: Path | str, policy: Policy, episodes: int) -> "tuple[list[list[Step]], str]":
+    """The steps of so many episodes, and what to say of them."""
+    witness = Witness(copies_of(path, min(episodes, SIDE_BY_SIDE)))
+    try:
+        scores = Evaluator(witness, episodes, SEED)(policy)
+    finally:
+        witness.close()
     mean, error = mean_and_error([score.total for score in scores])
-    return f"{folder}: {len(rows)} steps of {episodes} episodes, return {mean:.1f} ± {error:.1f}"
+    played = witness.episodes[:episodes]
+    steps = sum(map(len, played))
+    return played, f"{steps} steps of {episodes} episodes, return {mean:.1f} ± {error:.1f}"
+
+
+class Drawn(Policy):
+    """A policy that is never greedy."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy.normalizer, policy.memory, policy.actor)
+
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """See `Policy.act`; drawn, whatever is asked for."""
+        return super().act(observation, state, greedy=False)
+
+
+class Step(NamedTuple):
+    """One step of one copy."""
+
+    before: Observation
+    after: Observation
+    action: np.ndarray  # (A,) in [-1, 1]
+    reward: float
+    terminated: bool
+    truncated: bool
 
 
 class Witness(Copies):
     """Copies whose steps are written down, episode by episode, in the order that they began."""
 
-    COLUMNS = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
-
     def __init__(self, copies: Copies) -> None:
         self.copies = copies
-        self.episodes: list[list[tuple[np.ndarray, ...]]] = []
-        self.open: dict[int, list[tuple[np.ndarray, ...]]] = {}  # by copy
-        self.latest: dict[int, np.ndarray] = {}
+        self.episodes: list[list[Step]] = []
+        self.open: dict[int, list[Step]] = {}  # by copy
+        self.latest: dict[int, Observation] = {}
 
     @property
-    def spec_of_agent(self) -> Spec:
+    def door(self) -> Door:
         """See `Copies`."""
-        return self.copies.spec_of_agent
+        return self.copies.door
 
     def __len__(self) -> int:
         """How many."""
@@ -57,19 +131,17 @@ class Witness(Copies):
         for copy, seen in zip(seeds, self.copies.reset(seeds), strict=True):
             self.open[copy] = []
             self.episodes.append(self.open[copy])
-            self.latest[copy] = shown(seen)
+            self.latest[copy] = seen
             yield seen
 
     def step(self, actions: np.ndarray) -> Iterator[Outcome]:
         """See `Copies`."""
         for copy, outcome in enumerate(self.copies.step(actions)):
             if copy in self.open:
-                before, after = self.latest[copy], shown(outcome.seen)
                 ends = outcome.terminated, outcome.truncated
-                told = (outcome.reward, *ends)
-                row = (before, after, actions[copy], *map(np.asarray, told))
-                self.open[copy].append(row)
-                self.latest[copy] = after
+                before, self.latest[copy] = self.latest[copy], outcome.seen
+                step = Step(before, outcome.seen, actions[copy], outcome.reward, *ends)
+                self.open[copy].append(step)
                 if any(ends):
                     del self.open[copy]
             yield outcome

@@ -17,6 +17,7 @@ class Recipe:
 
     agent: Callable[..., Agent] = SAC
     replay: Callable[..., Replay] = EpisodeReplay
+    dataset: str | None = None  # what to learn from offline; None: what the agent plays
     copies: int = 1  # worlds stepped side by side
     store_states: int = 0  # keeps both memories' states of every k-th step; 0: none
     device: str = "auto"  # auto: a GPU if there is one

@@ -20,6 +20,7 @@ ROOTS: tuple[Callable[..., Any], ...] = (Recipe, make_world, Collector, Evaluato
 REFERRED: tuple[Callable[..., Any], ...] = (
     algorithms.DDPG,
     algorithms.TD3,
+    algorithms.TD3BC,
     algorithms.SAC,
     algorithms.DSAC,
     algorithms.TQC,

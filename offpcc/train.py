@@ -11,12 +11,12 @@ from typing import Any
 
 from offpcc.algorithms import Agent
 from offpcc.checkpoint import Checkpoints
-from offpcc.collect import Collector
 from offpcc.data import Episode
 from offpcc.evaluate import Evaluator, Score, summary
 from offpcc.faults import DivergedError, Stopped
 from offpcc.record import Recorder
 from offpcc.replay import Replay
+from offpcc.source import Source
 
 CLOCK = ("seconds", "steps_per_second", "updates_per_second")
 COUNTS = ("env_steps", "updates", "episodes")
@@ -42,7 +42,7 @@ class Training:
 
     agent: Agent
     replay: Replay
-    collector: Collector
+    collector: Source
     evaluator: Evaluator
     recorder: Recorder
     checkpoints: Checkpoints | None = None

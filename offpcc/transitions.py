@@ -1,7 +1,9 @@
 """Transitions: what somebody else's policy saw before and after each step, read from a disk."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +20,9 @@ def read_transitions(source: str) -> tuple[np.ndarray, np.ndarray]:
     if not source:
         raise ValueError("AMP.expert is not set; it is a folder of obs.npy and next_obs.npy")
     folder = Path(source)
-    parts = tuple(_read(folder / name) for name in FILES) if folder.is_dir() else _minari(source)
+    parts = (
+        tuple(read_array(folder / name) for name in FILES) if folder.is_dir() else _minari(source)
+    )
     if parts[0].shape != parts[1].shape or not len(parts[0]):
         shapes = " to ".join(str(part.shape) for part in parts)
         raise ValueError(f"{source}: transitions from {shapes} do not fit")
@@ -28,14 +32,21 @@ def read_transitions(source: str) -> tuple[np.ndarray, np.ndarray]:
     return before, after
 
 
-def _read(path: Path) -> np.ndarray:
+def read_array(path: Path) -> np.ndarray:
+    """An array of numbers from a .npy file. Raises ValueError if that cannot be read."""
     try:
-        return np.load(path, allow_pickle=False)
+        return cast(np.ndarray, np.load(path, allow_pickle=False))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def _minari(source: str) -> tuple[np.ndarray, np.ndarray]:
+    seen = [flat(e.observations) for e in minari_data_set(source).iterate_episodes()]
+    return np.concatenate([o[:-1] for o in seen]), np.concatenate([o[1:] for o in seen])
+
+
+def minari_data_set(source: str) -> Any:
+    """A Minari data set on this machine. Raises ValueError if there is none."""
     try:
         import minari
     except ImportError as error:
@@ -43,11 +54,43 @@ def _minari(source: str) -> tuple[np.ndarray, np.ndarray]:
             f"{source!r} is no folder, and no Minari data set without minari: {error}"
         ) from error
     try:
-        data = minari.load_dataset(source)
+        return minari.load_dataset(source)
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(f"{source!r} is neither a folder nor a Minari data set here") from error
-    seen = [flat(episode.observations) for episode in data.iterate_episodes()]
-    return np.concatenate([o[:-1] for o in seen]), np.concatenate([o[1:] for o in seen])
+
+
+def write_minari(
+    name: str,
+    episodes: Sequence[Mapping[str, Any]],
+    spaces: tuple[Any, Any],
+    *,
+    env: str,
+    algorithm: str,
+) -> None:
+    """Episodes as a new Minari data set on this machine.
+
+    spaces: of observations and of actions. Raises ValueError without minari, and for a name that
+    is taken.
+    """
+    try:
+        import minari
+        from minari.data_collector import EpisodeBuffer
+    except ImportError as error:
+        raise ValueError(f"a Minari data set needs the extra minari: {error}") from error
+    if name in minari.list_local_datasets():
+        raise ValueError(f"there is a data set {name}; `minari delete {name}` makes room for it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that nobody says who the author is
+        minari.create_dataset_from_buffers(
+            name,
+            [EpisodeBuffer(id=i, **episode) for i, episode in enumerate(episodes)],
+            env=env,
+            eval_env=env,
+            observation_space=spaces[0],
+            action_space=spaces[1],
+            algorithm_name=algorithm,
+            description=f"{algorithm} of offpcc in {env}",
+        )
 
 
 def flat(observations: object) -> np.ndarray:

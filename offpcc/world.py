@@ -4,6 +4,7 @@ Observations become a mapping {key: array} of float32 (uint8 for pixels), action
 and the agent's own past joins the observation where the recipe asks for it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -49,6 +50,7 @@ class Door:
         previous_action: bool = False,
         previous_reward: bool = False,
     ) -> None:
+        self.spaces = observation_space, action_space
         self._actions = actions_of(action_space)
         size = self._actions.size
         self._spaces = _keys(observation_space)
@@ -67,6 +69,10 @@ class Door:
         """Actions (…, A) as the world takes them, never beyond its bounds."""
         return self._actions.raw(actions)
 
+    def agents(self, raw: np.ndarray) -> np.ndarray:
+        """The world's actions (…) as agents hold them (…, A); the way back from `raw`."""
+        return self._actions.agents(raw)
+
     def first(self, observation: Any) -> Observation:
         """What the agent sees of an episode's first raw observation."""
         return self._read(observation) | {k: np.zeros_like(v) for k, v in self._past.items()}
@@ -78,6 +84,11 @@ class Door:
             "previous_reward": np.array([reward], np.float32),
         }
         return self._read(observation) | {key: past[key] for key in self._past}
+
+    def world_observations(self, seen: Sequence[Observation]) -> Any:
+        """What the world showed in these steps (L, …), in its own types."""
+        own = {key: _raw(space, [s[key] for s in seen]) for key, space in self._spaces.items()}
+        return own if isinstance(self.spaces[0], spaces.Dict) else own["observation"]
 
     def _read(self, observation: Any) -> Observation:
         """The mapping of one raw observation."""
@@ -93,21 +104,21 @@ class World(gymnasium.Wrapper):
         """`settings` are the door's."""
         super().__init__(env)
         self.settings = settings
-        self._door = Door(env.observation_space, env.action_space, **settings)
-        self.spec_of_agent = self._door.spec
+        self.door = Door(env.observation_space, env.action_space, **settings)
+        self.spec_of_agent = self.door.spec
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """The first observation of an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return self._door.first(observation), info
+        return self.door.first(observation), info
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """One step of an action (A,), in [-1, 1] or one-hot; it never leaves the world's bounds."""
-        outcome = self.env.step(self._door.raw(action))
+        outcome = self.env.step(self.door.raw(action))
         observation, reward, terminated, truncated, info = outcome
-        seen = self._door.after(observation, action, float(reward))
+        seen = self.door.after(observation, action, float(reward))
         return seen, float(reward), bool(terminated), bool(truncated), info
 
 
@@ -130,6 +141,14 @@ def _field(key: str, space: gymnasium.Space) -> Field:
     assert isinstance(space, spaces.Box)
     pixels = space.dtype == np.uint8 and len(space.shape) > 1
     return Field(space.shape or (1,), "uint8" if pixels else "float32")
+
+
+def _raw(space: gymnasium.Space, values: Sequence[np.ndarray]) -> np.ndarray:
+    """What `_array` was made of, (L, …)."""
+    stacked = np.stack(values)
+    if isinstance(space, spaces.Discrete):
+        return stacked.argmax(-1) + space.start
+    return stacked.reshape(len(stacked), *(space.shape or ())).astype(space.dtype)
 
 
 def _array(space: gymnasium.Space, value: Any) -> np.ndarray:

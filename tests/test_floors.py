@@ -12,7 +12,7 @@ FLOORS = (
     "algorithms",
     "train evaluate collect record checkpoint export plot"
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
-    " world",
+    " world dataset source",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
     " served trained demonstrate",
 )

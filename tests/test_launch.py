@@ -189,7 +189,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
         (["--run_id", ""], "run_id is ''"),
         (["--memory", "ablated"], "--memory ablated goes with --evaluate N"),
         (["--evaluate", "0"], "--evaluate 0: it must be at least 1"),
-        (["--demonstrate", "0"], "--demonstrate 0: it must be at least 1"),
+        (["--demonstrate", "0"], "--demonstrate 0: at least 1"),
         (["--algo", "../domains/pendulum"], "unknown algorithm '../domains/pendulum'"),
         (["--render"], "there is no run in results"),
         (["--record"], "there is no run in results"),

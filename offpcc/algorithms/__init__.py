@@ -14,6 +14,7 @@ from offpcc.algorithms.ppo import PPO
 from offpcc.algorithms.redq import REDQ
 from offpcc.algorithms.sac import SAC
 from offpcc.algorithms.td3 import TD3
+from offpcc.algorithms.td3_bc import TD3BC
 from offpcc.algorithms.tqc import TQC
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "REDQ",
     "SAC",
     "TD3",
+    "TD3BC",
     "TQC",
     "ActorCritic",
     "Agent",

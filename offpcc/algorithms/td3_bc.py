@@ -1,0 +1,44 @@
+"""TD3+BC (Fujimoto & Gu, 2021, 2106.06860): TD3 whose actor stays near the data's actions.
+
+Differences: the history h in place of the state; the price of TD3 on actions so far up their tanh
+that its slope is gone; states are standardised by `normalize`, as all that enters replay.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar, cast
+
+from torch import Tensor
+
+from offpcc.algorithms.off_policy import Loss, OffPolicy
+from offpcc.algorithms.td3 import TD3
+from offpcc.data import Batch
+from offpcc.functional import masked_mean, saturation
+from offpcc.networks import SquashedActor
+
+
+@dataclass
+class TD3BC(TD3):
+    """TD3 that also imitates; without a climb it does nothing but imitate."""
+
+    _: KW_ONLY
+    climb: float = 2.5  # α, how much the critic counts; 0: behaviour cloning
+
+    columns: ClassVar[dict[str, str]] = OffPolicy.columns | {
+        "distance": "mean squared distance of the actor's actions to the data's",
+    }
+
+    def _check(self) -> None:
+        super()._check()
+        if self.climb < 0:
+            raise ValueError(f"climb is {self.climb}; α must be at least 0")
+
+    def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
+        """(μ(h) - a)² - λ Q_1(sg h, μ(h)), λ = α / mean |Q_1|: equations 3 and 5."""
+        raw = cast(SquashedActor, self.policy.actor).raw(h_actor)
+        action = raw.tanh()
+        value = self.critic(h_critic, action, heads=1)[0].squeeze(-1)
+        scale = self.climb / masked_mean(value.detach().abs(), batch.mask).clamp(min=1e-6)
+        distance = (action - batch.action).square().mean(-1)
+        price = self.saturation * saturation(raw).squeeze(-1)
+        loss = masked_mean(distance + price - scale * value, batch.mask)
+        return loss, {"distance": masked_mean(distance.detach(), batch.mask)}

@@ -1,0 +1,121 @@
+"""Dataset: episodes that somebody has played before, read from a disk, to learn from offline."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from offpcc.copies import Copies, row
+from offpcc.data import Episode, Spec
+from offpcc.source import Source
+from offpcc.transitions import minari_data_set, read_array
+from offpcc.world import Door
+
+
+class Played(NamedTuple):
+    """L steps as the world told them; actions in [-1, 1]."""
+
+    observations: Any  # L + 1 of them: an array, or a mapping of arrays
+    actions: np.ndarray  # (L, A)
+    rewards: np.ndarray  # (L,)
+    terminated: bool
+
+
+class Dataset(Source):
+    """Hands over all episodes of a data set in its first step, and nothing after that.
+
+    No world is stepped: a step is what updates are counted by. source: a folder of .npy files, as
+    `--demonstrate` writes it, or the id of a Minari data set on this machine.
+
+    Raises ValueError for what is neither, and for episodes that are not of this world.
+    """
+
+    def __init__(self, worlds: Copies, source: str) -> None:
+        self.worlds = worlds
+        self.episodes = list(read_episodes(source, worlds.door))
+
+    def step(self, uniform: bool = False) -> list[Episode]:
+        """All episodes, then none."""
+        self.steps += 1
+        found, self.episodes = self.episodes, []
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far it is; the replay has the episodes."""
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
+        self.steps = state["steps"]
+        self.episodes = [] if self.steps else self.episodes
+
+
+def read_episodes(source: str, door: Door) -> Iterator[Episode]:
+    """The episodes of a data set as an agent behind this door would have played them."""
+    if not source:
+        raise ValueError(
+            "dataset is not set; it is a folder of .npy files, as --demonstrate writes it, or the "
+            "id of a Minari data set"
+        )
+    played = _of_folder if Path(source).is_dir() else _of_minari
+    for number, episode in enumerate(played(source, door)):
+        try:
+            yield _seen(episode, door)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"{source}, episode {number}: {error}") from error
+
+
+def _seen(played: Played, door: Door) -> Episode:
+    """What an agent sees of it, its own past included."""
+    steps = list(zip(played.actions, played.rewards.tolist(), strict=True))
+    seen = [door.first(row(played.observations, 0))]
+    seen += [door.after(row(played.observations, t + 1), *step) for t, step in enumerate(steps)]
+    observation = {key: np.stack([each[key] for each in seen]) for key in seen[0]}
+    _check(observation, played, door.spec)
+    return Episode(
+        observation,
+        played.actions.astype(np.float32),
+        played.rewards.astype(np.float32),
+        played.terminated,
+        np.zeros((len(steps), 0), np.float32),
+    )
+
+
+def _check(observation: dict[str, np.ndarray], played: Played, spec: Spec) -> None:
+    """Raises ValueError for shapes that are not this world's, and for what is not finite."""
+    for key, wanted in spec.observation.items():
+        if (found := observation[key].shape[1:]) != wanted.shape:
+            raise ValueError(f"{key} has shape {found}; this world's has {wanted.shape}")
+    if (size := played.actions.shape[1:]) != (spec.action,):
+        raise ValueError(f"actions have shape {size}; this world's have {(spec.action,)}")
+    numbers = {"actions": played.actions, "rewards": played.rewards}
+    for name, values in (observation | numbers).items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"not all {name} are finite")
+
+
+def _of_folder(source: str, door: Door) -> Iterator[Played]:
+    """Rows end to end; one ends where it says so, or where the next row does not go on from it."""
+    obs, after, action, reward, terminated, truncated = (
+        read_array(Path(source) / f"{name}.npy")
+        for name in ("obs", "next_obs", "action", "reward", "terminated", "truncated")
+    )
+    if len({len(part) for part in (obs, after, action, reward, terminated, truncated)}) > 1:
+        raise ValueError(f"{source}: the arrays have different lengths")
+    goes_on = np.array([np.array_equal(*pair) for pair in zip(after, obs[1:], strict=False)], bool)
+    ends = (terminated | truncated).astype(bool)
+    ends[:-1] |= ~goes_on
+    first = 0
+    for last in np.flatnonzero(ends).tolist() + [len(obs) - 1] * (not ends[-1]):
+        part = slice(first, last + 1)
+        seen = np.concatenate((obs[part], after[last : last + 1]))
+        yield Played(seen, action[part], reward[part], bool(terminated[last]))
+        first = last + 1
+
+
+def _of_minari(source: str, door: Door) -> Iterator[Played]:
+    for episode in minari_data_set(source).iterate_episodes():
+        ended = bool(np.asarray(episode.terminations)[-1])
+        actions = door.agents(np.asarray(episode.actions))
+        yield Played(episode.observations, actions, np.asarray(episode.rewards), ended)

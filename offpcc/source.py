@@ -1,0 +1,32 @@
+"""Source: where the episodes that an agent learns from come from."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from offpcc.copies import Copies
+from offpcc.data import Episode
+
+
+class Source(ABC):
+    """Hands over episodes, a step at a time.
+
+    worlds: copies of the world that they are of. terms: the names of what its rewards are the sum
+    of. exact: whether, after a restore, everything came out as it was.
+    """
+
+    worlds: Copies
+    steps: int = 0  # environment steps, over all copies
+    terms: tuple[str, ...] = ()
+    exact: bool = True
+
+    @abstractmethod
+    def step(self, uniform: bool = False) -> list[Episode]:
+        """Goes on by a step, with uniform actions if asked; gives what is handed over."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
