@@ -13,6 +13,7 @@ CARTPOLE_LENGTH = Task("domains.cartpole_swing_up:VariableLength", steps=500)
 CARTPOLE_FLIP = Task("domains.cartpole_swing_up:FlipAction", steps=350)
 PENDULUM = Task("domains.pendulum:Pendulum", steps=200)
 PENDULUM_LENGTH = Task("domains.pendulum:VariableLength", steps=200)
+PENDULUM_PIXELS = Task("domains.pendulum_pixels:PixelPendulum", steps=200)
 _AND_MASSES = "velocities and masses"
 _AND_LENGTH = "velocities and length"
 _AND_SIGN = "velocities and the action's sign"
@@ -107,6 +108,8 @@ _ROWS = (
     View("pendulum-p-concat5", PENDULUM, "velocity", keep=(0, 1), window=5),
     View("pendulum-v-concat10", PENDULUM, "angle", keep=(2,), window=10),
     View("pendulum-va-concat10", PENDULUM, "angle", (2,), previous_action=True, window=10),
+    View("pendulum-img", PENDULUM_PIXELS, "velocity; seen as a picture"),
+    View("pendulum-img-concat3", PENDULUM_PIXELS, "all but pictures", window=3),
     View("pendulum-var-len-pvl", PENDULUM_LENGTH, "nothing"),
     View("pendulum-var-len-pv", PENDULUM_LENGTH, "length", keep=(0, 1, 2)),
     View("pendulum-var-len-pl", PENDULUM_LENGTH, "velocity", keep=(0, 1, 3)),

@@ -56,9 +56,7 @@ class World(Drawn):
         self.action_space: Space[Any] = Box(-1.0, 1.0, (self.action_size,), np.float32)
         if self.choices:
             self.action_space = Discrete(self.choices)
-        high = np.array(self.high, np.float32)
-        low = -high if self.low is None else np.array(self.low, np.float32)
-        self.views = Views(Box(low, high, dtype=np.float32), self.action_space, **shown)
+        self.views = Views(self.own_space(), self.action_space, **shown)
         self.observation_space = self.views.space
         self.values = np.full((len(self.state_limit) + self.extras, copies), np.nan)
         self.randoms = [np.random.default_rng() for _ in range(copies)]
@@ -77,6 +75,12 @@ class World(Drawn):
     @abstractmethod
     def observe(self) -> Sequence[Rows]:
         """Return the full observation of the present values, entry by entry (n,)."""
+
+    def own_space(self) -> Box:
+        """Return the space of a full observation."""
+        high = np.array(self.high, np.float32)
+        low = -high if self.low is None else np.array(self.low, np.float32)
+        return Box(low, high, dtype=np.float32)
 
     def renew(self, copy: int, seed: int | None = None) -> None:
         """Begin an episode of one copy, from a seed or from where its generator is."""
@@ -104,7 +108,7 @@ class World(Drawn):
             reward, ended = reward + np.where(ended, 0.0, more), ended | over
         return reward, ended
 
-    def seen(self) -> NDArray[np.float32]:
+    def seen(self) -> NDArray[Any]:
         """Return a new array with the full observations (n, X)."""
         return np.array(self.observe(), np.float32).T.copy()
 

@@ -30,6 +30,11 @@ class Field:
         """How many numbers one observation of this key holds."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether these are pixels, (H, W) or with channels in front or behind."""
+        return self.dtype == "uint8" and len(self.shape) in (2, 3)
+
 
 @dataclass(frozen=True)
 class Spec:

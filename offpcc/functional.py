@@ -119,6 +119,19 @@ def saturation(raw: Tensor) -> Tensor:
     return (raw.abs() - 3).clamp(min=0).square().sum(-1, keepdim=True)
 
 
+def shifted(pictures: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Row i's pictures (B, T, C, H, W), moved by down[i] and right[i] pixels (B,); edges repeat.
+
+    DrQ, section 3.1 (Kostrikov et al., 2020, 2004.13649), with one move for all of a window.
+    """
+    height, width = pictures.shape[-2:]
+    row = torch.arange(height, device=pictures.device) - down.unsqueeze(1)
+    column = torch.arange(width, device=pictures.device) - right.unsqueeze(1)
+    owner = torch.arange(len(pictures), device=pictures.device).view(-1, 1, 1)
+    index = (owner, row.clamp(0, height - 1).unsqueeze(2), column.clamp(0, width - 1).unsqueeze(1))
+    return pictures.permute(0, 3, 4, 1, 2)[index].permute(0, 3, 4, 1, 2)
+
+
 @torch.no_grad()
 def polyak(target: Iterable[Tensor], online: Iterable[Tensor], share: float) -> None:
     """θ' ← (1 - τ) θ' + τ θ, in place; share is τ."""

@@ -16,6 +16,7 @@ from offpcc.functional import (
     quantile_huber,
     saturation,
     scan_back,
+    shifted,
     squashed_log_prob,
     td_target,
 )
@@ -69,6 +70,15 @@ def test_a_scan_is_the_sum_step_by_step(length) -> None:
         following = value + share * following
         expected.append(following)
     torch.testing.assert_close(scan_back(values, carry).flip(0).tolist(), expected)
+
+
+def test_a_picture_is_moved_and_its_edges_repeat() -> None:
+    picture = torch.arange(9, dtype=torch.uint8).view(1, 1, 1, 3, 3)
+    rows = torch.cat((picture, picture + 10))
+    moved = shifted(rows, torch.tensor([1, 0]), torch.tensor([0, -2]))
+    assert moved.dtype == torch.uint8
+    assert moved[0, 0, 0].tolist() == [[0, 1, 2], [0, 1, 2], [3, 4, 5]]
+    assert moved[1, 0, 0].tolist() == [[12, 12, 12], [15, 15, 15], [18, 18, 18]]
 
 
 def test_n_steps_of_rewards_come_before_the_value() -> None:

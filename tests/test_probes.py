@@ -34,7 +34,7 @@ from offpcc.algorithms import (
 from offpcc.collect import Collector
 from offpcc.copies import Singles
 from offpcc.evaluate import play
-from offpcc.networks import GRU, LSTM, RNN, Identity, MinGRU, Transformer
+from offpcc.networks import GRU, LSTM, RNN, Encoder, Identity, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.world import World
 
@@ -112,6 +112,25 @@ class Integrate(Probe):
 
     def pay(self) -> float:
         return 1 - 4 * (self.actions[-1] - np.mean(self.shown)) ** 2
+
+
+class Picture(Probe):
+    """Shows a bright spot once, high (c = 1) or low (-1); two steps later pays 1 - 4 (a - ½ c)²."""
+
+    observation_space = Box(0, 255, (1, 9, 9), np.uint8)
+    length = 3
+    needs_memory = True
+    choices = tuple(product((-1.0, 1.0), (1, 4, 7)))  # c, and how far to the right
+
+    def seen(self) -> Any:
+        frame, (c, column) = np.zeros((1, 9, 9), np.uint8), self.shown
+        row = 4 - 3 * int(c)
+        if not self.actions:
+            frame[0, row - 1 : row + 2, column - 1 : column + 2] = 255
+        return frame
+
+    def pay(self) -> float:
+        return 1 - 4 * (self.actions[-1] - self.shown[0] / 2) ** 2
 
 
 class Choose(Recall):
@@ -224,6 +243,11 @@ def check(algorithm: type[ActorCritic], memory: str, probe: type[Probe], **setti
 )
 def test_what_can_be_learned_is_learned(algorithm, memory, probe) -> None:
     check(algorithm, memory, probe)
+
+
+def test_pictures_are_learned_from_and_remembered() -> None:
+    encoder = partial(Encoder, channels=8, strides=(2,), seen=8)
+    check(SAC, "LSTM", Picture, shared=True, shift=1, encoder=encoder)
 
 
 def test_what_no_memory_can_learn_is_not_learned_without_one() -> None:

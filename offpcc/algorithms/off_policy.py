@@ -3,7 +3,7 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from offpcc.algorithms.actor_critic import ActorCritic
 from offpcc.algorithms.agent import Notes
 from offpcc.data import Batch
-from offpcc.functional import frozen, masked_mean, n_step_target, polyak
+from offpcc.functional import frozen, masked_mean, n_step_target, polyak, shifted
 from offpcc.networks import Critic, Memory
 
 Loss = tuple[Tensor, dict[str, Tensor]]
@@ -33,6 +33,7 @@ class OffPolicy(ActorCritic):
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
     n_step: int = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
+    shift: int = 0  # most pixels by which pictures are moved at random, a window at a time
     random: float = 0.0  # ε, share of actions that are uniform instead
     fade: bool = False  # ε and noise fall to zero, linearly, by the end of the training
     precision: str = "fp32"  # or bf16: autocast of all passes in an update
@@ -54,6 +55,8 @@ class OffPolicy(ActorCritic):
         self._check_actions()
         if self.reward_scale <= 0:
             raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
+        if self.shift < 0:
+            raise ValueError(f"shift is {self.shift}; it must be at least 0 pixels")
         if not 0 <= self.random <= 1:
             raise ValueError(f"random is {self.random}; ε lies in [0, 1]")
         if self.precision not in ("fp32", "bf16"):
@@ -143,7 +146,7 @@ class OffPolicy(ActorCritic):
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step on every network that is due; gives metrics named in `columns`."""
-        batch = batch.to(self.device)
+        batch = self.augmented(batch.to(self.device))
         due = self.optimiser.steps % self.delay == 0
         with torch.autocast(
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
@@ -154,6 +157,27 @@ class OffPolicy(ActorCritic):
             slow, online = zip(*self.slow_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.polyak)
         return metrics
+
+    def augmented(self, batch: Batch) -> Batch:
+        """The batch with each window's pictures moved by up to `shift` pixels either way."""
+        pictures = [key for key, field in self.spec.observation.items() if field.is_picture]
+        if not (self.shift and pictures):
+            return batch
+        size = (2, len(batch.mask))
+        move = torch.randint(
+            -self.shift, self.shift + 1, size, generator=self.generator, device=self.device
+        )
+        moved = {key: self._moved(key, batch.observation[key], move) for key in pictures}
+        return replace(batch, observation=batch.observation | moved)
+
+    def _moved(self, key: str, pictures: Tensor, move: Tensor) -> Tensor:
+        """One key's pictures (B, T, *shape), moved by (2, B) pixels, whatever their layout."""
+        shape = self.spec.observation[key].shape
+        if len(shape) == 2:
+            return shifted(pictures.unsqueeze(2), *move).squeeze(2)
+        if shape[-1] < shape[0]:
+            return shifted(pictures.movedim(-1, 2), *move).movedim(2, -1)
+        return shifted(pictures, *move)
 
     def loss(self, batch: Batch, due: bool) -> Loss:
         """All losses as one number, the actor's only if it is due; and metrics."""

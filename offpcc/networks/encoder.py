@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.data import Spec
+from offpcc.networks.convolution import Convolution
 
 
 class Encoder(nn.Module):
@@ -13,11 +14,22 @@ class Encoder(nn.Module):
 
     keys: which keys, all if empty; a critic that reads more keys than its actor is asymmetric.
     width: a linear layer with ReLU to this many numbers; 0 leaves the concatenation as it is.
+    Pictures come first through a `Convolution` each, of these channels and strides, to `seen`
+    numbers.
 
     Raises ValueError for a key that the observation does not have.
     """
 
-    def __init__(self, spec: Spec, *, keys: Sequence[str] = (), width: int = 0) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        keys: Sequence[str] = (),
+        width: int = 0,
+        channels: int = 32,
+        strides: Sequence[int] = (2, 1, 1, 1),
+        seen: int = 50,
+    ) -> None:
         super().__init__()
         unknown = [key for key in keys if key not in spec.observation]
         if unknown:
@@ -26,11 +38,25 @@ class Encoder(nn.Module):
                 f"it has {list(spec.observation)}"
             )
         self.keys = tuple(keys) or tuple(spec.observation)
-        size = sum(spec.observation[key].size for key in self.keys)
+        fields = {key: spec.observation[key] for key in self.keys}
+        self.eyes = nn.ModuleDict(
+            {
+                key: Convolution(field, channels=channels, strides=strides, width=seen)
+                for key, field in fields.items()
+                if field.is_picture
+            }
+        )
+        size = sum(seen if field.is_picture else field.size for field in fields.values())
         self.embed = nn.Sequential(nn.Linear(size, width), nn.ReLU()) if width else nn.Identity()
         self.size = width or size
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Inputs (B, T, X)."""
-        parts = [observation[key].flatten(2) for key in self.keys]
+        parts = [self._read(key, observation[key]) for key in self.keys]
         return self.embed(parts[0] if len(parts) == 1 else torch.cat(parts, -1))
+
+    def _read(self, key: str, values: Tensor) -> Tensor:
+        """One key as numbers (B, T, ·)."""
+        if key not in self.eyes:
+            return values.flatten(2)
+        return self.eyes[key](values.flatten(0, 1)).unflatten(0, values.shape[:2])

@@ -345,6 +345,63 @@ def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared) 
     torch.testing.assert_close(gradients(whole), gradients(stored), rtol=1e-4, atol=1e-6)
 
 
+# Pictures
+
+VIEWS = {"first": (2, 7, 9), "last": (7, 9, 2), "plane": (7, 9)}
+
+
+def picture_batch(shape: tuple[int, ...]) -> tuple[Spec, Batch]:
+    """Two windows of two steps, the second with a burn-in of one, and numbers beside them."""
+    spec = Spec({"observation": Field((3,)), "view": Field(shape, "uint8")}, 2)
+    batch = make_batch((2, 2), burn_in=(0, 1))
+    view = torch.randint(0, 256, (2, 1, *shape), dtype=torch.uint8).expand(2, 4, *shape)
+    return spec, replace(batch, observation=batch.observation | {"view": view})
+
+
+@pytest.mark.parametrize("layout", VIEWS)
+def test_a_window_s_pictures_are_all_moved_alike_by_no_more_than_the_shift(layout) -> None:
+    spec, batch = picture_batch(VIEWS[layout])
+    agent = SAC(spec, hidden=(4,), shift=2, encoder=partial(Encoder, strides=(1,)))
+    moves = set()
+    for _ in range(60):
+        moved = agent.augmented(batch).observation
+        assert torch.equal(moved["observation"], batch.observation["observation"])
+        for row in range(2):
+            before, after = batch.observation["view"][row], moved["view"][row]
+            assert after.dtype == torch.uint8 and all(torch.equal(after[0], x) for x in after)
+            plain, found = before[0], after[0]
+            if layout == "last":
+                plain, found = plain.movedim(-1, 0), found.movedim(-1, 0)
+            plain, found = plain.reshape(-1, 7, 9), found.reshape(-1, 7, 9)
+            (move,) = [
+                (down, right)
+                for down in range(-3, 4)
+                for right in range(-3, 4)
+                if torch.equal(found[:, 3, 3:6], plain[:, 3 - down, 3 - right : 6 - right])
+            ]
+            moves.add(move)
+    assert {down for down, _ in moves} == {right for _, right in moves} == {-2, -1, 0, 1, 2}
+    assert len(moves) > 20  # each window its own, and down is not right
+
+
+def test_without_a_shift_pictures_stay_where_they_are() -> None:
+    spec, batch = picture_batch((1, 7, 9))
+    agent = SAC(spec, hidden=(4,), encoder=partial(Encoder, strides=(1,)))
+    assert agent.augmented(batch) is batch
+    with pytest.raises(ValueError, match="shift is -1; it must be at least 0 pixels"):
+        SAC(spec, hidden=(4,), shift=-1, encoder=partial(Encoder, strides=(1,)))
+
+
+def test_updates_learn_from_pictures_that_were_moved(monkeypatch) -> None:
+    spec, batch = picture_batch((1, 7, 9))
+    agent = SAC(spec, hidden=(4,), shift=2, encoder=partial(Encoder, strides=(1,)))
+    seen = []
+    loss = agent.loss
+    monkeypatch.setattr(agent, "loss", lambda batch, due: seen.append(batch) or loss(batch, due))
+    agent.update(batch)
+    assert not torch.equal(seen[0].observation["view"], batch.observation["view"])
+
+
 # An asymmetric critic
 
 

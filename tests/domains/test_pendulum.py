@@ -26,6 +26,30 @@ def test_one_step_follows_the_dynamics(world):
     np.testing.assert_allclose(observation, [-0.0948571683, 0.9954908899, 1.9], rtol=1e-6)
 
 
+def test_a_picture_shows_the_rod_where_it_is():
+    env = gymnasium.make("pendulum-img-v0").unwrapped
+    env.reset(seed=0)
+    for angle in (0.0, math.pi / 2, math.pi, -2.0):
+        env.state = [angle, 0.0]
+        picture = env.seen()[0, 0]
+        assert picture.shape == (84, 84) and picture.dtype == np.uint8
+        for length in (0.1, 0.5, 0.98):  # m from the pivot: x = -l sin θ, y = l cos θ
+            column = 42 - 35 * length * math.sin(angle)
+            row = 42 - 35 * length * math.cos(angle)
+            assert picture[int(row), int(column)] == 255
+        # a rod of 1 m, 0.2 m wide, with round ends, and pixels of (2.4 / 84) m
+        area = (picture / 255).sum() * (2.4 / 84) ** 2
+        assert area == pytest.approx(0.2 + math.pi * 0.1**2, rel=0.01)
+
+
+def test_pictures_change_nothing_of_the_physics():
+    plain, seen = gymnasium.make("pendulum-v0"), gymnasium.make("pendulum-img-v0")
+    plain.reset(seed=4), seen.reset(seed=4)
+    for action in np.linspace(-1, 1, 30, dtype=np.float32):
+        assert plain.step(action[None])[1] == seen.step(action[None])[1]
+        assert np.array_equal(plain.unwrapped.state, seen.unwrapped.state)
+
+
 def test_the_reward_is_that_of_the_state_before_the_step(world):
     world.state = [math.pi / 2, 1.0]
     # (π/2)² + 0.1 · 1² + 0.001 · 1² = 2.4674011003 + 0.1 + 0.001
