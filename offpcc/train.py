@@ -96,7 +96,10 @@ class Training:
         if self.collector.steps > self.warm_up:
             self.agent.progress = min(self.collector.steps / self.steps, 1.0)
             for batch in self.replay.batches(made):
-                self.recorder.add(self.agent.update(batch))
+                metrics = self.agent.update(batch)
+                if "errors" in metrics:
+                    self.replay.weigh(batch, metrics.pop("errors"))
+                self.recorder.add(metrics)
                 self.updates += 1
         if self.collector.steps % 100 < made and self.agent.bad_in_a_row >= self.patience:
             raise DivergedError(

@@ -35,7 +35,11 @@ CASES = {
         "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n"
         "TD3.pull = 0.2\nTD3.random = 0.1\nTD3.fade = True\n",
     ),
-    "forgotten episodes": (CARTPOLE, "rsac_s", "capacity = 70\ndecay = True\nclip = 1.0"),
+    "forgotten episodes": (
+        CARTPOLE,
+        "rsac_s",
+        "capacity = 70\ndecay = True\nclip = 1.0\npriority = 0.6",
+    ),
     "rollouts": (
         PENDULUM,
         "lstm_ppo",
@@ -182,6 +186,7 @@ burn_in = 3
 store_states = 4
 decay = True
 SAC.random = 0.2
+priority = 0.6
 SAC.fade = True
 """
 IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row

@@ -188,7 +188,12 @@ class OffPolicy(ActorCritic):
         h_critic = unroll(self.critic_memory)[:, :-1]
         value = self.critic(h_critic, batch.action)
         loss = self.critic_loss(value, target, batch.mask)
-        metrics = {
+        urgent: dict[str, Tensor] = {}
+        if "weight" in batch.notes:  # a replay that draws by errors wants them, and weighs losses
+            share = batch.mask * batch.notes["weight"]
+            loss = self.critic_loss(value, target, share) * share.sum() / batch.mask.sum()
+            urgent["errors"] = (value.detach().mean(-1) - target.mean(-1)).abs().mean(0)
+        metrics = urgent | {
             "critic_loss": loss.detach(),
             "q": masked_mean(value.detach().mean(-1), batch.mask),
             "target": masked_mean(target.mean(-1), batch.mask),

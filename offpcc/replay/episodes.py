@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.replay.priorities import Priorities
 from offpcc.replay.replay import Replay
 from offpcc.replay.ring import Ring
 from offpcc.replay.table import Table
@@ -18,8 +19,9 @@ from offpcc.replay.table import Table
 class EpisodeReplay(Replay):
     """Stores the newest `capacity` steps as whole episodes; yields `ratio` batches a new step.
 
-    Every stored step is learned from equally often: a whole episode is drawn uniformly; a window is
-    drawn by its first learned step s in -(T-1) … L-1, and learns the steps s … s+T-1 that exist.
+    A whole episode is drawn uniformly; a window is drawn by its first learned step s in
+    -(T-1) … L-1, and learns the steps s … s+T-1 that exist, so that every stored step is learned
+    from equally often, unless draws go by `priority`.
 
     Raises ValueError for settings that cannot work, and for an episode longer than the capacity.
     """
@@ -33,6 +35,9 @@ class EpisodeReplay(Replay):
     burn_in: int = 0  # steps before the window that warm the memory, without gradient
     store_states: int = 0  # keeps the acting state of every k-th step; 0: none, rows begin at zero
     ratio: float = 1.0  # batches a new environment step
+    priority: float = 0.0  # α: draws go by the critic's errors to this power; 0: all alike
+    importance: float = 0.6  # β: how far the losses' weights make up for that
+    mix: float = 0.9  # η: of a window's largest error in its priority, beside their mean
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -40,9 +45,11 @@ class EpisodeReplay(Replay):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"EpisodeReplay.{name} is {value}; it must be at least 1")
-        for name in ("burn_in", "store_states", "ratio"):
+        for name in ("burn_in", "store_states", "ratio", "priority", "importance", "mix"):
             if getattr(self, name) < 0:
                 raise ValueError(f"EpisodeReplay.{name} is {getattr(self, name)}; it must be ≥ 0")
+        if self.mix > 1:
+            raise ValueError(f"EpisodeReplay.mix is {self.mix}; η lies in [0, 1]")
         size = self.state_size if self.store_states else 0
         states = self.capacity // self.store_states + 1 if size else 1
         numbers = {"action": Field((self.spec.action,)), "reward": Field(())}
@@ -50,6 +57,10 @@ class EpisodeReplay(Replay):
         self._steps = Ring(numbers, self.capacity)
         self._states = Ring({"state": Field((size,))}, states)
         self._table = Table("length", "terminated", "observation", "step", "state", "weight")
+        self._priorities: Priorities | None = None
+        if self.priority:
+            self._priorities = Priorities(self.priority, self.importance, self.mix)
+        self._drawn = np.zeros(0, np.int64)  # places of the last batch
         self._random = np.random.default_rng(self.seed)
         self._owed = 0.0
 
@@ -90,20 +101,25 @@ class EpisodeReplay(Replay):
             )
         while len(self) + length > self.capacity:
             self._drop_oldest()
+        weight = 1 if self.segment is None else length + self.segment - 1
         self._table.append(
             length=length,
             terminated=terminated,
             observation=self._observations.append(observation, length + 1),
             step=self._steps.append(steps, length),
             state=self._states.append(states, len(states["state"])),
-            weight=1 if self.segment is None else length + self.segment - 1,
+            weight=weight,
         )
+        if self._priorities is not None:
+            self._priorities.append(weight)
 
     def _drop_oldest(self) -> None:
         length = int(self._table["length"][0])
         self._observations.free(length + 1)
         self._steps.free(length)
         self._states.free(-(-length // (self.store_states or length)))
+        if self._priorities is not None:
+            self._priorities.drop(int(self._table["weight"][0]))
         self._table.drop_oldest()
 
     def batches(self, steps: int) -> Iterator[Batch]:
@@ -114,15 +130,29 @@ class EpisodeReplay(Replay):
             yield self.sample()
 
     def sample(self) -> Batch:
-        """B independent draws, as one batch; the cost does not depend on the capacity."""
-        row, offset = self._table.draw(self._random, self.batch)
+        """B draws, as one batch; the cost hardly depends on the capacity.
+
+        By priority, the batch's notes have `weight`, how much each step's loss counts.
+        """
+        drawn = self._table if self._priorities is None else self._priorities
+        self._drawn = drawn.draw(self._random, self.batch)
+        row, offset = self._table.rows(self._drawn)
         length = self._table["length"][row]
         if self.segment is None:
             first, last = np.zeros_like(length), length
         else:
             start = offset - (self.segment - 1)  # s
             first, last = np.maximum(start, 0), np.minimum(start + self.segment, length)
-        return self._gather(row, first, last)
+        batch = self._gather(row, first, last)
+        if self._priorities is not None:
+            weight = torch.from_numpy(self._priorities.weights(self._drawn))
+            batch.notes["weight"] = weight.unsqueeze(1).expand_as(batch.mask)
+        return batch
+
+    def weigh(self, batch: Batch, errors: Tensor) -> None:
+        """Draws the windows of the last batch by these errors (B, T) from now on."""
+        if self._priorities is not None:
+            self._priorities.weigh(self._drawn, errors.cpu().numpy(), batch.mask.cpu().numpy())
 
     def _gather(self, row: np.ndarray, first: np.ndarray, last: np.ndarray) -> Batch:
         """Windows over the steps first … last-1 of the episodes in these rows of the table."""
@@ -156,12 +186,17 @@ class EpisodeReplay(Replay):
     def state_dict(self) -> dict[str, Any]:
         """The sampling generator, what is owed, and the oldest episode's number."""
         random = self._random.bit_generator.state
-        return {"random": random, "owed": self._owed, "first": self.episodes.start}
+        told = {"random": random, "owed": self._owed, "first": self.episodes.start}
+        if self._priorities is not None:
+            told["priorities"] = self._priorities.state_dict()
+        return told
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
         self._random.bit_generator.state, self._owed = state["random"], state["owed"]
         self._table.number_from(state["first"])
+        if self._priorities is not None:
+            self._priorities.load_state_dict(state["priorities"])
 
     def chunk(self, since: int) -> dict[str, Tensor]:
         """Episodes `since` and later: their lengths and ends, then their rows, end to end."""

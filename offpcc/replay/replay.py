@@ -20,6 +20,10 @@ class Replay(ABC):
     def batches(self, steps: int) -> Iterator[Batch]:
         """The batches owed for this many new environment steps."""
 
+    def weigh(self, batch: Batch, errors: Tensor) -> None:
+        """Takes the critic's errors |δ| (B, T) on the last batch."""
+        return  # unless draws go by them
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Counters and generators, without the episodes themselves."""

@@ -38,13 +38,16 @@ class Table:
         self._first += 1
         self._dropped += 1
 
-    def draw(self, random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Live rows (count,), each with probability weight / Σ weight, and a place 0 … weight-1."""
-        cumulative, weight = self["cumulative"], self["weight"]
-        low = cumulative[0] - weight[0]
-        place = low + random.integers(cumulative[-1] - low, size=count)
+    def draw(self, random: np.random.Generator, count: int) -> np.ndarray:
+        """Places (count,) of live rows, a row having as many as its weight, all alike."""
+        low = self["cumulative"][0] - self["weight"][0]
+        return low + random.integers(self["cumulative"][-1] - low, size=count)
+
+    def rows(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The live rows that places (B,) are of, and where in them: 0 … weight-1."""
+        cumulative = self["cumulative"]
         row = cumulative.searchsorted(place, side="right")
-        return row, place - (cumulative[row] - weight[row])
+        return row, place - (cumulative[row] - self["weight"][row])
 
     def _make_room(self) -> None:
         """Moves the live rows to the front of arrays twice as long as they are many."""

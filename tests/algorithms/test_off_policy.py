@@ -345,6 +345,37 @@ def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared) 
     torch.testing.assert_close(gradients(whole), gradients(stored), rtol=1e-4, atol=1e-6)
 
 
+# Draws by priority
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_weight_scales_each_window_s_part_of_the_critic_s_loss_alone(algorithm) -> None:
+    agent = algorithm(SPEC, **SMALL)
+    batch = batch_for(agent, padding=2)
+    rows = [batch.rows(torch.tensor([i])) for i in range(len(LENGTHS))]
+    weight = torch.tensor([0.5, 1.0, 0.25, 0.0])
+    noted = replace(batch, notes={"weight": weight.unsqueeze(1).expand_as(batch.mask)})
+    found = agent.loss(noted, due=False)[0]
+    each = zip(rows, weight, LENGTHS, strict=True)
+    parts = [agent.loss(row, due=False)[0] * w * n for row, w, n in each]
+    if algorithm is DDPG:  # others draw their target's actions in another order
+        torch.testing.assert_close(found, sum(parts) / sum(LENGTHS))
+    ones = replace(batch, notes={"weight": torch.ones_like(batch.mask)})
+    agent.generator.manual_seed(1)
+    plain = agent.loss(batch, due=False)[0]
+    agent.generator.manual_seed(1)
+    torch.testing.assert_close(agent.loss(ones, due=False)[0], plain)
+
+
+def test_errors_are_told_only_to_a_replay_that_weighs() -> None:
+    agent = DDPG(SPEC, **SMALL)
+    batch = batch_for(agent)
+    assert "errors" not in agent.update(batch)
+    told = agent.loss(replace(batch, notes={"weight": torch.ones_like(batch.mask)}), due=False)[1]
+    loss = (0.5 * told["errors"].square() * batch.mask).sum() / batch.mask.sum()
+    torch.testing.assert_close(loss, told["critic_loss"])  # one head: ½ δ²
+
+
 # Pictures
 
 VIEWS = {"first": (2, 7, 9), "last": (7, 9, 2), "plane": (7, 9)}

@@ -28,7 +28,8 @@ def test_the_oldest_rows_leave_and_each_place_of_the_others_is_drawn_once(
             model.pop(0)
     assert table["name"].tolist() == [name for name, _ in model]
     assert [*table.live] == table["name"].tolist()
-    row, place = table.draw(Everything(), sum(weight for _, weight in model))  # type: ignore
+    drawn = table.draw(Everything(), sum(weight for _, weight in model))  # type: ignore
+    row, place = table.rows(drawn)
     drawn = [*zip(row.tolist(), place.tolist(), strict=True)]
     assert drawn == [(i, p) for i, (_, weight) in enumerate(model) for p in range(weight)]
 
@@ -38,7 +39,7 @@ def test_rows_are_drawn_as_often_as_they_weigh() -> None:
     for weight in (1000, *weights):
         table.append(weight=weight)
     table.drop_oldest()
-    row, place = table.draw(np.random.default_rng(0), 40_000)
+    row, place = table.rows(table.draw(np.random.default_rng(0), 40_000))
     cells, count = np.unique(np.stack((row, place)), axis=1, return_counts=True)
     assert cells.shape[1] == sum(weights)
     # χ² of 20 equal cells has mean 19 and deviation √38; 43.8 is its 0.999 quantile
@@ -52,7 +53,8 @@ def test_a_table_that_was_emptied_begins_anew() -> None:
         table.drop_oldest()
     table.append(weight=2)
     assert [*table.live] == [200]
-    assert [part.tolist() for part in table.draw(Everything(), 2)] == [[0, 0], [0, 1]]  # type: ignore
+    drawn = table.draw(Everything(), 2)  # type: ignore
+    assert [part.tolist() for part in table.rows(drawn)] == [[0, 0], [0, 1]]
 
 
 @pytest.mark.parametrize("weight", [2**24 + 1, 2**31 + 1, 2**53 + 1])
@@ -68,6 +70,6 @@ def test_columns_and_places_are_exact_past_what_smaller_types_hold(weight: int) 
             assert bound == 2 * weight
             return np.array([0, weight - 1, weight, bound - 1])
 
-    row, place = table.draw(Edges(), 4)  # type: ignore
+    row, place = table.rows(table.draw(Edges(), 4))  # type: ignore
     assert row.tolist() == [0, 0, 1, 1]
     assert place.tolist() == [0, weight - 1, 0, weight - 1]
