@@ -259,6 +259,14 @@ def test_the_caption_owns_up_to_unequal_runs_and_undrawn_curves(tmp_path):
     assert "no stretch in common: sac on pendulum" in picture
 
 
+def test_where_no_algorithm_ran_everywhere_there_are_curves_but_no_profiles(tmp_path):
+    text = "env_steps,seconds,test_return\n1,2,3\n2,4,5\n"
+    for env, algo in (("one", "ppo"), ("other", "lstm_ppo")):
+        write(tmp_path / env / algo / "1", text)
+    written = [path.name for path in plot([tmp_path], tmp_path / "plots")]
+    assert written == ["return_steps.png", "return_time.png", "table.md"]
+
+
 def test_the_caption_of_profiles_names_who_is_left_out(tmp_path):
     runs = [make([1.0], "a"), make([2.0], "a", "other"), make([3.0], "b")]
     picture = " ".join(performance_profiles(runs, tmp_path / "profiles.svg").read_text().split())

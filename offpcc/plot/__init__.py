@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from offpcc.plot.curves import learning_curves
-from offpcc.plot.profiles import performance_profiles
+from offpcc.plot.profiles import everywhere, performance_profiles
 from offpcc.plot.runs import Run, find_runs
 from offpcc.plot.table import table
 
@@ -14,8 +14,8 @@ __all__ = ["Run", "find_runs", "learning_curves", "performance_profiles", "plot"
 def plot(paths: Iterable[Path | str], folder: Path | str, statistic: str = "mean") -> list[Path]:
     """Draw everything that the runs under these paths allow; returns the files in `folder`.
 
-    Return against steps and against wall time, the table, and, with two environments or more,
-    performance profiles. Raises ValueError if there are no runs.
+    Return against steps and against wall time, the table, and performance profiles where an
+    algorithm has runs in two environments or more, and in all of them. Raises ValueError if there are no runs.
     """
     runs = find_runs(paths)
     folder = Path(folder)
@@ -26,6 +26,6 @@ def plot(paths: Iterable[Path | str], folder: Path | str, statistic: str = "mean
         folder / "table.md",
     ]
     written[-1].write_text(table(runs), encoding="utf-8")
-    if len({run.env for run in runs}) > 1:
+    if len({run.env for run in runs}) > 1 and everywhere(runs):
         written.append(performance_profiles(runs, folder / "profiles.png"))
     return written

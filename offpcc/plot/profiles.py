@@ -19,8 +19,7 @@ def performance_profiles(runs: Sequence[Run], path: Path) -> Path:
     best. Environments count alike; the bands resample runs within each. An algorithm without runs
     in every environment is left out, as the caption says. Raises ValueError if that leaves none.
     """
-    tree = normalised(runs)
-    complete = [algo for algo in algorithms(runs) if all(algo in group for group in tree.values())]
+    tree, complete = normalised(runs), everywhere(runs)
     if not complete:
         raise ValueError(
             f"no algorithm has runs in all of {', '.join(tree)}; plot fewer environments"
@@ -35,6 +34,12 @@ def performance_profiles(runs: Sequence[Run], path: Path) -> Path:
         place = algorithms(runs).index(algo)
         legend[algo] = draw(panel, THRESHOLDS, profile(scores), _band(scores), place)
     return finish(figure, legend, _caption(runs, complete), path)
+
+
+def everywhere(runs: Sequence[Run]) -> list[str]:
+    """Name the algorithms with runs in every environment that there are runs in."""
+    groups = by_env(runs).values()
+    return [algo for algo in algorithms(runs) if all(algo in group for group in groups)]
 
 
 def normalised(runs: Sequence[Run]) -> dict[str, dict[str, Array]]:
