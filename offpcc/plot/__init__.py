@@ -15,7 +15,8 @@ def plot(paths: Iterable[Path | str], folder: Path | str, statistic: str = "mean
     """Draw everything that the runs under these paths allow; returns the files in `folder`.
 
     Return against steps and against wall time, the table, and performance profiles where an
-    algorithm has runs in two environments or more, and in all of them. Raises ValueError if there are no runs.
+    algorithm has runs in two environments or more, and in all of them. Raises ValueError if there
+    are no runs.
     """
     runs = find_runs(paths)
     folder = Path(folder)
