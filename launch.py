@@ -153,7 +153,8 @@ def runs(asked: argparse.Namespace) -> int:
     for flag in ("evaluate", "demonstrate", "record_data"):
         episodes = getattr(asked, flag)
         if episodes is not None and episodes < 1:
-            raise ValueError(f"--{flag.replace('_', '-')} {episodes}: at least 1 episode")
+            named = f"--{flag.replace('_', '-')} {episodes}"
+            raise ValueError(f"{named}: it must be at least 1 episode")
     if asked.memory == "ablated" and asked.evaluate is None:
         raise ValueError("--memory ablated goes with --evaluate N")
     plays = asked.render or asked.record or asked.evaluate or asked.demonstrate

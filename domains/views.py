@@ -191,7 +191,7 @@ class Views:
         if window != 1:
             self._add(Window(self.space, window, newest_first))
         if told:
-            self.space = Dict({"observation": self.space, "told": space})
+            self.space = Dict({"observation": self.space, "told": flat_box(space, "what is told")})
 
     def _add(self, view: View) -> None:
         self.row.append(view)

@@ -24,7 +24,11 @@ class Continuous:
         return np.clip(raw.reshape((*raw.shape[:-1], *space.shape)), space.low, space.high)
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
-        """Actions (L, A) of those (L, …) that a world took; an entry of no width is 0."""
+        """Actions (L, A) of those (L, …) that a world took; an entry of no width is 0.
+
+        Raises ValueError for those of another space.
+        """
+        _check_shape(raw, self.space.shape)
         width = np.where(self._scale > 0, self._scale, 1.0)
         return ((raw.reshape(len(raw), -1) - self._centre) / width).clip(-1, 1).astype(np.float32)
 
@@ -46,10 +50,22 @@ class Choices:
         return np.asarray(raw.astype(self.space.dtype))[()]
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
-        """Actions (L, A) of those (L, …) that a world took."""
-        parts = (raw - self.space.start).reshape(len(raw), -1).T.astype(int)
+        """Actions (L, A) of those (L, …) that a world took.
+
+        Raises ValueError for those of another space.
+        """
+        _check_shape(raw, self.space.shape or ())
+        parts = (raw - self.space.start).reshape(len(raw), -1)
+        if not np.isin(parts, range(max(self.choices))).all() or (parts >= self.choices).any():
+            raise ValueError(f"actions are not all of {self.space}")
+        parts = parts.T.astype(int)
         pairs = zip(parts, self.choices, strict=True)
         return np.concatenate([np.eye(count, dtype=np.float32)[part] for part, count in pairs], -1)
+
+
+def _check_shape(raw: np.ndarray, shape: tuple[int, ...]) -> None:
+    if raw.shape[1:] != shape:
+        raise ValueError(f"actions have shape {raw.shape[1:]}; this world's have {shape}")
 
 
 def chosen_of(actions: np.ndarray, choices: Sequence[int]) -> list[np.ndarray]:

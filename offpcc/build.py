@@ -56,8 +56,9 @@ def _source(recipe: Recipe, agent: Agent, replay: Replay, worlds: Copies, seed: 
     Raises ConfigError for one that a replay does not take.
     """
     if recipe.dataset is None:
-        collector: Collector = configured(Collector)(agent, worlds, seed=seed)
-        return collector
+        wanted = bool(recipe.store_states) or not isinstance(replay, EpisodeReplay)
+        collect: Collector = configured(Collector)(agent, worlds, seed=seed, keep_states=wanted)
+        return collect
     if not isinstance(replay, EpisodeReplay) or recipe.store_states:
         raise ConfigError("a data set has no likelihoods or stored states; learn without them")
     dataset = Dataset(worlds, recipe.dataset)

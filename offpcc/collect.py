@@ -29,6 +29,8 @@ class Collector(Source):
     With a `stretch`, episodes under way are handed over in stretches, all of them after each so
     many steps of every copy, and only then are the weights taken over.
 
+    keep_states: whether episodes bring the acting states along, or states of width 0.
+
     Raises ValueError for settings that cannot work, WorldFault when a world fails.
     """
 
@@ -41,6 +43,7 @@ class Collector(Source):
         sync: str = "episode",
         hold: int = 1,
         stretch: int | None = None,
+        keep_states: bool = True,
     ) -> None:
         if sync not in ("episode", "step"):
             raise ValueError(f"sync is {sync!r}; it is 'episode' or 'step'")
@@ -48,6 +51,7 @@ class Collector(Source):
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1 step")
         self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch
+        self.kept = slice(None if keep_states else 0)  # of a state
         self.sync_each = "stretch" if stretch else sync
         self.worlds = side_by_side(worlds)
         self.agent = agent.acting_copy(seed)
@@ -61,7 +65,7 @@ class Collector(Source):
         if self.sync_each == "step" or (self.stretch and self._at_a_cut()):
             self.sync()
         for tape, state in zip(self.tapes, self.state.cpu().numpy(), strict=True):
-            tape.state.append(state)
+            tape.state.append(state[self.kept])
         latest = [tape.observation[-1] for tape in self.tapes]
         batch = {k: np.stack([seen[k] for seen in latest]) for k in latest[0]}
         inputs = {k: torch.from_numpy(v).to(self.state.device) for k, v in batch.items()}
@@ -193,7 +197,7 @@ class Collector(Source):
         for name, part in self.agent.acting_parts().items():
             part.load_state_dict(state["acting"][name])
         restore_generator(self.agent.generator, state["generator"])
-        self.agent.progress = state["progress"]
+        self.agent.progress = state.get("progress", 0.0)
         self.random.bit_generator.state = state["random"]
         self.steps, self.exact, self.terms = state["steps"], state["exact"], state["terms"]
         self._replay(state["tapes"], state["state"])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 Observation = dict[str, np.ndarray]
 
+TOLD = "told"  # the key of what critics may know, and actors may not
 OWN_PAST = ("previous_action", "previous_reward")  # keys that tell the agent's past, not the world
 
 
@@ -47,6 +48,10 @@ class Spec:
     observation: Mapping[str, Field]
     action: int
     choices: tuple[int, ...] = ()
+
+    def untold(self) -> "Spec":
+        """What an actor may see of it: all but what critics alone are told."""
+        return replace(self, observation={k: f for k, f in self.observation.items() if k != TOLD})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain containers that JSON can hold; `Spec.from_dict` is the way back."""

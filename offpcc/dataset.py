@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from offpcc.copies import Copies, row
 from offpcc.data import Episode, Spec
@@ -34,6 +35,8 @@ class Dataset(Source):
     def __init__(self, worlds: Copies, source: str) -> None:
         self.worlds = worlds
         self.episodes = list(read_episodes(source, worlds.door))
+        if not self.episodes:
+            raise ValueError(f"{source} has no episodes")
 
     def step(self, uniform: bool = False) -> list[Episode]:
         """All episodes, then none."""
@@ -59,15 +62,17 @@ def read_episodes(source: str, door: Door) -> Iterator[Episode]:
             "id of a Minari data set"
         )
     played = _of_folder if Path(source).is_dir() else _of_minari
-    for number, episode in enumerate(played(source, door)):
-        try:
+    try:
+        for episode in played(source, door):
             yield _seen(episode, door)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise ValueError(f"{source}, episode {number}: {error}") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def _seen(played: Played, door: Door) -> Episode:
     """What an agent sees of it, its own past included."""
+    if played.rewards.ndim != 1:
+        raise ValueError(f"rewards have shape {played.rewards.shape}; they are (L,)")
     steps = list(zip(played.actions, played.rewards.tolist(), strict=True))
     seen = [door.first(row(played.observations, 0))]
     seen += [door.after(row(played.observations, t + 1), *step) for t, step in enumerate(steps)]
@@ -89,22 +94,40 @@ def _check(observation: dict[str, np.ndarray], played: Played, spec: Spec) -> No
             raise ValueError(f"{key} has shape {found}; this world's has {wanted.shape}")
     if (size := played.actions.shape[1:]) != (spec.action,):
         raise ValueError(f"actions have shape {size}; this world's have {(spec.action,)}")
+    if np.abs(played.actions).max(initial=0.0) > 1 + 1e-6:
+        raise ValueError("actions lie beyond ±1, which is where an agent's lie")
+    parts = np.split(played.actions, np.cumsum(spec.choices)[:-1], 1) if spec.choices else []
+    if any(((part != 0).sum(1) != 1).any() or (part.sum(1) != 1).any() for part in parts):
+        raise ValueError("actions are not one-hot, as this world's choices are")
     numbers = {"actions": played.actions, "rewards": played.rewards}
     for name, values in (observation | numbers).items():
         if not np.isfinite(values).all():
             raise ValueError(f"not all {name} are finite")
 
 
+def _check_pictures(told: Any, door: Door) -> None:
+    """Raises ValueError for pixels that are no bytes."""
+    fields = {k: f for k, f in door.spec.observation.items() if f.dtype == "uint8"}
+    named = told if isinstance(told, dict) else {"observation": told}
+    for key in fields.keys() & named.keys():
+        if np.asarray(named[key]).dtype != np.uint8:
+            raise ValueError(f"{key} is of {named[key].dtype}; this world's pixels are uint8")
+
+
 def _of_folder(source: str, door: Door) -> Iterator[Played]:
     """Rows end to end; one ends where it says so, or where the next row does not go on from it."""
+    if not isinstance(door.spaces[0], Box) or door.spaces[0].dtype == np.uint8:
+        raise ValueError(f"arrays are of plain numbers, not of {door.spaces[0]}; use --record-data")
     obs, after, action, reward, terminated, truncated = (
         read_array(Path(source) / f"{name}.npy")
         for name in ("obs", "next_obs", "action", "reward", "terminated", "truncated")
     )
     if len({len(part) for part in (obs, after, action, reward, terminated, truncated)}) > 1:
-        raise ValueError(f"{source}: the arrays have different lengths")
+        raise ValueError("the arrays have different lengths")
+    if not len(obs) or any(part.ndim != 1 for part in (reward, terminated, truncated)):
+        raise ValueError("reward, terminated and truncated are (N,), of at least one row")
     goes_on = np.array([np.array_equal(*pair) for pair in zip(after, obs[1:], strict=False)], bool)
-    ends = (terminated | truncated).astype(bool)
+    ends = terminated.astype(bool) | truncated.astype(bool)
     ends[:-1] |= ~goes_on
     first = 0
     for last in np.flatnonzero(ends).tolist() + [len(obs) - 1] * (not ends[-1]):
@@ -116,6 +139,7 @@ def _of_folder(source: str, door: Door) -> Iterator[Played]:
 
 def _of_minari(source: str, door: Door) -> Iterator[Played]:
     for episode in minari_data_set(source).iterate_episodes():
+        _check_pictures(episode.observations, door)
         ended = bool(np.asarray(episode.terminations)[-1])
         actions = door.agents(np.asarray(episode.actions))
         yield Played(episode.observations, actions, np.asarray(episode.rewards), ended)

@@ -15,8 +15,8 @@ from offpcc.data import OWN_PAST, Observation
 from offpcc.evaluate import Evaluator, mean_and_error
 from offpcc.folder import RunFolder
 from offpcc.play import SEED, SIDE_BY_SIDE
-from offpcc.trained import copies_of, load
-from offpcc.transitions import write_minari
+from offpcc.trained import copies_of, load, world_of
+from offpcc.transitions import refuse_taken, write_minari
 from offpcc.world import Door
 
 ARRAYS = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
@@ -49,11 +49,14 @@ def record_data(path: Path | str, episodes: int) -> str:
     """
     facts = RunFolder(path).read()
     world = re.sub(r"-v\d+$", "", facts["env"].rpartition(":")[2])
-    name = f"{world}/{facts['algo']}-{Path(path).name}-v0"
-    door = copies_of(path, 1).door
+    name = f"{world}/{facts['algo']}-{re.sub('[^-_a-zA-Z0-9]', '_', Path(path).name)}-v0"
+    refuse_taken(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         played, said = _played(path, Drawn(load(path)), episodes)
+    world_itself = world_of(path)
+    door = world_itself.door
+    world_itself.close()
     rows = [_raw(episode, door) for episode in played]
     write_minari(name, rows, door.spaces, env=facts["env"], algorithm=facts["algo"])
     return f"{name}: {said}"

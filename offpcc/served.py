@@ -45,8 +45,8 @@ SERVED: dict[str, Callable[..., Any]] = {item.__name__: item for item in (*ROOTS
 # Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
 GIVEN = {
     "advance", "agent", "checkpoints", "collector", "critic_state", "device", "env", "evaluator",
-    "facts", "inputs", "interrupt", "recorder", "render_mode", "replay", "seed", "spec",
-    "state_size", "store_states", "worlds",
+    "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode", "replay", "seed",
+    "spec", "state_size", "store_states", "worlds",
 }  # fmt: skip
 
 

@@ -217,7 +217,7 @@ class Training:
         self.recorder.add_columns(self._term_columns())
         self.recorder.load_state_dict(run["recorder"])
         own = dict(run["training"])
-        self.agent.progress = own.pop("progress")
+        self.agent.progress = own.pop("progress", 0.0)
         self.scores = [Score(*score) for score in own.pop("scores")]
         if own.pop("epoch") != self.epoch:  # a resumed run may have others
             own["epochs"] = self.collector.steps // self.epoch

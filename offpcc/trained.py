@@ -1,6 +1,7 @@
 """Trained: what a finished run leaves to be used: its policy, and the world it was made for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ Given = Mapping[str, Any] | NDArray[Any] | Tensor
 class Trained(Policy):
     """A trained policy, on the CPU, that takes what a world or a robot gives.
 
-    `spec` has the observation's keys. The memory stays with the caller: `initial_state()` at an
-    episode's start, then the state that `act` gave last.
+    `spec` has the observation's keys that it reads. The memory stays with the caller:
+    `initial_state()` at an episode's start, then the state that `act` gave last.
     """
 
     def __init__(self, policy: Policy, spec: Spec) -> None:
         super().__init__(policy.normalizer, policy.memory, policy.actor)
-        self.spec = spec
+        read = {key: spec.observation[key] for key in policy.memory.encoder.keys}
+        self.spec = replace(spec, observation=read)
 
     def act(self, observation: Given, state: Tensor, greedy: bool = True) -> tuple[Any, Tensor]:
         """Actions in [-1, 1] and the next state (n, S).

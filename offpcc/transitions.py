@@ -59,6 +59,16 @@ def minari_data_set(source: str) -> Any:
         raise ValueError(f"{source!r} is neither a folder nor a Minari data set here") from error
 
 
+def refuse_taken(name: str) -> None:
+    """Raises ValueError without minari, and for a data set's name that is taken."""
+    try:
+        import minari
+    except ImportError as error:
+        raise ValueError(f"a Minari data set needs the extra minari: {error}") from error
+    if name in minari.list_local_datasets():
+        raise ValueError(f"there is a data set {name}; `minari delete {name}` makes room for it")
+
+
 def write_minari(
     name: str,
     episodes: Sequence[Mapping[str, Any]],
@@ -69,16 +79,11 @@ def write_minari(
 ) -> None:
     """Episodes as a new Minari data set on this machine.
 
-    spaces: of observations and of actions. Raises ValueError without minari, and for a name that
-    is taken.
+    spaces: of observations and of actions.
     """
-    try:
-        import minari
-        from minari.data_collector import EpisodeBuffer
-    except ImportError as error:
-        raise ValueError(f"a Minari data set needs the extra minari: {error}") from error
-    if name in minari.list_local_datasets():
-        raise ValueError(f"there is a data set {name}; `minari delete {name}` makes room for it")
+    import minari
+    from minari.data_collector import EpisodeBuffer
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that nobody says who the author is
         minari.create_dataset_from_buffers(

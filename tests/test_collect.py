@@ -16,7 +16,7 @@ from offpcc.algorithms import DDPG, DSAC, SAC, OffPolicy, Policy
 from offpcc.collect import Collector
 from offpcc.data import Episode
 from offpcc.faults import WorldFault
-from offpcc.networks import LSTM, Identity
+from offpcc.networks import LSTM, Encoder, Identity
 from offpcc.world import World, make_world
 
 
@@ -152,7 +152,8 @@ def test_numbers_are_kept_as_float32_and_frames_as_uint8() -> None:
             return {"frame": np.full((2, 2), self.left, np.uint8)}
 
     world = World(Camera())
-    agent = DDPG(world.spec_of_agent, hidden=(8,))
+    encoder = partial(Encoder, strides=())  # the frames are too small for any
+    agent = DDPG(world.spec_of_agent, hidden=(8,), encoder=encoder)
     episode = played(Collector(agent, [world]), 3)[0, 0]
     assert episode.observation["frame"].dtype == np.uint8
     assert episode.observation["frame"][:, 0, 0].tolist() == [3, 2, 1, 0]
@@ -188,6 +189,15 @@ def test_the_memory_is_empty_before_an_episodes_first_step_and_has_seen_all_befo
             expected = agent.refresh({"observation": past})[0].numpy()
             np.testing.assert_allclose(episode.state[t], expected, rtol=1e-4, atol=1e-5)
     assert len(set(ends.values())) > 1  # the copies did not end together
+
+
+def test_states_are_left_out_where_nobody_wants_them() -> None:
+    one, other = (
+        played(Collector(agent_with(), walks(2), keep_states=keep), 20) for keep in (True, False)
+    )
+    for key, episode in one.items():
+        assert other[key].state.shape == (len(episode), 0) and episode.state.shape[1] > 0
+        assert np.array_equal(other[key].action, episode.action)
 
 
 def test_a_memory_of_width_0_is_a_state_of_width_0() -> None:

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import pytest
+from gymnasium.spaces import Discrete
 
 import domains
 from offpcc.algorithms import AMP
 from offpcc.bindings import compose
 from offpcc.build import build
 from offpcc.catalog import CONFIGS, algorithm_file, algorithms, config_file, configs, domain_config
+from offpcc.data import Episode, Spec
 from offpcc.faults import ConfigError
 from offpcc.train import Training
 
@@ -18,9 +22,14 @@ RECIPES = CONFIGS / "domains"
 
 @pytest.fixture(autouse=True)
 def no_data(monkeypatch):
-    """AMP is built without its expert's data, and what learns offline from no episodes."""
+    """AMP is built without its expert's data, and what learns offline from one step."""
     monkeypatch.setattr(AMP, "prepare", lambda self, read: None)
-    monkeypatch.setattr("offpcc.dataset.read_episodes", lambda source, door: [])
+    monkeypatch.setattr("offpcc.dataset.read_episodes", lambda source, door: [one_step(door.spec)])
+
+
+def one_step(spec: Spec) -> Episode:
+    seen = {key: np.zeros((2, *f.shape), f.dtype) for key, f in spec.observation.items()}
+    return Episode(seen, np.zeros((1, spec.action)), np.zeros(1), False, np.zeros((1, 0)))
 
 
 def family(algo: str) -> Path:
@@ -54,8 +63,10 @@ def world_for(algo: str, name: str) -> str:
         for env in domains.HIDDEN
         if domain_config(env, algorithm_file(algo)) == CONFIGS.parent / name
     ]
-    discrete = algorithm_file(algo).parent.name == "discrete"
-    return [*own, "cartpole-novel-v0" if discrete else "pendulum-p-v0"][0]
+    if algorithm_file(algo).parent.name == "discrete":
+        own = [env for env in own if isinstance(gymnasium.make(env).action_space, Discrete)]
+        return [*own, "cartpole-novel-v0"][0]
+    return [*own, "pendulum-p-v0"][0]
 
 
 @pytest.mark.parametrize(("algo", "name"), fitting())
@@ -87,10 +98,16 @@ def test_keys_say_what_actor_and_critic_read():
     env = "pendulum-var-len-pa-told-v0"
     domains.harder(env)
     for algo in ("rsac", "lstm_ppo"):
-        config = compose([algorithm_file(algo)], ["keys = ['observation']"])
-        agent = build(config, env, seed=0).agent
-        assert agent.policy.memory.encoder.keys == ("observation",)
-        assert agent.critic_memory.encoder.keys == ("observation", "told")
+        for lines, critic in (
+            ([], ("observation", "told", "previous_action")),
+            (["critic_keys = ['observation']"], ("observation",)),
+        ):
+            lines = ["previous_action = True", *lines]
+            agent = build(compose([algorithm_file(algo)], lines), env, seed=0).agent
+            assert agent.policy.memory.encoder.keys == ("observation", "previous_action")
+            assert agent.critic_memory.encoder.keys == critic
+    agent = build(compose([algorithm_file("rsac_s")]), env, seed=0).agent
+    assert agent.critic_memory.encoder.keys == ("observation",)
 
 
 def test_the_templates_are_the_settings_of_the_first_release():

@@ -7,14 +7,12 @@ import pytest
 from children import tiny
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
+import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.copies import Singles
 from offpcc.dataset import Dataset, read_episodes
 from offpcc.demonstrate import demonstrate, record_data
-from offpcc.evaluate import play
 from offpcc.faults import ConfigError
-from offpcc.play import SEED
-from offpcc.trained import copies_of, load
 from offpcc.world import Door, make_world
 
 ENV = "cartpole-continuous-p-v0"
@@ -68,8 +66,11 @@ def test_a_recorded_policy_is_drawn_and_repeats_itself(trained, tmp_path, monkey
         record_data(trained, 2)
         found.append(list(read_episodes("cartpole-continuous-p/sac-1-v0", door_of())))
     assert all(same(*pair) for pair in zip(*found, strict=True))
-    greedy = play(load(trained), copies_of(trained, 1), [SEED])[0]
-    assert greedy.length != len(found[0][0]) or not np.allclose(found[0][0].action[1:], 0)
+    demonstrate(trained, 2)
+    greedy = list(read_episodes(str(trained / "demonstrations"), door_of()))
+    starts = [episodes[0].observation["observation"][0] for episodes in (greedy, found[0])]
+    assert np.array_equal(*starts)
+    assert abs(greedy[0].action[0] - found[0][0].action[0]) > 1e-3
 
 
 def test_the_arrays_of_a_folder_are_cut_into_the_same_episodes(trained, minari_here) -> None:
@@ -131,6 +132,8 @@ def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
         ({"action": np.zeros((5, 2))}, r"actions have shape \(2,\); this world's have \(1,\)"),
         ({"reward": np.full(5, np.nan)}, "not all rewards are finite"),
         ({"reward": np.zeros(4)}, "the arrays have different lengths"),
+        ({"reward": np.zeros((5, 1))}, r"are \(N,\), of at least one row"),
+        ({"action": np.full((5, 1), 7.0)}, "actions lie beyond ±1"),
     ],
 )
 def test_arrays_that_are_not_of_this_world_are_refused(tmp_path, changed, said) -> None:
@@ -142,6 +145,48 @@ def test_arrays_that_are_not_of_this_world_are_refused(tmp_path, changed, said) 
 def test_what_is_no_data_set_is_refused(source, said) -> None:
     with pytest.raises(ValueError, match=said):
         list(read_episodes(source, door_of()))
+
+
+def test_flags_may_be_numbers_and_no_rows_are_refused(tmp_path) -> None:
+    numbers = arrays(tmp_path, terminated=np.array([0.0, 1.0, 0.0, 0.0, 1.0]))
+    assert [e.terminated for e in read_episodes(numbers, door_of())] == [True, True]
+    names = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
+    none = {name: np.zeros((0, 2))[:, 0] for name in names}
+    with pytest.raises(ValueError, match="of at least one row"):
+        list(read_episodes(arrays(tmp_path, **none), door_of()))
+
+
+def test_arrays_are_of_plain_numbers_alone(tmp_path) -> None:
+    door = Door(Dict({"a": Box(-1, 1, (2,))}), Box(-1, 1, (1,)))
+    with pytest.raises(ValueError, match="use --record-data"):
+        list(read_episodes(arrays(tmp_path), door))
+
+
+def test_choices_in_arrays_are_one_hot(tmp_path) -> None:
+    door = Door(Box(-9, 9, (2,)), Discrete(2))
+    with pytest.raises(ValueError, match="not one-hot"):
+        list(read_episodes(arrays(tmp_path, action=np.full((5, 2), 0.5)), door))
+    hot = np.eye(2)[[0, 1, 1, 0, 1]]
+    first, _ = read_episodes(arrays(tmp_path, action=hot), door)
+    assert np.array_equal(first.action, hot[:2])
+
+
+@pytest.mark.parametrize(
+    ("space", "raw"),
+    [
+        (Discrete(2), np.zeros((3, 1))),
+        (Discrete(2), np.array([0, 1, 2])),
+        (Discrete(2), np.array([-1, 0, 1])),
+        (Discrete(2), np.array([0.5, 0.0, 1.0])),
+        (MultiDiscrete([2, 4]), np.array([[1, 3], [2, 3]])),
+        (Box(-1, 1, (3,)), np.zeros((3, 1))),
+        (Box(-1, 1, (1,)), np.zeros(3)),
+    ],
+    ids=str,
+)
+def test_actions_of_another_space_are_refused(space, raw) -> None:
+    with pytest.raises(ValueError, match="actions"):
+        Door(Box(-1, 1, (1,)), space).agents(raw)
 
 
 def test_all_episodes_come_at_the_first_step_and_none_after_it(tmp_path) -> None:

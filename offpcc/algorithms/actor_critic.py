@@ -15,7 +15,10 @@ from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summar
 
 @dataclass
 class ActorCritic(Agent):
-    """Actor and critic, each with a memory of its own, or one between them."""
+    """Actor and critic, each with a memory of its own, or one between them.
+
+    An actor never reads the key `told`; a critic with a memory of its own does.
+    """
 
     spec: Spec
     _: KW_ONLY
@@ -50,11 +53,12 @@ class ActorCritic(Agent):
             raise ValueError(f"discount is {self.discount}; γ lies in [0, 1]")
 
     def _build(self) -> None:
-        encode_critic = self.critic_encoder or self.encoder
-        memory = self.critic_memory = Memory(encode_critic(self.spec), self.summarizer)
+        encode_critic, untold = self.critic_encoder or self.encoder, self.spec.untold()
+        seen = untold if self.shared else self.spec
+        memory = self.critic_memory = Memory(encode_critic(seen), self.summarizer)
         if not self.shared:
-            memory = Memory(self.encoder(self.spec), self.summarizer)
-        elif (mine := self.encoder(self.spec).keys) != memory.encoder.keys:
+            memory = Memory(self.encoder(untold), self.summarizer)
+        elif (mine := self.encoder(untold).keys) != memory.encoder.keys:
             raise ValueError(
                 f"with shared, actor and critic read the same keys, not {list(mine)} and "
                 f"{list(memory.encoder.keys)}"

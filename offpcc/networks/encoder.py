@@ -17,7 +17,8 @@ class Encoder(nn.Module):
     Pictures come first through a `Convolution` each, of these channels and strides, to `seen`
     numbers.
 
-    Raises ValueError for a key that the observation does not have.
+    Raises ValueError for a key that the observation does not have, and for pixels that are no
+    picture.
     """
 
     def __init__(
@@ -39,10 +40,15 @@ class Encoder(nn.Module):
             )
         self.keys = tuple(keys) or tuple(spec.observation)
         fields = {key: spec.observation[key] for key in self.keys}
-        self.eyes = nn.ModuleDict(
+        deep = [k for k, f in fields.items() if f.dtype == "uint8" and not f.is_picture]
+        if deep:
+            raise ValueError(
+                f"{deep} are pixels of more than three axes; put stacked frames into the channels"
+            )
+        self.eyes = nn.ModuleDict(  # by place: a key's name may hold anything
             {
-                key: Convolution(field, channels=channels, strides=strides, width=seen)
-                for key, field in fields.items()
+                str(place): Convolution(field, channels=channels, strides=strides, width=seen)
+                for place, field in enumerate(fields.values())
                 if field.is_picture
             }
         )
@@ -52,11 +58,11 @@ class Encoder(nn.Module):
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Inputs (B, T, X)."""
-        parts = [self._read(key, observation[key]) for key in self.keys]
+        parts = [self._read(place, observation[key]) for place, key in enumerate(self.keys)]
         return self.embed(parts[0] if len(parts) == 1 else torch.cat(parts, -1))
 
-    def _read(self, key: str, values: Tensor) -> Tensor:
+    def _read(self, place: int, values: Tensor) -> Tensor:
         """One key as numbers (B, T, ·)."""
-        if key not in self.eyes:
+        if str(place) not in self.eyes:
             return values.flatten(2)
-        return self.eyes[key](values.flatten(0, 1)).unflatten(0, values.shape[:2])
+        return self.eyes[str(place)](values.flatten(0, 1)).unflatten(0, values.shape[:2])

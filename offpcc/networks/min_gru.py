@@ -11,7 +11,8 @@ class MinGRU(Summarizer):
     """h' = a h + (1 - a) c, with a = σ(W x + b) and c = V x + d (Feng et al., 2024, 2410.01201).
 
     width: units a layer; layers: how many; shortcut: whether the input goes past the memory too.
-    forget_bias: b at the start; above 0, a fresh memory holds on for longer.
+    forget_bias: b at the start; above 0, a fresh memory holds on for longer. Raises ValueError for
+    no layers.
     """
 
     def __init__(
@@ -24,6 +25,8 @@ class MinGRU(Summarizer):
         forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
+        if layers < 1:
+            raise ValueError(f"layers is {layers}; it must be at least 1")
         sizes = [inputs] + [width] * (layers - 1)
         maps = [nn.Linear(size, 2 * width) for size in sizes]
         for layer in maps:

@@ -58,11 +58,13 @@ class Normalizer(nn.Module):
 
     def forward(self, observation: dict[str, Tensor]) -> dict[str, Tensor]:
         """The same keys and shapes, ready for an encoder."""
-        ready = dict(observation)
+        ready = dict(observation)  # a policy alone may be given less than its critic was
         for key in self.pixels:
-            ready[key] = observation[key].float() / 255
+            if key in ready:
+                ready[key] = observation[key].float() / 255
         for key, moments in zip(self.keys, self.moments, strict=True):
-            ready[key] = moments(observation[key])
+            if key in ready:
+                ready[key] = moments(observation[key])
         return ready
 
     def observe(self, observation: Observation) -> None:

@@ -19,7 +19,8 @@ class Transformer(Summarizer):
     width: units of a layer, context: steps looked back at in each of the layers, heads: of
     attention; shortcut: whether the input goes past the memory too.
 
-    Raises ValueError for a width that heads of an even size do not share evenly.
+    Raises ValueError for sizes below 1, and for a width that heads of an even size do not share
+    evenly.
     """
 
     def __init__(
@@ -33,6 +34,9 @@ class Transformer(Summarizer):
         shortcut: bool = True,
     ) -> None:
         super().__init__()
+        for name, value in (("layers", layers), ("context", context), ("heads", heads)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
         if width % (2 * heads):
             raise ValueError(f"width is {width}; it must be a multiple of {2 * heads}, twice heads")
         self.embed = nn.Linear(inputs, width)

@@ -64,9 +64,12 @@ class Priorities:
 
     def weigh(self, place: np.ndarray, errors: np.ndarray, mask: np.ndarray) -> None:
         """Takes the errors |δ| (B, T) of rows that were drawn at these places (B,)."""
-        errors = np.abs(errors) * mask
+        errors = np.where(mask > 0, np.abs(errors), 0.0)
+        known = np.isfinite(errors).all(1)  # else the update was left out
+        errors[~known] = 0.0
         mean = errors.sum(1) / mask.sum(1).clip(1)
         urgent = (self.mix * errors.max(1) + (1 - self.mix) * mean + LEAST) ** self.exponent
+        urgent[~known] = self.most
         self.most = max(self.most, float(urgent.max()))
         self._set(place, urgent)
 

@@ -10,6 +10,7 @@ class Table:
         self._columns = {name: np.zeros(64, np.int64) for name in (*columns, "cumulative")}
         self._first, self._last = 0, 0  # the live rows of the arrays
         self._dropped = 0  # rows that have left, ever
+        self._total = 0  # of all weights, ever
 
     def __getitem__(self, column: str) -> np.ndarray:
         """The live rows of a column, oldest first."""
@@ -28,8 +29,8 @@ class Table:
         """Adds a row."""
         if self._last == len(self._columns["cumulative"]):
             self._make_room()
-        total = self._columns["cumulative"][self._last - 1] if self._last > self._first else 0
-        for name, value in (values | {"cumulative": total + values["weight"]}).items():
+        self._total += values["weight"]
+        for name, value in (values | {"cumulative": self._total}).items():
             self._columns[name][self._last] = value
         self._last += 1
 

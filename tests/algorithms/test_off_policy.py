@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -462,6 +463,20 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
         for secret in secrets
     ]
     assert torch.equal(*actions)
+
+
+def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
+    spec = Spec({"observation": Field((3,)), "told": Field((1,))}, 2)
+    for shared in (False, True):
+        agent = SAC(spec, summarizer=partial(LSTM, width=6), normalize=True, shared=shared)
+        assert agent.policy.memory.encoder.keys == ("observation",)
+        keys = ("observation",) if shared else ("observation", "told")
+        assert agent.critic_memory.encoder.keys == keys
+        agent.observe({"observation": np.ones((5, 3)), "told": np.ones((5, 1))})
+        state = agent.policy.initial_state(2)
+        full = {"observation": torch.ones(2, 3), "told": torch.zeros(2, 1)}
+        alone = {"observation": torch.ones(2, 3)}
+        assert torch.equal(agent.policy.act(full, state)[0], agent.policy.act(alone, state)[0])
 
 
 def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> None:

@@ -247,6 +247,11 @@ def test_suffixes_name_a_row_of_their_own(id):
     ]
 
 
+def test_pictures_are_not_told():
+    with pytest.raises(TypeError, match="what is told from a Box of shape"):
+        gymnasium.make(domains.harder("pendulum-img-told-v0"))
+
+
 @pytest.mark.parametrize("id", ["pendulum-var-len-pa-noise0.1-told-v0", "pendulum-novel-told-v0"])
 def test_what_is_told_is_all_of_it_beside_what_is_shown(id):
     told, plain = (gymnasium.make(domains.harder(x)) for x in (id, id.replace("-told", "")))

@@ -36,6 +36,27 @@ def test_a_plane_is_a_picture_of_one_channel() -> None:
     torch.testing.assert_close(plane(pictures), one(pictures.unsqueeze(1)))
 
 
+def test_a_plane_may_be_higher_than_wide_and_no_layers_may_be_asked_for() -> None:
+    assert Convolution(Field((21, 16), "uint8"), strides=(2,))(torch.rand(3, 21, 16)).shape == (
+        3,
+        50,
+    )
+    assert Convolution(Field((2, 3, 4), "uint8"), strides=())(torch.rand(5, 2, 3, 4)).shape == (
+        5,
+        50,
+    )
+    with pytest.raises(ValueError, match="each must be at least 1"):
+        Convolution(Field((1, 9, 9), "uint8"), strides=(0,))
+
+
+def test_a_key_may_have_any_name_and_more_axes_are_refused() -> None:
+    spec = Spec({"camera.front": Field((1, 9, 9), "uint8")}, 1)
+    seen = {"camera.front": torch.rand(1, 2, 1, 9, 9)}
+    assert Encoder(spec, strides=(2,))(seen).shape == (1, 2, 50)
+    with pytest.raises(ValueError, match="put stacked frames into the channels"):
+        Encoder(Spec({"stack": Field((4, 9, 9, 3), "uint8")}, 1))
+
+
 def test_pictures_that_strides_leave_nothing_of_are_refused() -> None:
     with pytest.raises(ValueError, match=r"pictures of \(1, 9, 9\) are too small"):
         Convolution(Field((1, 9, 9), "uint8"), strides=(2, 2, 2))
@@ -49,4 +70,4 @@ def test_an_encoder_puts_what_it_sees_and_numbers_side_by_side() -> None:
     found = encoder(seen)
     torch.testing.assert_close(found[..., :3], seen["speed"])
     for t in range(5):
-        torch.testing.assert_close(found[:, t, 3:], encoder.eyes["view"](seen["view"][:, t]))
+        torch.testing.assert_close(found[:, t, 3:], encoder.eyes["1"](seen["view"][:, t]))

@@ -68,6 +68,14 @@ def test_heads_share_the_width_evenly() -> None:
         Transformer(2, width=12, heads=4)
 
 
+@pytest.mark.parametrize("wrong", [{"context": 0}, {"layers": 0}, {"heads": 0}])
+def test_sizes_are_at_least_1(wrong) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Transformer(2, **wrong)
+    with pytest.raises(ValueError, match="layers is 0"):
+        MinGRU(2, layers=0)
+
+
 def test_a_min_gru_by_hand() -> None:
     memory = MinGRU(1, width=1, shortcut=False, forget_bias=-1.0)
     layer = memory.maps[0]

@@ -93,7 +93,24 @@ def test_new_places_are_as_urgent_as_the_most_urgent_so_far() -> None:
     np.testing.assert_allclose(queue.state_dict()["live"], [1, 0.5, 7, 7], rtol=1e-5)
 
 
+def test_an_error_that_is_not_finite_does_not_spread() -> None:
+    queue = with_priorities(1.0, 2.0, 3.0)
+    queue.weigh(np.array([0, 1]), np.array([[np.nan], [np.inf]]), np.ones((2, 1)))
+    np.testing.assert_allclose(queue.state_dict()["live"], [3, 3, 3], rtol=1e-5)
+    assert queue.most == pytest.approx(3)
+
+
 # In the replay
+
+
+def test_a_replay_that_was_emptied_goes_on() -> None:
+    replay = replay_of(priority=0.5, capacity=30, segment=3)
+    for number, length in enumerate((20, 20, 25, 10, 10, 30, 5)):
+        replay.add(episode(number, length))
+        for _ in range(5):
+            batch = replay.sample()
+            replay.weigh(batch, batch.reward)
+            assert (-batch.action[:, 0, 1] >= replay.episodes.start).all()
 
 
 def filled(**more: float) -> EpisodeReplay:
