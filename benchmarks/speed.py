@@ -32,11 +32,11 @@ from stable_baselines3.common.env_util import make_vec_env
 from usual import UsualRSAC
 
 import domains  # noqa: F401 - registers the ids
-from offpcc.algorithms import PPO, SAC, TD3, Agent, OffPolicy
+from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
 from offpcc.collect import Collector
 from offpcc.data import Batch, Episode, Field, Spec
 from offpcc.evaluate import Evaluator
-from offpcc.networks import LSTM
+from offpcc.networks import GRU, LSTM, MinGRU, Transformer
 from offpcc.record import Recorder
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.train import Training, columns
@@ -76,6 +76,43 @@ def updates(clock: Clock) -> Iterator[Row]:
         yield Row(f"RSAC, LSTM-128, 32 × 64, {mine}", "updates/s", *times, f"usual, {theirs}")
 
 
+def memories(clock: Clock) -> Iterator[Row]:
+    """Updates and single actions with each memory, beside the LSTM's."""
+    lstm = rsac()
+    seen = {key: torch.ones(1, *field.shape) for key, field in SPEC.observation.items()}
+    for name, memory in (
+        ("GRU-128", partial(GRU, width=128)),
+        ("MinGRU-128", partial(MinGRU, width=128)),
+        ("Transformer-64", partial(Transformer, width=64)),
+    ):
+        agent = SAC(SPEC, summarizer=memory, hidden=(128, 128))
+        calls = [partial(a.update, random_batch(a, 32, 64)) for a in (agent, lstm)]
+        yield Row(f"RSAC, {name}, 32 × 64", "updates/s", *clock.duel(*calls), "ours with LSTM-128")
+        calls = [partial(a.act, seen, torch.zeros(1, a.state_size)) for a in (agent, lstm)]
+        yield Row(f"one action, {name}", "µs", *clock.duel(*calls), "ours with LSTM-128")
+
+
+def family(clock: Clock) -> Iterator[Row]:
+    """Updates of SAC's kin, beside SAC's, memoryless."""
+    plain = SAC(SPEC)
+    for algorithm in (TQC, REDQ, TD3BC):
+        agent = algorithm(SPEC)
+        calls = [partial(a.update, random_batch(a, 256, 1)) for a in (agent, plain)]
+        yield Row(f"{algorithm.__name__}, batch 256", "updates/s", *clock.duel(*calls), "our SAC")
+
+
+def priorities(clock: Clock) -> Iterator[Row]:
+    """Drawing windows by priority and weighing them, beside drawing them all alike."""
+    urgent, alike = filled_replay(100_000, priority=0.9), filled_replay(100_000)
+
+    def draw() -> None:
+        batch = urgent.sample()
+        urgent.weigh(batch, batch.reward)
+
+    times = clock.duel(draw, alike.sample)
+    yield Row("32 × 32 of 100,000 steps by priority", "µs", *times, "ours, all alike")
+
+
 def first_release(clock: Clock) -> Iterator[Row]:
     """The networks of the first release, where each critic had a memory of its own."""
     shape: dict[str, Any] = {"width": 256, "layers": 2, "shortcut": False}
@@ -87,9 +124,9 @@ def first_release(clock: Clock) -> Iterator[Row]:
         yield Row(what, "updates/s", *times, "usual, fp32, LSTM per critic")
 
 
-def filled_replay(capacity: int) -> EpisodeReplay:
+def filled_replay(capacity: int, **settings: Any) -> EpisodeReplay:
     """As many steps as it takes."""
-    replay = EpisodeReplay(SPEC, capacity=capacity, batch=32, segment=32)
+    replay = EpisodeReplay(SPEC, capacity=capacity, batch=32, segment=32, **settings)
     observation = {k: np.ones((EPISODE + 1, *f.shape)) for k, f in SPEC.observation.items()}
     action, state = np.ones((EPISODE, 1)), np.zeros((EPISODE, 0))
     for _ in range(capacity // EPISODE):
@@ -258,6 +295,9 @@ def growth(clock: Clock) -> Iterator[Row]:
 
 PIECES: dict[str, Callable[[Clock], Iterator[Row]]] = {
     "rsac": updates,
+    "memories": memories,
+    "family": family,
+    "priority": priorities,
     "first": first_release,
     "sample": sampling,
     "act": acting,
