@@ -157,8 +157,8 @@ def runs(asked: argparse.Namespace) -> int:
             raise ValueError(f"{named}: it must be at least 1 episode")
     if asked.memory == "ablated" and asked.evaluate is None:
         raise ValueError("--memory ablated goes with --evaluate N")
-    plays = asked.render or asked.record or asked.evaluate or asked.demonstrate
-    plays = plays or asked.record_data
+    ways = (asked.render, asked.record, asked.evaluate, asked.demonstrate, asked.record_data)
+    plays = any(ways)
     asked_for = requests(asked)
     for request in asked_for:
         if plays:

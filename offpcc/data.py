@@ -32,6 +32,11 @@ class Field:
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
+    def plane(self) -> tuple[int, int]:
+        """A picture's height and width, as axes from the end; channels last if they are fewer."""
+        return (-3, -2) if len(self.shape) == 3 and self.shape[-1] < self.shape[0] else (-2, -1)
+
+    @property
     def is_picture(self) -> bool:
         """Whether these are pixels, (H, W) or with channels in front or behind."""
         return self.dtype == "uint8" and len(self.shape) in (2, 3)

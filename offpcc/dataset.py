@@ -10,7 +10,7 @@ from gymnasium.spaces import Box
 from offpcc.copies import Copies, row
 from offpcc.data import Episode, Spec
 from offpcc.source import Source
-from offpcc.transitions import minari_data_set, read_array
+from offpcc.transitions import ARRAYS, minari_data_set, read_array
 from offpcc.world import Door
 
 
@@ -119,8 +119,7 @@ def _of_folder(source: str, door: Door) -> Iterator[Played]:
     if not isinstance(door.spaces[0], Box) or door.spaces[0].dtype == np.uint8:
         raise ValueError(f"arrays are of plain numbers, not of {door.spaces[0]}; use --record-data")
     obs, after, action, reward, terminated, truncated = (
-        read_array(Path(source) / f"{name}.npy")
-        for name in ("obs", "next_obs", "action", "reward", "terminated", "truncated")
+        read_array(Path(source) / f"{name}.npy") for name in ARRAYS
     )
     if len({len(part) for part in (obs, after, action, reward, terminated, truncated)}) > 1:
         raise ValueError("the arrays have different lengths")

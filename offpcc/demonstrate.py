@@ -9,17 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offpcc.algorithms import Policy
+from offpcc.algorithms import Policy, Variant
 from offpcc.copies import Copies, Outcome
 from offpcc.data import OWN_PAST, Observation
 from offpcc.evaluate import Evaluator, mean_and_error
 from offpcc.folder import RunFolder
 from offpcc.play import SEED, SIDE_BY_SIDE
 from offpcc.trained import copies_of, load, world_of
-from offpcc.transitions import refuse_taken, write_minari
+from offpcc.transitions import ARRAYS, refuse_taken, write_minari
 from offpcc.world import Door
-
-ARRAYS = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
 
 
 def demonstrate(path: Path | str, episodes: int) -> str:
@@ -87,11 +85,8 @@ def _played(path: Path | str, policy: Policy, episodes: int) -> "tuple[list[list
     return played, f"{steps} steps of {episodes} episodes, return {mean:.1f} ± {error:.1f}"
 
 
-class Drawn(Policy):
+class Drawn(Variant):
     """A policy that is never greedy."""
-
-    def __init__(self, policy: Policy) -> None:
-        super().__init__(policy.normalizer, policy.memory, policy.actor)
 
     def act(
         self, observation: dict[str, Tensor], state: Tensor, greedy: bool = True

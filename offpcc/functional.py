@@ -119,17 +119,19 @@ def saturation(raw: Tensor) -> Tensor:
     return (raw.abs() - 3).clamp(min=0).square().sum(-1, keepdim=True)
 
 
-def shifted(pictures: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Row i's pictures (B, T, C, H, W), moved by down[i] and right[i] pixels (B,); edges repeat.
+def shifted(pictures: Tensor, move: Tensor, plane: tuple[int, int]) -> Tensor:
+    """Row i's pictures (B, T, …), moved down and right by move[:, i] (2, B) pixels; edges repeat.
 
-    DrQ, section 3.1 (Kostrikov et al., 2020, 2004.13649), with one move for all of a window.
+    plane: the axes of height and width. DrQ, section 3.1 (Kostrikov et al., 2020, 2004.13649), with
+    one move for all of a window.
     """
-    height, width = pictures.shape[-2:]
-    row = torch.arange(height, device=pictures.device) - down.unsqueeze(1)
-    column = torch.arange(width, device=pictures.device) - right.unsqueeze(1)
-    owner = torch.arange(len(pictures), device=pictures.device).view(-1, 1, 1)
-    index = (owner, row.clamp(0, height - 1).unsqueeze(2), column.clamp(0, width - 1).unsqueeze(1))
-    return pictures.permute(0, 3, 4, 1, 2)[index].permute(0, 3, 4, 1, 2)
+    flat = pictures.movedim(plane, (1, 2))  # (B, H, W, …)
+    row, column = (
+        (torch.arange(side, device=move.device) - by.unsqueeze(1)).clamp(0, side - 1)
+        for side, by in zip(flat.shape[1:3], move, strict=True)
+    )
+    owner = torch.arange(len(flat), device=move.device).view(-1, 1, 1)
+    return flat[owner, row.unsqueeze(2), column.unsqueeze(1)].movedim((1, 2), plane)
 
 
 @torch.no_grad()

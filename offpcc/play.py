@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offpcc.algorithms import Policy
+from offpcc.algorithms import Policy, Variant
 from offpcc.copies import Outcome, Singles
 from offpcc.data import Observation
 from offpcc.evaluate import Evaluator, Score, mean_and_error, play, summary
@@ -84,11 +84,8 @@ def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> str:
     return said
 
 
-class Forgetful(Policy):
+class Forgetful(Variant):
     """A policy whose memory is emptied before every step."""
-
-    def __init__(self, policy: Policy) -> None:
-        super().__init__(policy.normalizer, policy.memory, policy.actor)
 
     def act(
         self, observation: dict[str, Tensor], state: Tensor, greedy: bool = True

@@ -94,7 +94,7 @@ class Training:
             self.take(episode)
         made = self.collector.steps - before
         if self.collector.steps > self.warm_up:
-            self.agent.progress = min(self.collector.steps / self.steps, 1.0)
+            self.tell_progress()
             for batch in self.replay.batches(made):
                 metrics = self.agent.update(batch)
                 if "errors" in metrics:
@@ -107,6 +107,11 @@ class Training:
                 "not finite; the weights are those before them. Lower rate, or set clip"
             )
         self.advance(made)
+
+    def tell_progress(self) -> None:
+        """Tells the agent how much of the training is done, once that has begun."""
+        if self.collector.steps > self.warm_up:
+            self.agent.progress = min(self.collector.steps / self.steps, 1.0)
 
     def take(self, episode: Episode) -> None:
         """Takes what was played into statistics, replay and scores."""
@@ -191,7 +196,6 @@ class Training:
             "epochs": self.epochs,
             "updates": self.updates,
             "episodes": self.episodes,
-            "progress": self.agent.progress,
             "scores": [tuple(score) for score in self.scores],
             "best": self.best,
             "seconds": self.seconds,
@@ -217,8 +221,8 @@ class Training:
         self.recorder.add_columns(self._term_columns())
         self.recorder.load_state_dict(run["recorder"])
         own = dict(run["training"])
-        self.agent.progress = own.pop("progress", 0.0)
         self.scores = [Score(*score) for score in own.pop("scores")]
         if own.pop("epoch") != self.epoch:  # a resumed run may have others
             own["epochs"] = self.collector.steps // self.epoch
         vars(self).update(own)
+        self.tell_progress()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from offpcc import bindings
-from offpcc.algorithms import Policy
+from offpcc.algorithms import Policy, Variant
 from offpcc.bindings import configured
 from offpcc.build import build_agent, build_copies, build_world
 from offpcc.checkpoint import Checkpoints
@@ -24,7 +24,7 @@ from offpcc.world import World
 Given = Mapping[str, Any] | NDArray[Any] | Tensor
 
 
-class Trained(Policy):
+class Trained(Variant):
     """A trained policy, on the CPU, that takes what a world or a robot gives.
 
     `spec` has the observation's keys that it reads. The memory stays with the caller:
@@ -32,7 +32,7 @@ class Trained(Policy):
     """
 
     def __init__(self, policy: Policy, spec: Spec) -> None:
-        super().__init__(policy.normalizer, policy.memory, policy.actor)
+        super().__init__(policy)
         read = {key: spec.observation[key] for key in policy.memory.encoder.keys}
         self.spec = replace(spec, observation=read)
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-FILES = ("obs.npy", "next_obs.npy")
+ARRAYS = ("obs", "next_obs", "action", "reward", "terminated", "truncated")  # of a folder's files
 
 
 def read_transitions(source: str) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +21,9 @@ def read_transitions(source: str) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("AMP.expert is not set; it is a folder of obs.npy and next_obs.npy")
     folder = Path(source)
     parts = (
-        tuple(read_array(folder / name) for name in FILES) if folder.is_dir() else _minari(source)
+        tuple(read_array(folder / f"{name}.npy") for name in ARRAYS[:2])
+        if folder.is_dir()
+        else _minari(source)
     )
     if parts[0].shape != parts[1].shape or not len(parts[0]):
         shapes = " to ".join(str(part.shape) for part in parts)

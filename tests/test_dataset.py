@@ -48,13 +48,12 @@ def test_recorded_episodes_come_back_as_they_were_played(trained, minari_here) -
     name = "cartpole-continuous-p/sac-1-v0"
     episodes = list(read_episodes(name, door_of()))
     assert f"{name}: {sum(map(len, episodes))} steps of 7 episodes" in said
-    world = make_world(ENV)
-    for episode in episodes:  # the physics, from the same start, answers the same actions so
+    for episode in episodes:
         assert episode.terminated and len(episode) < 200
         x, angle = episode.observation["observation"].T
         assert np.array_equal(episode.reward, np.ones(len(episode)))
         assert abs(x[-1]) > 2.4 or abs(angle[-1]) > 0.2094
-    assert len({len(e) for e in episodes}) > 1 and world.spec_of_agent == door_of().spec
+    assert len({len(e) for e in episodes}) > 1
     with pytest.raises(ValueError, match=f"there is a data set {name}; `minari delete"):
         record_data(trained, 1)
 

@@ -30,7 +30,17 @@ ONLY = {  # which files may import a package
     "domains": ["domains", "launch.py", "offpcc/baselines.py"],
     "offpcc": ["offpcc", "launch.py"],
 }
-MEMORIES = {"Summarizer", "Recurrent", "Identity", "LSTM", "GRU", "RNN", "MinGRU", "Transformer"}
+MEMORIES = {
+    "Summarizer",
+    "Stack",
+    "Recurrent",
+    "Identity",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "MinGRU",
+    "Transformer",
+}
 
 
 def trees(*patterns: str) -> dict[str, ast.Module]:

@@ -75,7 +75,7 @@ def test_a_scan_is_the_sum_step_by_step(length) -> None:
 def test_a_picture_is_moved_and_its_edges_repeat() -> None:
     picture = torch.arange(9, dtype=torch.uint8).view(1, 1, 1, 3, 3)
     rows = torch.cat((picture, picture + 10))
-    moved = shifted(rows, torch.tensor([1, 0]), torch.tensor([0, -2]))
+    moved = shifted(rows, torch.tensor([[1, 0], [0, -2]]), (-2, -1))
     assert moved.dtype == torch.uint8
     assert moved[0, 0, 0].tolist() == [[0, 1, 2], [0, 1, 2], [3, 4, 5]]
     assert moved[1, 0, 0].tolist() == [[12, 12, 12], [15, 15, 15], [18, 18, 18]]

@@ -194,8 +194,6 @@ IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait 
 NO_MATTER = {
     *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),
     *("recorder/unwritten", "collector/exact"),
-    # Needed where weights are taken over at every step: "stored states", above.
-    "training/progress",
     # Of rollouts, and of worlds that tell their rewards' terms: test_collect.py, test_train.py.
     *("collector/terms", *(f"collector/tapes/0/{what}" for what in ("handed", "notes", "terms"))),
 }

@@ -2,7 +2,7 @@
 
 from offpcc.algorithms.a2c import A2C
 from offpcc.algorithms.actor_critic import ActorCritic
-from offpcc.algorithms.agent import Agent, Policy
+from offpcc.algorithms.agent import Agent, Policy, Variant
 from offpcc.algorithms.amp import AMP
 from offpcc.algorithms.copg import COPG
 from offpcc.algorithms.ddpg import DDPG
@@ -35,4 +35,5 @@ __all__ = [
     "OffPolicy",
     "OnPolicy",
     "Policy",
+    "Variant",
 ]

@@ -49,6 +49,13 @@ class Policy(nn.Module):
         return self.actor(feature) if greedy else self.actor.draw(feature), state
 
 
+class Variant(Policy):
+    """Another policy's parts, for one that acts in another way."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy.normalizer, policy.memory, policy.actor)
+
+
 class Agent(ABC):
     """Networks, optimisers and equations of one algorithm.
 

@@ -160,24 +160,15 @@ class OffPolicy(ActorCritic):
 
     def augmented(self, batch: Batch) -> Batch:
         """The batch with each window's pictures moved by up to `shift` pixels either way."""
-        pictures = [key for key, field in self.spec.observation.items() if field.is_picture]
-        if not (self.shift and pictures):
+        planes = {k: f.plane for k, f in self.spec.observation.items() if f.is_picture}
+        if not (self.shift and planes):
             return batch
         size = (2, len(batch.mask))
         move = torch.randint(
             -self.shift, self.shift + 1, size, generator=self.generator, device=self.device
         )
-        moved = {key: self._moved(key, batch.observation[key], move) for key in pictures}
+        moved = {k: shifted(batch.observation[k], move, plane) for k, plane in planes.items()}
         return replace(batch, observation=batch.observation | moved)
-
-    def _moved(self, key: str, pictures: Tensor, move: Tensor) -> Tensor:
-        """One key's pictures (B, T, *shape), moved by (2, B) pixels, whatever their layout."""
-        shape = self.spec.observation[key].shape
-        if len(shape) == 2:
-            return shifted(pictures.unsqueeze(2), *move).squeeze(2)
-        if shape[-1] < shape[0]:
-            return shifted(pictures.movedim(-1, 2), *move).movedim(2, -1)
-        return shifted(pictures, *move)
 
     def loss(self, batch: Batch, due: bool) -> Loss:
         """All losses as one number, the actor's only if it is due; and metrics."""

@@ -29,10 +29,9 @@ class Convolution(nn.Module):
         super().__init__()
         if min(strides, default=1) < 1:
             raise ValueError(f"strides are {strides}; each must be at least 1")
-        self.plane = len(picture.shape) == 2
-        self.last = not self.plane and picture.shape[-1] < picture.shape[0]  # channels come last
-        shape = (picture.shape[-1], *picture.shape[:-1]) if self.last else picture.shape
-        depth, *sides = (1, *shape) if self.plane else shape
+        self.plane = picture.plane
+        sides = [picture.shape[axis] for axis in self.plane]
+        depth = picture.size // (sides[0] * sides[1])
         layers: list[nn.Module] = []
         for stride in strides:
             layers += [nn.Conv2d(depth, channels, 3, stride), nn.ReLU(inplace=True)]
@@ -45,6 +44,6 @@ class Convolution(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Numbers (R, width) in (-1, 1)."""
-        pictures = pictures.unsqueeze(1) if self.plane else pictures
-        pictures = pictures.movedim(-1, 1) if self.last else pictures
-        return cast(Tensor, self.head(self.filters(pictures).flatten(1).float()))
+        planes = pictures.movedim(self.plane, (-2, -1))
+        planes = planes.reshape(len(planes), -1, *planes.shape[-2:])  # (R, C, H, W)
+        return cast(Tensor, self.head(self.filters(planes).flatten(1).float()))

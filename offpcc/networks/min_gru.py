@@ -4,15 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.networks.scan import linear_recurrence
-from offpcc.networks.summarizer import Summarizer
+from offpcc.networks.summarizer import Stack
 
 
-class MinGRU(Summarizer):
+class MinGRU(Stack):
     """h' = a h + (1 - a) c, with a = σ(W x + b) and c = V x + d (Feng et al., 2024, 2410.01201).
 
-    width: units a layer; layers: how many; shortcut: whether the input goes past the memory too.
-    forget_bias: b at the start; above 0, a fresh memory holds on for longer. Raises ValueError for
-    no layers.
+    forget_bias: b at the start; above 0, a fresh memory holds on for longer.
     """
 
     def __init__(
@@ -24,22 +22,18 @@ class MinGRU(Summarizer):
         shortcut: bool = True,
         forget_bias: float = 0.0,
     ) -> None:
-        super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers is {layers}; it must be at least 1")
+        super().__init__(inputs, width, layers, shortcut)
         sizes = [inputs] + [width] * (layers - 1)
         maps = [nn.Linear(size, 2 * width) for size in sizes]
         for layer in maps:
             nn.init.constant_(layer.bias.data[:width], forget_bias)
         self.maps = nn.ModuleList(maps)
-        self.shortcut = shortcut
-        self.size = width + inputs * shortcut
         self.state_size = layers * width
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F): the top layer's states, then the input if it has the shortcut."""
         output, state = self._run(inputs, state, inputs.new_ones(()).bool())
-        return torch.cat((output, inputs), -1) if self.shortcut else output, state
+        return self.feature(output, inputs), state
 
     @torch.no_grad()
     def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:

@@ -55,12 +55,27 @@ class Identity(Summarizer):
         return state
 
 
-class Recurrent(Summarizer):
-    """A stack of recurrent layers, its feature joined by the current input (the shortcut).
+class Stack(Summarizer):
+    """Layers of so many units, whose feature the current input may join (the shortcut).
 
     width: units a layer; layers: how many; shortcut: whether the input goes past the memory too.
-    Recurrent weights start orthogonal gate by gate, biases at zero.
+    Raises ValueError for less than one layer.
     """
+
+    def __init__(self, inputs: int, width: int, layers: int, shortcut: bool) -> None:
+        super().__init__()
+        if layers < 1:
+            raise ValueError(f"layers is {layers}; it must be at least 1")
+        self.width, self.layers, self.shortcut = width, layers, shortcut
+        self.size = width + inputs * shortcut
+
+    def feature(self, output: Tensor, inputs: Tensor) -> Tensor:
+        """What the top layer says (…, width), then the input if it has the shortcut."""
+        return torch.cat((output, inputs), -1) if self.shortcut else output
+
+
+class Recurrent(Stack):
+    """A stack of recurrent layers. Their weights start orthogonal gate by gate, biases at zero."""
 
     network: Callable[..., nn.RNNBase]  # torch's layer stack
     parts: int  # vectors in a layer's state: 2 for (h, c)
@@ -68,10 +83,8 @@ class Recurrent(Summarizer):
     def __init__(
         self, inputs: int, *, width: int = 128, layers: int = 1, shortcut: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__(inputs, width, layers, shortcut)
         self.memory = self.network(inputs, width, layers, batch_first=True)
-        self.shortcut = shortcut
-        self.size = width + inputs * shortcut
         self.state_size = self.parts * layers * width
         for name, parameter in self.memory.named_parameters():
             if "bias" in name:
@@ -82,7 +95,7 @@ class Recurrent(Summarizer):
 
     def split(self, state: Tensor) -> tuple[Tensor, ...]:
         """The flat state (B, S) as `parts` tensors (layers, B, width)."""
-        shape = (self.parts, self.memory.num_layers, self.memory.hidden_size)
+        shape = (self.parts, self.layers, self.width)
         return state.unflatten(1, shape).permute(1, 2, 0, 3).contiguous().unbind(0)
 
     def join(self, parts: tuple[Tensor, ...]) -> Tensor:
@@ -98,19 +111,16 @@ class Recurrent(Summarizer):
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F): the top layer's output, then the input if it has the shortcut."""
         output, state = self.run(inputs, state)
-        return torch.cat((output, inputs), -1) if self.shortcut else output, state
+        return self.feature(output, inputs), state
 
     def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Cell by cell: several times faster than a pass of one step through torch's stack."""
-        pieces, layers = state.split(self.memory.hidden_size, 1), self.memory.num_layers
-        hidden, after = inputs, []
+        before, hidden, after = state.split(self.width, 1), inputs, []
         for layer, weights in enumerate(self.memory.all_weights):
-            after.append(self.cell(hidden, pieces[layer::layers], weights))
+            after.append(self.cell(hidden, before[layer :: self.layers], weights))
             hidden = after[-1][0]
-        feature = torch.cat((hidden, inputs), -1) if self.shortcut else hidden
-        return feature, torch.cat(
-            [piece for part in zip(*after, strict=True) for piece in part], 1
-        ).float()
+        pieces = [piece for part in zip(*after, strict=True) for piece in part]
+        return self.feature(hidden, inputs), torch.cat(pieces, 1).float()
 
     @abstractmethod
     def cell(

@@ -6,18 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
-from offpcc.networks.summarizer import Summarizer
+from offpcc.networks.summarizer import Stack
 
 
-class Transformer(Summarizer):
+class Transformer(Stack):
     """Causal attention over this step and the `context` before it, in pre-norm blocks.
 
     Vaswani et al. (2017, 1706.03762), normalised as by Xiong et al. (2020, 2002.04745), positions
     rotary (Su et al., 2021, 2104.09864). The state holds every layer's last keys and values, and
     how many of them there are.
 
-    width: units of a layer, context: steps looked back at in each of the layers, heads: of
-    attention; shortcut: whether the input goes past the memory too.
+    context: steps looked back at in each of the layers; heads: of attention.
 
     Raises ValueError for sizes below 1, and for a width that heads of an even size do not share
     evenly.
@@ -33,8 +32,8 @@ class Transformer(Summarizer):
         heads: int = 4,
         shortcut: bool = True,
     ) -> None:
-        super().__init__()
-        for name, value in (("layers", layers), ("context", context), ("heads", heads)):
+        super().__init__(inputs, width, layers, shortcut)
+        for name, value in (("context", context), ("heads", heads)):
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
         if width % (2 * heads):
@@ -42,14 +41,13 @@ class Transformer(Summarizer):
         self.embed = nn.Linear(inputs, width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.context, self.width, self.shortcut = context, width, shortcut
-        self.size = width + inputs * shortcut
+        self.context = context
         self.state_size = 1 + layers * context * 2 * width
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F): what the last layer says, then the input if it has the shortcut."""
         output, state = self._run(inputs, state, torch.tensor(inputs.shape[1]).expand(len(inputs)))
-        return torch.cat((output, inputs), -1) if self.shortcut else output, state
+        return self.feature(output, inputs), state
 
     @torch.no_grad()
     def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:
