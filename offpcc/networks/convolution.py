@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from offpcc.data import Field
@@ -38,7 +39,7 @@ class Convolution(nn.Module):
             depth, sides = channels, [(side - 3) // stride + 1 for side in sides]
         if min(sides) < 1:
             raise ValueError(f"pictures of {picture.shape} are too small for strides {strides}")
-        self.filters = nn.Sequential(*layers)
+        self.filters = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # on CPUs, 2 ×
         linear = nn.Linear(depth * sides[0] * sides[1], width)
         self.head = nn.Sequential(linear, nn.LayerNorm(width), nn.Tanh())
 
@@ -46,4 +47,5 @@ class Convolution(nn.Module):
         """Numbers (R, width) in (-1, 1)."""
         planes = pictures.movedim(self.plane, (-2, -1))
         planes = planes.reshape(len(planes), -1, *planes.shape[-2:])  # (R, C, H, W)
+        planes = planes.contiguous(memory_format=torch.channels_last)
         return cast(Tensor, self.head(self.filters(planes).flatten(1).float()))

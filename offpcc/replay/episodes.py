@@ -50,6 +50,8 @@ class EpisodeReplay(Replay):
                 raise ValueError(f"EpisodeReplay.{name} is {getattr(self, name)}; it must be ≥ 0")
         if self.mix > 1:
             raise ValueError(f"EpisodeReplay.mix is {self.mix}; η lies in [0, 1]")
+        if not self.state_size:  # without memory there is nothing to warm
+            self.burn_in = self.store_states = 0
         size = self.state_size if self.store_states else 0
         states = self.capacity // self.store_states + 1 if size else 1
         numbers = {"action": Field((self.spec.action,)), "reward": Field(())}

@@ -3,7 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -221,6 +221,14 @@ def test_rows_begin_the_burn_in_before_their_window_at_the_last_stored_state(
     for i, (_, _, _, begin) in enumerate(windows(batch)):
         expected = state_of(0, np.array([begin]))[0] if store_states else np.zeros(STATE)
         assert (batch.state[i].numpy() == expected).all()
+
+
+def test_an_agent_without_memory_has_nothing_to_warm() -> None:
+    replay = EpisodeReplay(SPEC, 0, batch=30, segment=1, burn_in=4, store_states=3)
+    replay.add(replace(episode(0, 20), state=np.zeros((20, 0), np.float32)))
+    batch = replay.sample()
+    assert not batch.burn_in.any()
+    assert batch.observation["where"].shape == (30, 2, 2)
 
 
 @pytest.mark.parametrize("store_states", [0, 3])
