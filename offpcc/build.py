@@ -6,8 +6,9 @@ import torch
 from gymnasium.error import DependencyNotInstalled
 
 from offpcc import bindings
-from offpcc.algorithms import Agent
+from offpcc.algorithms import Agent, Learner
 from offpcc.allocator import keep_freed_memory
+from offpcc.baselines import Baseline
 from offpcc.bindings import configured
 from offpcc.collect import Collector
 from offpcc.config import Config
@@ -41,13 +42,29 @@ def build(config: Config, env: str, seed: int) -> Training:
     worlds = build_copies(env, recipe.copies)
     agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
     agent.prepare(read_transitions)
-    replay = _replay(config, recipe, agent, seed)
-    source = _source(recipe, agent, replay, worlds, seed)
+    replay, source = _experience(config, recipe, agent, worlds, seed)
     evaluator: Evaluator = configured(Evaluator)([], seed=seed)
     if evaluator.episodes:
         evaluator.worlds = build_copies(env, min(evaluator.episodes, MOST_EVALUATED))
     training: Training = configured(Training)(agent, replay, source, evaluator, None)
     return training
+
+
+def _experience(
+    config: Config, recipe: Recipe, agent: Learner, worlds: Copies, seed: int
+) -> tuple[Replay, Source]:
+    """What is learned from, and where it comes from.
+
+    Raises ConfigError for a learner that cannot act, and for settings that do not go together.
+    """
+    if isinstance(agent, Baseline):
+        if recipe.dataset is not None:
+            raise ConfigError("baselines learn from what they play; give no dataset")
+        return agent.experience(worlds, seed)
+    if not isinstance(agent, Agent):
+        raise ConfigError(f"{type(agent).__name__} learns but does not act; it is no Agent")
+    replay = _replay(config, recipe, agent, seed)
+    return replay, _source(recipe, agent, replay, worlds, seed)
 
 
 def _source(recipe: Recipe, agent: Agent, replay: Replay, worlds: Copies, seed: int) -> Source:
@@ -89,7 +106,7 @@ def build_copies(env: str, count: int) -> Copies:
     return Together(together, **world.settings)
 
 
-def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Agent:
+def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Learner:
     """The recipe's agent for worlds of this spec."""
     keeps = {"critic_state": True} if recipe.store_states else {}
     return recipe.agent(spec, seed=seed, device=device, **keeps)
@@ -97,6 +114,8 @@ def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Agent:
 
 def _replay(config: Config, recipe: Recipe, agent: Agent, seed: int) -> Replay:
     """Raises ConfigError where it would not fit into memory."""
+    if recipe.replay is None:
+        raise ConfigError("Recipe.replay is None; only baselines bring their own")
     given: dict[str, Any] = {"seed": seed}
     if recipe.store_states:
         given["store_states"] = recipe.store_states

@@ -14,7 +14,7 @@ from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode, Observation
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
-from offpcc.source import Source
+from offpcc.source import Source, seed_of
 from offpcc.tape import Tape
 from offpcc.world import World
 
@@ -140,7 +140,7 @@ class Collector(Source):
 
     def _begin(self, copies: Iterable[int]) -> None:
         """Resets some copies, their memories too."""
-        seeds = {copy: self._seed(copy) for copy in copies}
+        seeds = {copy: seed_of(self.seed, copy, self.tapes[copy].episode) for copy in copies}
         first = self.worlds.reset(seeds)
         for copy in seeds:
             with self._told(copy, " at reset"):
@@ -148,10 +148,6 @@ class Collector(Source):
             self._refuse_non_finite(copy, seen)
             self.tapes[copy].observation.append(seen)
             self.state[copy] = 0
-
-    def _seed(self, copy: int) -> int:
-        entropy = [self.seed, copy, self.tapes[copy].episode]
-        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
     @contextmanager
     def _told(self, copy: int, when: str = "") -> Iterator[None]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from offpcc.algorithms import SAC, Agent
+from offpcc.algorithms import SAC, Learner
 from offpcc.replay import EpisodeReplay, Replay
 
 
@@ -11,12 +11,12 @@ from offpcc.replay import EpisodeReplay, Replay
 class Recipe:
     """The choices that no single part can make.
 
-    agent, replay: what makes them, given a spec and the run's seed. Raises ValueError for numbers
-    that cannot work.
+    agent, replay: what makes them, given a spec and the run's seed; a baseline has its own replay.
+    Raises ValueError for numbers that cannot work.
     """
 
-    agent: Callable[..., Agent] = SAC
-    replay: Callable[..., Replay] = EpisodeReplay
+    agent: Callable[..., Learner] = SAC
+    replay: Callable[..., Replay] | None = EpisodeReplay
     dataset: str | None = None  # what to learn from offline; None: what the agent plays
     copies: int = 1  # worlds stepped side by side
     store_states: int = 0  # keeps both memories' states of every k-th step; 0: none

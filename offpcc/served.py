@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from offpcc import algorithms, networks
+from offpcc import algorithms, baselines, networks
 from offpcc.catalog import nearest
 from offpcc.collect import Collector
 from offpcc.evaluate import Evaluator
@@ -30,6 +30,12 @@ REFERRED: tuple[Callable[..., Any], ...] = (
     algorithms.COPG,
     algorithms.PPG,
     algorithms.AMP,
+    baselines.SB3DDPG,
+    baselines.SB3TD3,
+    baselines.SB3SAC,
+    baselines.SB3TQC,
+    baselines.SB3PPO,
+    baselines.SB3RecurrentPPO,
     EpisodeReplay,
     Rollout,
     networks.Encoder,

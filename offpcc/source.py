@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
+
 from offpcc.copies import Copies
 from offpcc.data import Episode
 
@@ -30,3 +32,8 @@ class Source(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
+
+
+def seed_of(run: int, copy: int, episode: int) -> int:
+    """The seed of a copy's next episode, which has had so many before."""
+    return int(np.random.SeedSequence([run, copy, episode]).generate_state(1)[0])

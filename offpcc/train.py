@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-from offpcc.algorithms import Agent
+from offpcc.algorithms import Learner
 from offpcc.checkpoint import Checkpoints
 from offpcc.data import Episode
 from offpcc.evaluate import Evaluator, Score, summary
@@ -27,7 +27,7 @@ SCORES = tuple(
 )
 
 
-def columns(agent: Agent) -> tuple[str, ...]:
+def columns(agent: Learner) -> tuple[str, ...]:
     """The columns of progress.csv, in order."""
     return (*COUNTS, *SCORES, *agent.columns, *CLOCK)
 
@@ -40,7 +40,7 @@ class Training:
     for settings that cannot work.
     """
 
-    agent: Agent
+    agent: Learner
     replay: Replay
     collector: Source
     evaluator: Evaluator

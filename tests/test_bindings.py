@@ -127,7 +127,7 @@ def no_gin():
 
 @pytest.mark.parametrize("algo", algorithms())
 def test_a_config_written_out_comes_to_the_same(algo, write):
-    once = compose([algorithm_file(algo)], ["hidden = (%width, 3)", "clip = 0.5"])
+    once = compose([algorithm_file(algo)], ["hidden = (%epoch, 3)", "discount = 0.5"])
     again = compose([write(once.text())])
     assert again.values == once.values
     assert again.text() == once.text()
@@ -229,7 +229,10 @@ REFUSED = [
     ("Encoder.keys = 'observation'", "which is not a list of texts in quotes$"),
     ("summarizer = @LSTM()", r"is @LSTM\(\), which is not a reference to a kind of Summarizer"),
     ("summarizer = @EpisodeReplay", "is @EpisodeReplay, .* to a kind of Summarizer, written @Name"),
-    ("Recipe.agent = @LSTM", "Recipe.agent is @LSTM, which is not a reference to a kind of Agent"),
+    (
+        "Recipe.agent = @LSTM",
+        "agent is @LSTM, which is not a reference to a kind of Learner",
+    ),
     ("summarizer = 'LSTM'", "is 'LSTM', which is not a reference to a kind of Summarizer"),
     ("sync = step", "Failed to parse token 'step'; a text needs quotes"),
     ("hidden = (1, 2", "a bracket or quote is not closed"),

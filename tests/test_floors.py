@@ -22,12 +22,12 @@ ONLY = {  # which files may import a package
     "wandb": ["offpcc/record/mirrors.py"],
     "tensorboard": ["offpcc/record/mirrors.py"],
     "torch.utils.tensorboard": ["offpcc/record/mirrors.py"],
-    "stable_baselines3": ["offpcc/baselines.py"],
-    "sb3_contrib": ["offpcc/baselines.py"],
+    "stable_baselines3": ["offpcc/baselines"],
+    "sb3_contrib": ["offpcc/baselines"],
     "ray": ["offpcc/distributed.py"],
     "minari": ["offpcc/transitions.py"],
     "pybullet": ["domains"],
-    "domains": ["domains", "launch.py", "offpcc/baselines.py"],
+    "domains": ["domains", "launch.py"],
     "offpcc": ["offpcc", "launch.py"],
 }
 MEMORIES = {

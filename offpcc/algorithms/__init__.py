@@ -2,7 +2,7 @@
 
 from offpcc.algorithms.a2c import A2C
 from offpcc.algorithms.actor_critic import ActorCritic
-from offpcc.algorithms.agent import Agent, Policy, Variant
+from offpcc.algorithms.agent import Agent, Learner, Policy, Variant
 from offpcc.algorithms.amp import AMP
 from offpcc.algorithms.copg import COPG
 from offpcc.algorithms.ddpg import DDPG
@@ -32,6 +32,7 @@ __all__ = [
     "TQC",
     "ActorCritic",
     "Agent",
+    "Learner",
     "OffPolicy",
     "OnPolicy",
     "Policy",

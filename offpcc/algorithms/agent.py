@@ -56,8 +56,8 @@ class Variant(Policy):
         super().__init__(policy.normalizer, policy.memory, policy.actor)
 
 
-class Agent(ABC):
-    """Networks, optimisers and equations of one algorithm.
+class Learner(ABC):
+    """What a training needs of an algorithm: it learns from batches, it can be saved.
 
     `columns` names every metric that `update` may give, each with a line for the reader.
     """
@@ -65,8 +65,6 @@ class Agent(ABC):
     columns: ClassVar[dict[str, str]]
     spec: Spec
     policy: Policy
-    generator: torch.Generator
-    state_size: int  # S of the states that `act` takes and gives
     progress: float = 0.0  # share of the training that is done; whoever trains it says so
 
     @property
@@ -75,18 +73,8 @@ class Agent(ABC):
         """How many of the latest updates, one after another, were left out as not finite: ()."""
 
     @abstractmethod
-    def act(
-        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
-    ) -> tuple[Tensor, Tensor, Notes]:
-        """Actions (n, A) in [-1, 1], the next state (n, S), and notes {name: (n, …)}."""
-
-    @abstractmethod
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Learns from one batch; metrics stay tensors on their device."""
-
-    @abstractmethod
-    def refresh(self, observation: dict[str, Tensor]) -> Tensor:
-        """The memories' part of the state (n, ≤ S), by today's weights, after {key: (n, T, …)}."""
 
     def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
         """Takes what it learns from beside the world, before a training.
@@ -99,6 +87,37 @@ class Agent(ABC):
     def observe(self, observation: Observation) -> None:
         """Takes observations {key: (L, …)} that enter replay into the running normalisation."""
         self.policy.normalizer.observe(observation)
+
+    def parts(self) -> dict[str, Any]:
+        """Everything of it that a checkpoint holds, by attribute."""
+        kept = (nn.Module, Optimiser, torch.Generator, Tensor)
+        return {name: part for name, part in vars(self).items() if isinstance(part, kept)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain containers only."""
+        return {name: _read(part) for name, part in self.parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict` in place."""
+        for name, part in self.parts().items():
+            _write(part, state[name])
+
+
+class Agent(Learner):
+    """Networks, optimisers and equations of one algorithm, which acts, too, in a collector."""
+
+    generator: torch.Generator
+    state_size: int  # S of the states that `act` takes and gives
+
+    @abstractmethod
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
+    ) -> tuple[Tensor, Tensor, Notes]:
+        """Actions (n, A) in [-1, 1], the next state (n, S), and notes {name: (n, …)}."""
+
+    @abstractmethod
+    def refresh(self, observation: dict[str, Tensor]) -> Tensor:
+        """The memories' part of the state (n, ≤ S), by today's weights, after {key: (n, T, …)}."""
 
     def acting_parts(self) -> dict[str, nn.Module]:
         """The modules that `act` uses, by attribute; an acting copy has its own of each."""
@@ -120,20 +139,6 @@ class Agent(ABC):
         for old, new in zip(mine.buffers(), theirs.buffers(), strict=True):
             old.copy_(new)
         self.progress = learner.progress
-
-    def parts(self) -> dict[str, Any]:
-        """Everything of the agent that a checkpoint holds, by attribute."""
-        kept = (nn.Module, Optimiser, torch.Generator, Tensor)
-        return {name: part for name, part in vars(self).items() if isinstance(part, kept)}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain containers only."""
-        return {name: _read(part) for name, part in self.parts().items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores `state_dict` in place."""
-        for name, part in self.parts().items():
-            _write(part, state[name])
 
 
 def restore_generator(generator: torch.Generator, state: Tensor) -> None:

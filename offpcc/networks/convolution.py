@@ -39,7 +39,10 @@ class Convolution(nn.Module):
             depth, sides = channels, [(side - 3) // stride + 1 for side in sides]
         if min(sides) < 1:
             raise ValueError(f"pictures of {picture.shape} are too small for strides {strides}")
-        self.filters = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # on CPUs, 2 ×
+        self.filters = nn.Sequential(*layers)
+        for weight in self.filters.parameters():  # on CPUs twice as fast
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         linear = nn.Linear(depth * sides[0] * sides[1], width)
         self.head = nn.Sequential(linear, nn.LayerNorm(width), nn.Tanh())
 
