@@ -1,0 +1,121 @@
+"""The pages on algorithms name every algorithm, explain its columns, and tell the true defaults."""
+
+import ast
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import domains  # noqa: F401 - registers the worlds
+from offpcc import algorithms
+from offpcc.bindings import compose
+from offpcc.catalog import algorithm_file, check_id
+from offpcc.catalog import algorithms as names
+from offpcc.kinds import Macro
+
+FOLDER = Path(__file__).parents[1] / "docs/algorithms"
+PAGES = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.md"))}
+INDEX = PAGES["README.md"]
+CLASSES = [
+    kind
+    for kind in vars(algorithms).values()
+    if isinstance(kind, type) and hasattr(kind, "columns") and not inspect.isabstract(kind)
+]
+
+
+def page_of(kind: type) -> str:
+    """The name of a class's page: that of its module."""
+    return kind.__module__.rpartition(".")[2] + ".md"
+
+
+def rows(page: str, section: str) -> list[list[str]]:
+    """The cells of a page's tables under every heading that begins so, heads included."""
+    parts = re.split(r"^#+ ", page, flags=re.MULTILINE)
+    text = "\n".join(part for part in parts if part.startswith(section))
+    lines = [line for line in text.splitlines() if re.match(r"\| `?\w", line)]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def told(page: str) -> set[str]:
+    """The columns that a page explains."""
+    return {row[0].strip("`") for row in rows(page, "Columns")[1:] if all(row)}
+
+
+def settings(page: str) -> list[tuple[str, dict[str, str]]]:
+    """A page's settings by name, each with its default by algorithm."""
+    found, heads = [], list[str]()
+    for name, *cells, _ in rows(page, "Settings"):
+        if name == "setting":
+            heads = [cell.strip("`") for cell in cells]
+        else:
+            found.append((name.strip("`"), dict(zip(heads, cells, strict=True))))
+    return found
+
+
+@cache
+def defaults(algorithm: str) -> dict[str, Any]:
+    """What a run without a recipe has for each macro that it uses, and for each argument."""
+    config = compose([algorithm_file(algorithm)])
+    found, waiting = config.values, sorted(config.macros)
+    while waiting:
+        macro = waiting.pop()
+        value = config.bindings[macro].value
+        while isinstance(value, Macro):  # one may stand for another
+            waiting.append(value.name)
+            value = config.bindings[value.name].value
+        found[macro] = value
+    return found
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_algorithm_is_named_on_a_page_and_in_the_index(name: str) -> None:
+    titles = {file: page.splitlines()[0] for file, page in PAGES.items() if file != "README.md"}
+    (file,) = [file for file, title in titles.items() if f"`{name}`" in title]
+    assert re.search(rf"^\|[^|]*`{name}`[^|]*\|[^|]*\({file}\)", INDEX, re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_column_of_a_class_is_explained_on_its_page(kind: Any) -> None:
+    assert told(PAGES[page_of(kind)]) == set(kind.columns)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_setting_of_a_class_of_its_own_is_on_its_page(kind: Any) -> None:
+    own = set(kind.__annotations__) - {"_", "columns"}
+    there = {name.removeprefix(f"{kind.__name__}.") for name, _ in settings(PAGES[page_of(kind)])}
+    assert own <= there
+
+
+@pytest.mark.parametrize("file", [file for file, page in PAGES.items() if settings(page)])
+def test_defaults_are_those_of_the_configs(file: str) -> None:
+    for name, cells in settings(PAGES[file]):
+        for algorithm, cell in cells.items():
+            assert (name, ast.literal_eval(cell)) == (name, defaults(algorithm)[name])
+
+
+def test_commands_are_of_algorithms_and_worlds_that_there_are() -> None:
+    for page in PAGES.values():
+        for env, algorithm in re.findall(r"^python launch.py --env (\S+) --algo (\S+)", page, re.M):
+            check_id(env)
+            assert algorithm in names()
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_links_lead_somewhere(file: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[file]):
+        path, _, anchor = target.partition("#")
+        there = (FOLDER / path).resolve() if path else FOLDER / file
+        assert there.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads}
+
+
+def test_results_are_those_of_the_readme() -> None:
+    known = (FOLDER.parents[1] / "README.md").read_text().splitlines()
+    for page in PAGES.values():
+        shown = [line for line in page.splitlines() if re.match(r"\| [\w-]+-v\d \|", line)]
+        assert set(shown) <= set(known)
