@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import domains  # noqa: F401 - registers the worlds
-from offpcc import algorithms
+from offpcc import algorithms, baselines
 from offpcc.bindings import compose
 from offpcc.catalog import algorithm_file, check_id
 from offpcc.catalog import algorithms as names
@@ -24,6 +24,7 @@ CLASSES = [
     for kind in vars(algorithms).values()
     if isinstance(kind, type) and hasattr(kind, "columns") and not inspect.isabstract(kind)
 ]
+BASELINES = [getattr(baselines, name) for name in baselines.__all__ if name != "Baseline"]
 
 
 def page_of(kind: type) -> str:
@@ -82,6 +83,11 @@ def test_every_column_of_a_class_is_explained_on_its_page(kind: Any) -> None:
     assert told(PAGES[page_of(kind)]) == set(kind.columns)
 
 
+def test_every_column_of_the_baselines_is_explained() -> None:
+    columns = {column for kind in BASELINES for column in kind.columns}
+    assert told(PAGES["sb3.md"]) == columns
+
+
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_setting_of_a_class_of_its_own_is_on_its_page(kind: Any) -> None:
     own = set(kind.__annotations__) - {"_", "columns"}
@@ -105,7 +111,7 @@ def test_commands_are_of_algorithms_and_worlds_that_there_are() -> None:
 
 @pytest.mark.parametrize("file", PAGES)
 def test_links_lead_somewhere(file: str) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", PAGES[file]):
+    for target in re.findall(r"\]\((?!https:)([^)]+)\)", PAGES[file]):
         path, _, anchor = target.partition("#")
         there = (FOLDER / path).resolve() if path else FOLDER / file
         assert there.exists(), target
