@@ -16,11 +16,13 @@ from offpcc.plot.picture import COLOURS, STYLES
 from offpcc.plot.profiles import THRESHOLDS, normalised, profile
 from offpcc.plot.statistics import (
     bootstrap,
-    improvement_interval,
     interquartile_mean,
     mean,
+    mean_improvement,
+    pooled_interquartile_mean,
     probability_of_improvement,
     resample,
+    stratified,
 )
 
 
@@ -169,9 +171,10 @@ def test_resampling_draws_whole_runs():
 def test_probability_of_improvement_counts_pairs_and_half_of_ties():
     # 1 < 2, 1 < 3, 3 > 2, 3 = 3: (0 + 0 + 1 + 1/2) / 4
     assert probability_of_improvement(np.array([1.0, 3]), np.array([2.0, 3])) == 0.375
-    low, high = improvement_interval(np.array([3.0, 4]), np.array([1.0, 2]))
+    low, high = stratified(mean_improvement, [np.array([3.0, 4])], [np.array([1.0, 2])])
     assert low == high == 1
-    assert np.isnan(improvement_interval(np.array([3.0]), np.array([1.0, 2]))).all()
+    alone = stratified(mean_improvement, [np.array([3.0])], [np.array([1.0, 2])])
+    assert np.isnan(alone).all()
 
 
 def test_curves_are_drawn_only_where_all_runs_have_been():
@@ -227,7 +230,7 @@ def test_the_same_runs_give_the_same_table():
 
 def test_everything_is_written_and_the_paths_are_returned(tmp_path):
     written = plot([write_results(tmp_path / "results")], tmp_path / "plots")
-    names = ["return_steps.png", "return_time.png", "table.md", "profiles.png"]
+    names = ["return_steps.png", "return_time.png", "aggregate.png", "profiles.png", "table.md"]
     assert [path.name for path in written] == names
     for path in written:
         assert path.read_bytes().startswith(b"| env" if path.suffix == ".md" else b"\x89PNG")
