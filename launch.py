@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     other("--compare", metavar="SUITE", help="run a file in configs/suites/, and report on it")
     other("--report", nargs="?", const="", metavar="DIR", help=REPORT)
     other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
-    other("--list", action="store_true", help="the ids, algorithms and configs there are")
+    other("--list", action="store_true", help="the ids, algorithms, suites and configs there are")
     other("--check", metavar="ID", help="check an environment, its seeding included")
     return p
 
@@ -196,8 +196,8 @@ def refuse_settings(asked: argparse.Namespace) -> None:
     """Raises ValueError for a flag whose place is a suite's file."""
     free = {"compare", "report", "results", "jobs", "device", "wandb", "debug"}
     plain = vars(parser().parse_args([]))
-    for name in plain.keys() - free:
-        if getattr(asked, name) != plain[name]:
+    for name, value in plain.items():
+        if name not in free and getattr(asked, name) != value:
             raise ValueError(f"--{name} does not go with --compare; the suite's file says it")
 
 
@@ -239,8 +239,10 @@ def runs(asked: argparse.Namespace) -> int:
 
 def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
     """Trains several runs at a time; the exit code of the first that fails, or 0."""
-    from offpcc import jobs
+    from offpcc import bindings, jobs
 
+    if not asked.resume:  # else the runs' own configs are at the bottom
+        bindings.compose(asked_for[0].files, asked_for[0].bind)
     flags = [f"--{name}" for name in ("resume", "overwrite", "debug") if getattr(asked, name)]
     return jobs.run([jobs.Job(request, tuple(flags)) for request in asked_for], asked.jobs)
 

@@ -24,15 +24,12 @@ Process = subprocess.Popen[str]
 Said = SimpleQueue[tuple["Job", str | None]]  # None: a job's last line was before
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """A run to begin, or, with a flag, to continue or replace."""
 
     request: Request
     flags: tuple[str, ...] = ()  # "--resume", "--overwrite", "--debug"
-
-    def __hash__(self) -> int:
-        return id(self)
 
     @property
     def name(self) -> str:

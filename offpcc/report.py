@@ -113,7 +113,9 @@ def _made_with(folder: Path, runs: Sequence[Run]) -> str:
         json.loads((folder / "rows").joinpath(*place_of(run), "run.json").read_text("utf-8"))
         for run in runs
     ]
-    packages = {f"{name} {number}" for each in told for name, number in each["versions"].items()}
+    packages = {
+        f"{name} {number}" for each in told for name, number in each.get("versions", {}).items()
+    }
     rest = [
         f"{what}: {', '.join(sorted({str(each.get(key)) for each in told}))}"
         for what, key in (("commit", "git_commit"), ("threads", "threads"), ("cpu", "cpu"))
