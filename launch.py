@@ -42,7 +42,13 @@ def parser() -> argparse.ArgumentParser:
     what("--env", metavar="ID", help="a gymnasium id; module:Id-v0 imports module first")
     what("--algo", metavar="NAME", help="a file in configs/algorithms/")
     what("--config", metavar="FILE", help="gin, on top of the algorithm's; " + DOMAIN_CONFIG)
-    what("--run_id", nargs="+", default=["1"], metavar="K", help="runs, one after another; 1")
+    what(
+        "--run_id",
+        nargs="+",
+        default=["1"],
+        metavar="K",
+        help="runs, one after another (or --jobs J); 1",
+    )
     what("--results", default="results", metavar="DIR", help="where runs are kept")
     set_ = p.add_argument_group("settings").add_argument
     set_("--seed", type=int, metavar="N", help="left out: drawn; several runs take N, N+1, …")

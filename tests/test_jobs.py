@@ -50,7 +50,8 @@ def told(folder: Path, run_id: str) -> dict[str, object]:
 
 def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
     (tmp_path / "slow.py").write_text(SLOW)
-    arguments = ["--env", "slow:Slow-v0", "--algo", "sac", "--config", tiny(tmp_path)]
+    config = tiny(tmp_path, "steps = 120")
+    arguments = ["--env", "slow:Slow-v0", "--algo", "sac", "--config", config]
     arguments += ["--jobs", "2", "--bind", "threads = 1", "--run_id", "a", "b"]
     first = launch(tmp_path, *arguments, "c", "--seed", 5, PYTHONPATH=str(tmp_path))
     until = time.monotonic() + 120
@@ -72,7 +73,7 @@ def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
     assert second.wait() == 4
     line = second.said().splitlines()[-1]
     assert line.startswith("failed: Slow-v0/sac/a: no valid checkpoint in results/Slow-v0/sac/a")
-    assert told(tmp_path, "b")["final"]["env_steps"] == 250
+    assert told(tmp_path, "b")["final"]["env_steps"] == 120
 
 
 def test_all_runs_are_checked_before_the_first_begins(tmp_path):
