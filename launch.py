@@ -15,6 +15,8 @@ EXAMPLES = """examples:
   python launch.py --env pendulum-p-v0 --algo rsac --run_id 1
   python launch.py --env pendulum-p-v0 --algo rsac --run_id 1 --render
   python launch.py --env pendulum-p-v0 --algo rsac --run_id 2 --bind 'SAC.discount = 0.95'
+  python launch.py --env pendulum-p-v0 --algo rsac --run_id 1 2 3 4 --seed 1 --jobs 2
+  python launch.py --compare memory --jobs 2
   python launch.py --plot results/pendulum-p-v0
 
 exit codes: 0 done, 2 usage or config, 3 diverged, 4 no valid checkpoint, 5 run locked,
@@ -22,6 +24,8 @@ exit codes: 0 done, 2 usage or config, 3 diverged, 4 no valid checkpoint, 5 run 
 
 DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
 WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
+REPORT = "with --compare: only the report, from results/ or from the rows that DIR has"
+JOBS = "runs side by side, each a process of its own with its share of the cores"
 MEMORY = "ablated: --evaluate plays again with it emptied at every step, and says what it is worth"
 WATCHED, RECORDED = 10, 3  # episodes
 
@@ -38,13 +42,20 @@ def parser() -> argparse.ArgumentParser:
     what("--env", metavar="ID", help="a gymnasium id; module:Id-v0 imports module first")
     what("--algo", metavar="NAME", help="a file in configs/algorithms/")
     what("--config", metavar="FILE", help="gin, on top of the algorithm's; " + DOMAIN_CONFIG)
-    what("--run_id", nargs="+", default=["1"], metavar="K", help="runs, one after another; 1")
+    what(
+        "--run_id",
+        nargs="+",
+        default=["1"],
+        metavar="K",
+        help="runs, one after another (or --jobs J); 1",
+    )
     what("--results", default="results", metavar="DIR", help="where runs are kept")
     set_ = p.add_argument_group("settings").add_argument
     set_("--seed", type=int, metavar="N", help="left out: drawn; several runs take N, N+1, …")
     set_("--bind", action="append", default=[], metavar="LINE", help="gin, on top of everything")
     set_("--steps", type=int, metavar="N", help="environment steps")
     set_("--envs", type=int, metavar="N", help="copies of the environment")
+    set_("--jobs", type=int, metavar="J", help=JOBS)
     set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
     set_("--precision", choices=("fp32", "bf16"), help="of an update's passes")
     set_("--wandb", choices=("online", "offline", "off"), help=WANDB)
@@ -61,8 +72,10 @@ def parser() -> argparse.ArgumentParser:
     runs("--evaluate", type=int, metavar="N", help="N greedy episodes: mean and interval")
     runs("--memory", choices=("kept", "ablated"), default="kept", help=MEMORY)
     other = p.add_argument_group("other").add_argument
+    other("--compare", metavar="SUITE", help="run a file in configs/suites/, and report on it")
+    other("--report", nargs="?", const="", metavar="DIR", help=REPORT)
     other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
-    other("--list", action="store_true", help="the ids, algorithms and configs there are")
+    other("--list", action="store_true", help="the ids, algorithms, suites and configs there are")
     other("--check", metavar="ID", help="check an environment, its seeding included")
     return p
 
@@ -109,6 +122,8 @@ def dispatch(asked: argparse.Namespace) -> int:
     for env in filter(None, (asked.env, asked.check)):
         with suppress(ValueError):  # not one of ours: whether there is such an id is asked later
             domains.harder(env)
+    if asked.compare or asked.report is not None:
+        return compare(asked)
     return check(asked.check) if asked.check else runs(asked)
 
 
@@ -131,6 +146,7 @@ def list_all(hidden: dict[str, str]) -> int:
     for name, what in hidden.items():
         print(f"  {name:{width}s}  {what}")
     print("\nalgorithms\n  " + " ".join(catalog.algorithms()))
+    print("\nsuites\n  " + " ".join(catalog.suites()))
     print("\nconfigs\n  " + "\n  ".join(catalog.configs()))
     return 0
 
@@ -148,6 +164,55 @@ def check(env: str) -> int:
     return 6 if any(verdict.startswith("NO") for verdict in said.values()) else 0
 
 
+def compare(asked: argparse.Namespace) -> int:
+    """Trains what a suite lacks and reports on it; the first failure's exit code, or 0."""
+    import domains
+    from offpcc.report import keep_rows, report
+    from offpcc.suite import read_suite
+
+    check_jobs(asked)
+    if not asked.compare:
+        raise ValueError("--report goes with --compare SUITE")
+    refuse_settings(asked)
+    suite = read_suite(asked.compare)
+    for entry in suite.entries:
+        with suppress(ValueError):  # as above
+            domains.harder(entry.env)
+    bind = [] if asked.device is None else [f"device = {asked.device!r}"]
+    planned = suite.plan(bind, results=asked.results, wandb=asked.wandb)
+    folder = Path(asked.report or Path(asked.results) / "suites" / suite.name)
+    code = 0
+    if asked.report is None:
+        from offpcc.compare import train
+
+        code = train(planned, asked.jobs or 1, ["--debug"] if asked.debug else [])
+    if not asked.report and not keep_rows(planned, folder):
+        print(f"no run of {suite.name} has finished: there is no report", file=sys.stderr)
+        return code or 2
+    for file in report(suite, planned, folder):
+        print(file)
+    if planned[0].request.wandb != "off":
+        from offpcc.compare import show
+
+        show(suite, planned[0], folder)
+    return code
+
+
+def refuse_settings(asked: argparse.Namespace) -> None:
+    """Raises ValueError for a flag whose place is a suite's file."""
+    free = {"compare", "report", "results", "jobs", "device", "wandb", "debug"}
+    plain = vars(parser().parse_args([]))
+    for name, value in plain.items():
+        if name not in free and getattr(asked, name) != value:
+            raise ValueError(f"--{name} does not go with --compare; the suite's file says it")
+
+
+def check_jobs(asked: argparse.Namespace) -> None:
+    """Raises ValueError for no jobs."""
+    if asked.jobs is not None and asked.jobs < 1:
+        raise ValueError(f"--jobs {asked.jobs}: it must be at least 1")
+
+
 def runs(asked: argparse.Namespace) -> int:
     """Trains or plays each run id in turn, once all of them are found to be in order."""
     for flag in ("evaluate", "demonstrate", "record_data"):
@@ -157,14 +222,19 @@ def runs(asked: argparse.Namespace) -> int:
             raise ValueError(f"{named}: it must be at least 1 episode")
     if asked.memory == "ablated" and asked.evaluate is None:
         raise ValueError("--memory ablated goes with --evaluate N")
+    check_jobs(asked)
     ways = (asked.render, asked.record, asked.evaluate, asked.demonstrate, asked.record_data)
     plays = any(ways)
+    if plays and asked.jobs:
+        raise ValueError("--jobs is for training; trained runs are played one after another")
     asked_for = requests(asked)
     for request in asked_for:
         if plays:
             request.folder.read()
         else:
             request.folder.check(resume=asked.resume, overwrite=asked.overwrite)
+    if asked.jobs:
+        return side_by_side(asked, asked_for)
     for request in asked_for:
         if plays:
             play(asked, request.folder.path)
@@ -173,12 +243,24 @@ def runs(asked: argparse.Namespace) -> int:
     return 0
 
 
+def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
+    """Trains several runs at a time; the exit code of the first that fails, or 0."""
+    from offpcc import bindings, jobs
+
+    if not asked.resume:  # else the runs' own configs are at the bottom
+        bindings.compose(asked_for[0].files, asked_for[0].bind)
+    flags = [f"--{name}" for name in ("resume", "overwrite", "debug") if getattr(asked, name)]
+    return jobs.run([jobs.Job(request, tuple(flags)) for request in asked_for], asked.jobs)
+
+
 def requests(asked: argparse.Namespace) -> "list[Request]":
     """The runs that are meant, checked as far as is possible before torch is imported."""
     from offpcc.request import Request
 
     if not (asked.env and asked.algo):
         raise ValueError("--env and --algo are needed; --list shows what there is")
+    if len(set(asked.run_id)) < len(asked.run_id):
+        raise ValueError(f"--run_id {' '.join(asked.run_id)}: no two may be alike")
     macros = {"steps": asked.steps, "copies": asked.envs}
     macros |= {"device": asked.device, "precision": asked.precision}
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]

@@ -1,1 +1,1 @@
-"""Configs: gin files, as package data."""
+"""Configs: gin files, and the suites of --compare, as package data."""

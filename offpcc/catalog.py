@@ -38,6 +38,19 @@ def config_file(name: str) -> Path:
     raise ValueError(f"there is no config {name}{nearest(name, configs())}")
 
 
+def suites() -> list[str]:
+    """The names that `--compare` takes: the files under configs/suites/."""
+    return sorted(path.stem for path in (CONFIGS / "suites").glob("*.toml"))
+
+
+def suite_file(name: str) -> Path:
+    """A suite by its name or path. Raises ValueError, naming the nearest, if there is none."""
+    for path in (CONFIGS / "suites" / f"{name}.toml", Path(name)):
+        if path.is_file():
+            return path
+    raise ValueError(f"unknown suite {name!r}{nearest(name, suites())}")
+
+
 def domain_config(env: str, algorithm: Path) -> Path | None:
     """The recipe with the longest name that begins the id, word by word.
 

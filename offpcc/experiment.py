@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from offpcc.folder import RunFolder
 from offpcc.interrupt import Interrupt
 from offpcc.progress import Progress
 from offpcc.provenance import continued, describe, diagnosis, differences, versions
-from offpcc.record import Mirror, Recorder, TensorBoard, WandB
+from offpcc.record import Mirror, Recorder, TensorBoard, WandB, account
 from offpcc.request import Request
 from offpcc.train import columns
 
@@ -187,8 +186,7 @@ class Experiment:
                     group=self.request.name,
                     name=f"run_id={self.request.run_id}",
                     config=self._describe() | self.config.values,
-                    project=os.environ.get("OFFPCC_WANDB_PROJECT", "offpcc"),
-                    entity=os.environ.get("OFFPCC_WANDB_ENTITY"),
+                    **account(),
                 )
             )
         return mirrors

@@ -36,8 +36,8 @@ class WorldFault(RuntimeError):  # noqa: N818
 
 
 class Stopped(Exception):  # noqa: N818
-    """A signal, `number`, asked the run to stop."""
+    """A signal, `number`, asked the run to stop; `again` continues it."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; continue with --resume")
+    def __init__(self, number: int, again: str = "--resume") -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; continue with {again}")
         self.number = number

@@ -62,6 +62,15 @@ class Request:
         return f"{bare(self.env)} {self.algo} {config}"
 
     @property
+    def arguments(self) -> list[str]:
+        """The command line that asks for the same."""
+        told = ["--env", self.env, "--algo", self.algo, "--run_id", str(self.run_id)]
+        told += ["--results", str(self.results), "--wandb", str(self.wandb)]
+        told += ["--config", str(self.config)] if self.config else []
+        told += [] if self.seed is None else ["--seed", str(self.seed)]
+        return told + [part for line in self.bind for part in ("--bind", line)]
+
+    @property
     def folder(self) -> RunFolder:
         """Where it is on the disk."""
         env = bare(self.env).replace("/", "-")

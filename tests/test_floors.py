@@ -12,9 +12,9 @@ FLOORS = (
     "algorithms",
     "train evaluate collect record checkpoint export plot"
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
-    " world dataset source",
+    " world dataset source board",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
-    " served trained demonstrate",
+    " served trained demonstrate jobs suite compare report",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package

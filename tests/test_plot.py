@@ -5,22 +5,35 @@ import logging
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from offpcc.plot import Run, find_runs, learning_curves, performance_profiles, plot, table
+from offpcc.plot import (
+    Run,
+    aggregate,
+    aggregate_table,
+    at_equal_time,
+    find_runs,
+    learning_curves,
+    performance_profiles,
+    plot,
+    table,
+)
 from offpcc.plot.curves import aligned
 from offpcc.plot.picture import COLOURS, STYLES
 from offpcc.plot.profiles import THRESHOLDS, normalised, profile
 from offpcc.plot.statistics import (
     bootstrap,
-    improvement_interval,
     interquartile_mean,
     mean,
+    mean_improvement,
+    pooled_interquartile_mean,
     probability_of_improvement,
     resample,
+    stratified,
 )
 
 
@@ -169,9 +182,87 @@ def test_resampling_draws_whole_runs():
 def test_probability_of_improvement_counts_pairs_and_half_of_ties():
     # 1 < 2, 1 < 3, 3 > 2, 3 = 3: (0 + 0 + 1 + 1/2) / 4
     assert probability_of_improvement(np.array([1.0, 3]), np.array([2.0, 3])) == 0.375
-    low, high = improvement_interval(np.array([3.0, 4]), np.array([1.0, 2]))
+    low, high = stratified(mean_improvement, [np.array([3.0, 4])], [np.array([1.0, 2])])
     assert low == high == 1
-    assert np.isnan(improvement_interval(np.array([3.0]), np.array([1.0, 2]))).all()
+    alone = stratified(mean_improvement, [np.array([3.0])], [np.array([1.0, 2])])
+    assert np.isnan(alone).all()
+
+
+# Scores of two algorithms on tasks, as (tasks, runs); rliable takes (runs, tasks).
+OURS = (
+    [
+        [0.12, 0.34, 0.29, 0.81, 0.05],
+        [0.55, 0.47, 0.61, 0.52, 0.58],
+        [0.91, 0.88, 0.35, 0.97, 0.93],
+    ],
+    [[0.20, 0.40, 0.10, 0.90, 0.60, 0.50], [0.75, 0.65, 0.95, 0.30, 0.85, 0.45]],
+)
+THEIRS = (
+    [[0.22, 0.30, 0.19, 0.41], [0.50, 0.47, 0.40, 0.52], [0.71, 0.80, 0.99, 0.60]],
+    [[0.30, 0.15, 0.25, 0.55, 0.05, 0.35], [0.70, 0.60, 0.95, 0.50, 0.35, 0.20]],
+)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "iqms", "iqm_ends", "chance", "chance_ends", "shares"),
+    [
+        (
+            *(OURS[0], THEIRS[0], (0.5677777777777778, 0.4833333333333334)),
+            *((0.42888889, 0.70111111), 0.6333333333333333, (0.41666667, 0.84166667)),
+            (0.8666666666666667, 0.6, 0.3333333333333333),
+        ),
+        (
+            *(OURS[1], THEIRS[1], (0.5583333333333333, 0.3833333333333333)),
+            *((0.375, 0.75), 0.6597222222222222, (0.41666667, 0.875)),
+            (0.8333333333333334, 0.5, 0.25),
+        ),
+    ],
+)
+def test_numbers_over_tasks_are_rliables(ours, theirs, iqms, iqm_ends, chance, chance_ends, shares):
+    # From rliable 1.2.0: metrics.aggregate_iqm and metrics.probability_of_improvement of the
+    # transposed tables, library.get_interval_estimates with 50,000 and 20,000 resamples, and
+    # library.create_performance_profile at τ 0.25, 0.5 and 0.75.
+    x, y = [np.array(scores) for scores in ours], [np.array(scores) for scores in theirs]
+    assert pooled_interquartile_mean(x) == pytest.approx(iqms[0], abs=1e-12)
+    assert pooled_interquartile_mean(y) == pytest.approx(iqms[1], abs=1e-12)
+    assert mean_improvement(x, y) == pytest.approx(chance, abs=1e-12)
+    assert profile(x)[[50, 100, 150]] == pytest.approx(shares, abs=1e-12)
+    # A 2.5 % quantile of 2,000 resamples is known to about ±0.35 %.
+    assert stratified(pooled_interquartile_mean, x) == pytest.approx(iqm_ends, abs=0.02)
+    assert stratified(mean_improvement, x, y) == pytest.approx(chance_ends, abs=0.02)
+
+
+def test_tasks_with_fewer_runs_weigh_as_much_as_others():
+    # Each run of the first counts twice: of 0 0 1 1 and 5 6 7 8 the middle is 1 1 5 6.
+    assert pooled_interquartile_mean([np.array([0.0, 1]), np.array([5.0, 6, 7, 8])]) == 3.25
+
+
+def test_a_run_may_be_judged_at_a_time_that_all_runs_of_its_environment_reached():
+    slow, quick = make(list(range(40))), make([5.0] * 20, "sac")  # an evaluation every 30 s
+    slow, quick = at_equal_time([slow, quick])
+    # To 600 s, of which the last tenth holds the 19th and the 20th.
+    assert (slow.final_return(), slow.end("env_steps"), slow.end("seconds")) == (18.5, 20_000, 600)
+    assert quick.final_return() == 5.0
+    assert "last 10 % of the time that all runs" in table([slow, quick])
+    assert replace(slow, horizon=31.0).final_return() == 0.0  # the last one before it
+    with pytest.raises(ValueError, match="pendulum/rsac/1 has no evaluation in its first 20 s"):
+        replace(slow, horizon=20.0).final_return()
+
+
+def test_the_aggregate_compares_what_it_is_asked_to_and_names_who_is_left_out(tmp_path):
+    runs = [make([1.0], "c", "x")]
+    for env in "xy":
+        for k in range(4):
+            runs += [make([k / 4], "a", env), make([k / 4 + 1], "b", env)]
+    text = aggregate_table(runs, [("c", "a"), ("c", "d")])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    # Of y: a has 0 … 0.75 and b 1 … 1.75, of 1.75; so has x. Half of a is 1/4 and 2/4, mean 3/8.
+    assert rows[2][0] == "b" and rows[2][1].startswith(f"{1.375 / 1.75:.2f} [")
+    assert rows[3][0] == "a" and rows[3][1].startswith(f"{0.375 / 1.75:.2f} [")
+    assert ["c", "a", "1", "1.00"] in rows and not [row for row in rows if "d" in row]
+    picture = " ".join(aggregate(runs, tmp_path / "all.svg").read_text().split())
+    assert "b &gt; a" in picture and "2 environments, 4 runs in each" in picture
+    assert "as not run everywhere: c." in picture
 
 
 def test_curves_are_drawn_only_where_all_runs_have_been():
@@ -227,7 +318,7 @@ def test_the_same_runs_give_the_same_table():
 
 def test_everything_is_written_and_the_paths_are_returned(tmp_path):
     written = plot([write_results(tmp_path / "results")], tmp_path / "plots")
-    names = ["return_steps.png", "return_time.png", "table.md", "profiles.png"]
+    names = ["return_steps.png", "return_time.png", "aggregate.png", "profiles.png", "table.md"]
     assert [path.name for path in written] == names
     for path in written:
         assert path.read_bytes().startswith(b"| env" if path.suffix == ".md" else b"\x89PNG")

@@ -1,14 +1,18 @@
 """What is written of a run: exact rows, exact resumes, and mirrors that cannot hurt."""
 
 import gc
+import json
 import logging
 import os
 import random
+import struct
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
 import psutil
 import pytest
@@ -353,6 +357,57 @@ def test_a_wandb_service_killed_in_mid_run_costs_one_warning(tmp_path, caplog):
     assert not following.stopped
     following.close()
     assert len(warned()) == 1
+    gc.collect()  # while the mark above is in force
+
+
+def wandb_records(path: Path) -> list[Any]:
+    """What a .wandb file holds: a LevelDB log, of blocks of 32 KiB, behind 7 bytes of its own."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, parts, records = path.read_bytes(), 7, b"", []
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:  # too little for a header: the block's end is padding
+            at += 32768 - at % 32768
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        parts += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            records.append(Record.FromString(parts))
+            parts = b""
+    return records
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_wandb_run_has_its_group_and_name_and_its_rows_over_env_steps(tmp_path):
+    pytest.importorskip("wandb")
+    mirror = make_wandb(tmp_path, mode="offline")
+    rows = [{"env_steps": 10, "test_return": 1.0}, {"env_steps": 20, "test_return": 2.5}]
+    for row in rows:
+        mirror.write(row)
+    (tmp_path / "report.md").write_text("a < b")
+    imageio.imwrite(tmp_path / "curves.png", np.zeros((2, 2, 3), np.uint8))
+    mirror.show(tmp_path / "report.md", [tmp_path / "curves.png"])
+    assert not mirror.stopped
+    mirror.close()
+
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    until, records = time.monotonic() + 20, wandb_records(file)
+    while not any(record.HasField("exit") for record in records) and time.monotonic() < until:
+        time.sleep(0.1)  # its service may still be writing
+        records = wandb_records(file)
+    run = next(record.run for record in records if record.HasField("run"))
+    assert (run.run_group, run.display_name) == ("pendulum rsac lstm", "run_id=3")
+    assert (run.project, run.run_id) == ("offpcc", (tmp_path / "wandb/id").read_text())
+    assert {item.key: item.value_json for item in run.config.update}["discount"] == "0.99"
+    axes = [record.metric for record in records if record.HasField("metric")]
+    assert ("*", "env_steps") in [(axis.glob_name, axis.step_metric) for axis in axes]
+    items = [record.history.item for record in records if record.HasField("history")]
+    logged = [{item.nested_key[0]: json.loads(item.value_json) for item in row} for row in items]
+    shown = [{k: v for k, v in row.items() if not k.startswith("_")} for row in logged]
+    assert shown[:2] == rows
+    assert shown[2].keys() == {"env_steps", "report", "curves"}
+    (page,) = tmp_path.glob("wandb/offline-run-*/files/media/html/*.html")
+    assert "a &lt; b" in page.read_text()
     gc.collect()  # while the mark above is in force
 
 

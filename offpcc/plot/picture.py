@@ -25,14 +25,14 @@ INK, FAINT = "#222222", "#dddddd"
 WIDTH, HEIGHT = 3.6, 2.8  # of a panel, inches
 
 
-def panels(titles: Sequence[str]) -> "tuple[Figure, list[Axes]]":
-    """Make a figure with one panel per title, three in a row at most."""
+def panels(titles: Sequence[str], height: float = HEIGHT) -> "tuple[Figure, list[Axes]]":
+    """Make a figure with one panel per title, three in a row at most; height: inches, of one."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = min(3, len(titles))
     rows = -(-len(titles) // columns)
-    size = WIDTH * max(columns, 1.4), HEIGHT * rows + 0.7
+    size = WIDTH * max(columns, 1.4), height * rows + 0.7
     layout = ConstrainedLayoutEngine(w_pad=0.08, wspace=0.04, hspace=0.04)  # inches, shares
     figure = Figure(figsize=size, layout=layout)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -67,19 +67,26 @@ def draw(panel: "Axes", x: Array, line: Array, band: tuple[Array, Array], place:
 def finish(figure: "Figure", legend: dict[str, Any], caption: str, path: Path) -> Path:
     """Add the legend {name: line} above and the caption below, and write the file."""
     width = figure.get_figwidth()
-    figure.legend(
-        list(legend.values()),
-        list(legend),
-        loc="outside upper center",
-        ncols=max(1, min(len(legend), int(width / 1.2))),
-        frameon=False,
-        fontsize=9,
-        handlelength=2.8,
-    )
+    if legend:
+        figure.legend(
+            list(legend.values()),
+            list(legend),
+            loc="outside upper center",
+            ncols=_columns(list(legend), width),
+            frameon=False,
+            fontsize=9,
+            handlelength=2.8,
+        )
     text = _wrapped(caption, int(width * 17))  # about 17 of these letters an inch
     figure.supxlabel(text, fontsize=7.5, color="#555555")
     figure.savefig(path, dpi=200)
     return path
+
+
+def _columns(names: Sequence[str], width: float) -> int:
+    """Choose how many names stand side by side; about 14 of these letters an inch."""
+    inches = [0.75 + len(name) / 14 for name in names]
+    return len(names) if sum(inches) <= width else max(1, int(width / max(inches)))
 
 
 def _wrapped(caption: str, width: int) -> str:
@@ -94,9 +101,9 @@ def runs_in_words(tree: Mapping[str, Mapping[str, Sequence[Run]]]) -> str:
     for group in tree.values():
         for algo, members in group.items():
             counts.setdefault(algo, set()).add(len(members))
-    every = set().union(*counts.values())
-    if len(every) == 1:
-        return f"{_span(every)} run{'' if every == {1} else 's'}"
+    spans = {_span(each) for each in counts.values()}
+    if len(spans) == 1:
+        return f"{(span := spans.pop())} run{'' if span == '1' else 's'}"
     return f"runs ({', '.join(f'{algo}: {_span(counts[algo])}' for algo in sorted(counts))})"
 
 

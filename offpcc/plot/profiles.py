@@ -7,7 +7,7 @@ import numpy as np
 
 from offpcc.plot.picture import draw, finish, panels, runs_in_words
 from offpcc.plot.runs import Array, Run, algorithms, by_env
-from offpcc.plot.statistics import interval, resample
+from offpcc.plot.statistics import Tasks, stratified
 
 THRESHOLDS = np.linspace(0, 1, 201)  # τ
 
@@ -32,7 +32,7 @@ def performance_profiles(runs: Sequence[Run], path: Path) -> Path:
     for algo in complete:
         scores = [group[algo] for group in tree.values()]
         place = algorithms(runs).index(algo)
-        legend[algo] = draw(panel, THRESHOLDS, profile(scores), _band(scores), place)
+        legend[algo] = draw(panel, THRESHOLDS, profile(scores), stratified(profile, scores), place)
     return finish(figure, legend, _caption(runs, complete), path)
 
 
@@ -53,14 +53,9 @@ def normalised(runs: Sequence[Run]) -> dict[str, dict[str, Array]]:
     return tree
 
 
-def profile(scores: Sequence[Array]) -> Array:
+def profile(scores: Tasks) -> Array:
     """Share of scores above each τ, mean over environments: one (…, R) each -> (…, 201)."""
     return np.mean([(s[..., None] > THRESHOLDS).mean(-2) for s in scores], axis=0)
-
-
-def _band(scores: Sequence[Array]) -> tuple[Array, Array]:
-    generator = np.random.default_rng(0)
-    return interval(profile([resample(values, generator) for values in scores]))
 
 
 def _caption(runs: Sequence[Run], complete: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ class Run:
     run_id: str
     columns: dict[str, Array]
     evaluation_episodes: int | None = None  # a point of test_return is their mean; None: unknown
+    horizon: float | None = None  # seconds at which it is judged; None: where it ends
 
     def curve(self, x: str) -> tuple[Array, Array]:
         """Give x and test_return of the evaluations, (evaluations,) each, x increasing."""
@@ -33,9 +34,25 @@ class Run:
         return steps[evaluated], returns[evaluated]
 
     def final_return(self) -> float:
-        """Give the mean of test_return over the last tenth of the evaluations, one at least."""
-        _, returns = self.curve("env_steps")
-        return float(returns[-max(1, len(returns) // 10) :].mean())
+        """Give the mean of test_return over the last tenth of the evaluations, one at least.
+
+        Before a horizon, over those in the last tenth of its seconds. Raises ValueError if there
+        is none before it at all.
+        """
+        seconds, returns = self.curve("seconds")
+        if self.horizon is None:
+            return float(returns[-max(1, len(returns) // 10) :].mean())
+        last = int((seconds <= self.horizon).sum())
+        if not last:
+            name = f"{self.env}/{self.algo}/{self.run_id}"
+            raise ValueError(f"{name} has no evaluation in its first {self.horizon:.0f} s")
+        late = seconds[:last] > 0.9 * self.horizon
+        return float(returns[last - max(1, int(late.sum())) : last].mean())
+
+    def end(self, x: str) -> float:
+        """Give x where it is judged: at its horizon, or in its last row."""
+        reached = self.columns["seconds"] <= (np.inf if self.horizon is None else self.horizon)
+        return float(self.columns[x][reached][-1])
 
 
 def find_runs(paths: Iterable[Path | str]) -> list[Run]:
@@ -68,6 +85,15 @@ def by_env(runs: Iterable[Run]) -> dict[str, dict[str, list[Run]]]:
     for run in runs:
         tree.setdefault(run.env, {}).setdefault(run.algo, []).append(run)
     return tree
+
+
+def at_equal_time(runs: Sequence[Run]) -> list[Run]:
+    """Judge runs of an environment at the wall time that the quickest to end had reached."""
+    horizon: dict[str, float] = {}
+    for run in runs:
+        last = float(run.curve("seconds")[0][-1])
+        horizon[run.env] = min(last, horizon.get(run.env, last))
+    return [replace(run, horizon=horizon[run.env]) for run in runs]
 
 
 def _run_folders(place: Path) -> list[Path]:

@@ -4,7 +4,8 @@ After Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep reinforcement l
 of the statistical precipice", 2021, arXiv 2108.13264.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,6 +15,7 @@ RESAMPLES = 2_000
 LEVEL = 0.95  # of the intervals
 
 Statistic = Callable[[Array], Array]  # (…, R) -> (…)
+Tasks = Sequence[Array]  # scores of a task's runs (…, R) each; R may differ
 
 
 def mean(scores: Array) -> Array:
@@ -59,10 +61,29 @@ def probability_of_improvement(ours: Array, theirs: Array) -> Array:
     return np.asarray(((np.sign(difference) + 1) / 2).mean((-2, -1)))
 
 
-def improvement_interval(ours: Array, theirs: Array) -> tuple[Array, Array]:
-    """Interval of `probability_of_improvement`: (R,), (Q,) -> two of ()."""
-    if min(len(ours), len(theirs)) < 2:
-        return np.array(np.nan), np.array(np.nan)
+def mean_improvement(ours: Tasks, theirs: Tasks) -> Array:
+    """Mean over tasks of `probability_of_improvement`: (…, R), (…, Q) each -> (…)."""
+    chances = [probability_of_improvement(x, y) for x, y in zip(ours, theirs, strict=True)]
+    return np.asarray(np.mean(chances, axis=0))
+
+
+def pooled_interquartile_mean(tasks: Tasks) -> Array:
+    """Interquartile mean over the runs of all tasks: (…, R) each -> (…).
+
+    Tasks weigh alike: where one has fewer runs, each of them counts more often.
+    """
+    each = math.lcm(*(scores.shape[-1] for scores in tasks))
+    pool = [np.repeat(scores, each // scores.shape[-1], axis=-1) for scores in tasks]
+    return interquartile_mean(np.concatenate(pool, axis=-1))
+
+
+def stratified(statistic: Callable[..., Array], *tasks: Tasks) -> tuple[Array, Array]:
+    """Interval of a statistic of one or several `Tasks`; runs are resampled within each task.
+
+    NaN where a task has a single run.
+    """
+    if any(len(scores) < 2 for group in tasks for scores in group):
+        unknown = np.full_like(statistic(*tasks), np.nan)
+        return unknown, unknown
     generator = np.random.default_rng(0)
-    drawn = resample(ours, generator), resample(theirs, generator)
-    return interval(probability_of_improvement(*drawn))
+    return interval(statistic(*([resample(s, generator) for s in group] for group in tasks)))

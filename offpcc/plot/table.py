@@ -7,59 +7,65 @@ import numpy as np
 
 from offpcc.plot.runs import Array, Run, by_env
 from offpcc.plot.statistics import (
+    Tasks,
     bootstrap,
-    improvement_interval,
     interquartile_mean,
     mean,
-    probability_of_improvement,
+    mean_improvement,
+    stratified,
 )
 
 SCORES = ("environment", "algorithm", "runs", "final return", "IQM", "env steps", "minutes")
 PAIRS = ("environment", "X", "Y", "P(X > Y)")
 
+Pairs = Sequence[Sequence[str]]  # of algorithms, (X, Y) each
 
-def table(runs: Sequence[Run]) -> str:
-    """Give the final scores, best first in each environment, and below them the comparisons."""
+
+def table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
+    """Give the final scores, best first in each environment, and below them the comparisons.
+
+    chosen: pairs of algorithms to compare; empty: all.
+    """
     scores, pairs = [], []
     for env, group in by_env(runs).items():
         finals = {a: np.array([r.final_return() for r in members]) for a, members in group.items()}
         order = sorted(group, key=lambda algo: -finals[algo].mean())
         digits = _digits(np.concatenate(list(finals.values())))
         scores += [_score(group[algo], finals[algo], digits) for algo in order]
-        pairs += [_pair(env, x, y, finals) for x, y in combinations(order, 2)]
+        both = [(x, y) for x, y in chosen if x in finals and y in finals]
+        compared = both if chosen else combinations(order, 2)
+        pairs += [[env, x, y, improvement([finals[x]], [finals[y]])] for x, y in compared]
+    timed = any(run.horizon is not None for run in runs)
+    last = "evaluations of a run" if not timed else "time that all runs of the environment reached"
     notes = (
-        "Final return: mean of the last 10 % of the evaluations of a run, then mean over runs. "
+        f"Final return: mean of the last 10 % of the {last}, then mean over runs. "
         "IQM: interquartile mean over runs. Brackets: 95 % bootstrap intervals over runs.\n"
     )
-    parts = [_markdown(SCORES, scores), notes]
+    parts = [markdown(SCORES, scores), notes]
     if pairs:
         notes = "P(X > Y): chance that a run of X ends above a run of Y; a tie counts half.\n"
-        parts += [_markdown(PAIRS, pairs), notes]
+        parts += [markdown(PAIRS, pairs), notes]
     return "\n".join(parts)
 
 
 def _score(members: Sequence[Run], finals: Array, digits: int) -> list[str]:
-    steps = [run.columns["env_steps"][-1] for run in members]
-    minutes = [run.columns["seconds"][-1] / 60 for run in members]
+    steps = [run.end("env_steps") for run in members]
+    minutes = [run.end("seconds") / 60 for run in members]
     return [
         members[0].env,
         members[0].algo,
         str(len(members)),
-        _with_interval(mean(finals), bootstrap(finals, mean), digits),
-        _with_interval(interquartile_mean(finals), bootstrap(finals, interquartile_mean), digits),
+        with_interval(mean(finals), bootstrap(finals, mean), digits),
+        with_interval(interquartile_mean(finals), bootstrap(finals, interquartile_mean), digits),
         _span(steps, 0),
         _span(minutes, 1 if max(minutes) < 100 else 0),
     ]
 
 
-def _pair(env: str, x: str, y: str, finals: dict[str, Array]) -> list[str]:
-    chance = probability_of_improvement(finals[x], finals[y])
-    return [
-        env,
-        x,
-        y,
-        _with_interval(chance, improvement_interval(finals[x], finals[y]), 2),
-    ]
+def improvement(ours: Tasks, theirs: Tasks) -> str:
+    """Give the chance that a run of ours ends above one of theirs, mean over tasks."""
+    chance = mean_improvement(ours, theirs)
+    return with_interval(chance, stratified(mean_improvement, ours, theirs), 2)
 
 
 def _digits(values: Array) -> int:
@@ -68,7 +74,8 @@ def _digits(values: Array) -> int:
     return 0 if largest >= 1000 else 1 if largest >= 10 else 2 if largest >= 1 else 3
 
 
-def _with_interval(value: Array, ends: tuple[Array, Array], digits: int) -> str:
+def with_interval(value: Array, ends: tuple[Array, Array], digits: int) -> str:
+    """Lay out a number, with its interval where that is known."""
     text = f"{value:,.{digits}f}"
     if np.isnan(ends[0]):
         return text
@@ -80,7 +87,7 @@ def _span(values: Sequence[float], digits: int) -> str:
     return " to ".join(dict.fromkeys(texts))
 
 
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lay out a table whose columns line up in plain text too."""
     lines = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -1,11 +1,12 @@
 """Second copies of a run's rows, in TensorBoard and wandb; the only file that imports either."""
 
+import html
 import logging
 import os
 import random
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -131,6 +132,17 @@ class WandB(OptionalMirror):
         }
         self._start(mode)
 
+    def show(self, text: Path, pictures: Iterable[Path]) -> None:
+        """Log a report, its text as it is written and its pictures; raises nothing."""
+        wandb = self._wandb
+
+        def log() -> None:
+            page = f"<pre>{html.escape(text.read_text(encoding='utf-8'))}</pre>"
+            shown = {path.stem: wandb.Image(str(path)) for path in pictures}
+            self._run.log({text.stem: wandb.Html(page), **shown})
+
+        self._attempt(log)
+
     def _start(self, mode: str) -> None:
         failure = _failure_of(lambda: self._open(mode))
         if failure is not None and mode == "online":
@@ -166,6 +178,14 @@ class WandB(OptionalMirror):
     def _abandon(self) -> None:
         self._run = None
         self._wandb.teardown()  # a dead service would fail this process's next run, and its exit
+
+
+def account() -> dict[str, Any]:
+    """Where runs are logged, as the environment says."""
+    return {
+        "project": os.environ.get("OFFPCC_WANDB_PROJECT", "offpcc"),
+        "entity": os.environ.get("OFFPCC_WANDB_ENTITY"),
+    }
 
 
 def _kept_id(path: Path) -> str:

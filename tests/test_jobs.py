@@ -1,0 +1,163 @@
+"""Trainings side by side: what each is told, what is shown, and what happens when one fails."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from children import launch, tiny
+
+from offpcc import jobs
+from offpcc.board import Board
+from offpcc.request import Request
+
+SLOW = """
+import time
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+class Slow(gymnasium.Env):
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        time.sleep(0.02)
+        self.steps += 1
+        return np.zeros(2, np.float32), 0.0, False, self.steps == 10, {}
+
+gymnasium.register("Slow-v0", entry_point=Slow)
+"""
+
+
+def told(folder: Path, run_id: str) -> dict[str, object]:
+    path = folder / "results/Slow-v0/sac" / run_id / "run.json"
+    read: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+    return read
+
+
+def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    config = tiny(tmp_path, "steps = 120")
+    arguments = ["--env", "slow:Slow-v0", "--algo", "sac", "--config", config]
+    arguments += ["--jobs", "2", "--bind", "threads = 1", "--run_id", "a", "b"]
+    first = launch(tmp_path, *arguments, "c", "--seed", 5, PYTHONPATH=str(tmp_path))
+    until = time.monotonic() + 120
+    while not (told(tmp_path, "a") and told(tmp_path, "b")) and time.monotonic() < until:
+        time.sleep(0.05)
+    pids = [told(tmp_path, run_id)["pid"] for run_id in "ab"]
+    os.kill(first.pid, signal.SIGTERM)
+    assert first.wait() == 143, first.said()
+    said = first.said()
+    assert said.endswith("launch.py: stopped by SIGTERM; continue with --resume\n")
+    assert "not begun: Slow-v0/sac/c\n" in said and "failed: " not in said
+    assert "Slow-v0/sac/b: results/Slow-v0/sac/b: seed 6, on cpu\n" in said
+    assert not any(psutil.pid_exists(pid) for pid in pids), "nothing is left running"
+    assert not told(tmp_path, "c") and "final" not in told(tmp_path, "a")
+
+    for path in tmp_path.glob("results/*/*/a/checkpoints/step-*/*"):
+        path.write_bytes(b"")
+    second = launch(tmp_path, *arguments, "--resume", PYTHONPATH=str(tmp_path))
+    assert second.wait() == 4
+    line = second.said().splitlines()[-1]
+    assert line.startswith("failed: Slow-v0/sac/a: no valid checkpoint in results/Slow-v0/sac/a")
+    assert told(tmp_path, "b")["final"]["env_steps"] == 120
+
+
+def test_all_runs_are_checked_before_the_first_begins(tmp_path):
+    arguments = ["--env", "pendulum-v0", "--algo", "sac", "--config", tiny(tmp_path)]
+    (tmp_path / "results/pendulum-v0/sac/b").mkdir(parents=True)
+    (tmp_path / "results/pendulum-v0/sac/b/run.json").write_text("{}")
+    for run_ids, complaint in ((["a", "b"], "sac/b exists"), (["a", "a"], "--run_id a a: no two")):
+        child = launch(tmp_path, *arguments, "--jobs", "2", "--run_id", *run_ids)
+        assert child.wait() == 2
+        assert complaint in child.said().splitlines()[-1]
+    assert not (tmp_path / "results/pendulum-v0/sac/a").exists()
+
+
+@pytest.mark.parametrize("own", [[], ["threads = 3"], ["Recipe.threads=3"]])
+def test_a_job_has_the_requests_command_line_and_its_share_of_the_threads(monkeypatch, own):
+    asked = {}
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **more: asked.update(more, c=command))
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    request = Request("Pendulum-v1", "sac", run_id="x", seed=4, bind=["steps = 9", *own])
+    jobs.Job(request, ("--resume",)).start(threads=2)
+    words = " ".join(asked["c"][2:])
+    begin = "--env Pendulum-v1 --algo sac --run_id x --results results --wandb off --seed 4"
+    binds = [f"--bind {line}" for line in ["steps = 9", *(own or ["threads = 2"])]]
+    assert words == " ".join([begin, *binds, "--resume"])
+    pools = {asked["env"].get(name) for name in jobs.POOLS}
+    assert "2" not in pools if own else pools == {"2"}
+
+
+def test_every_signal_goes_to_every_job():
+    code = "import signal; [signal.signal(n, lambda n, f: exit(n)) for n in (2, 15)]; "
+    command = [sys.executable, "-c", f"{code}print('ready', flush=True); signal.pause()"]
+    with jobs.Relay() as relay:
+        for name in "ab":
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            assert process.stdout and process.stdout.readline() == "ready\n"
+            relay.working[name] = process
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert [process.wait(10) for process in relay.working.values()] == [15, 15]
+        os.kill(os.getpid(), signal.SIGINT)
+    assert relay.number == signal.SIGTERM, "the first one counts"
+    for process in relay.working.values():
+        process.stdout.close()
+
+
+# What is shown
+
+
+def screen(written: str) -> list[str]:
+    """The lines that a terminal shows, which knows two of its commands."""
+    lines = [""]
+    for part in re.split(r"(\x1b\[\d+F|\x1b\[J|\n)", written):
+        if part == "\n":
+            lines.append("")
+        elif part.endswith("F"):
+            lines = [*lines[: -1 - int(part[2:-1])], ""]
+        elif part != "\x1b[J":
+            lines[-1] += part
+    return lines[:-1]
+
+
+def test_on_a_terminal_each_run_at_work_has_a_line_below_what_stays(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    board = Board()
+    for name in ("a", "b"):
+        board.begin(name)
+    board.tell("a", "10 / 30 steps, 5 steps/s")
+    board.tell("b", "no curves in TensorBoard")
+    board.tell("a", "20 / 30 steps, 5 steps/s")
+    assert screen(terminal.getvalue()) == [
+        "b: no curves in TensorBoard",
+        "a: 20 / 30 steps, 5 steps/s",
+        "b: starts",
+    ]
+    board.tell("a", "done")
+    board.end("a")
+    assert screen(terminal.getvalue())[1:] == ["a: done", "b: starts"]
+
+
+def test_elsewhere_every_line_is_printed_behind_the_runs_name(capsys):
+    board = Board()
+    board.begin("a")
+    board.tell("a", "10 / 30 steps, 5 steps/s")
+    board.end("a")
+    assert capsys.readouterr() == ("a: 10 / 30 steps, 5 steps/s\n", "")

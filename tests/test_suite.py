@@ -1,0 +1,177 @@
+"""Suites: what a file may say, what runs it comes to, what is trained of it, and its report."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from children import launch, tiny
+from test_launch import ODD
+
+import domains  # noqa: F401 - registers the ids
+from offpcc.catalog import algorithms, suites
+from offpcc.suite import read_suite
+
+SMOKE = Path(__file__).parent / "smoke.toml"
+ENTRY = 'env = "pendulum-v0"\nalgos = ["sac", "rsac"]\nseeds = 2\nsteps = 100\n'
+
+
+def write(folder: Path, entry: str = ENTRY, above: str = "", below: str = "") -> str:
+    """A suite of one entry, with more lines above or below it."""
+    path = folder / "mine.toml"
+    path.write_text(f'question = "?"\n{above}\n[[entries]]\n{entry}{below}\n')
+    return str(path)
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ({"above": 'qestion = "?"'}, "unknown key 'qestion'; did you mean question"),
+        ({"above": 'name = "x"'}, "unknown key 'name'"),
+        ({"above": 'at = "hours"'}, "at is 'hours'; it is 'steps' or 'time'"),
+        ({"above": 'pairs = [["sac"]]'}, "pairs are of two lines each"),
+        ({"above": 'pairs = [["sac", "tqc"]]'}, "pairs: no line is 'tqc'; there are rsac, sac"),
+        ({"above": "pairs = 3"}, "pairs is 3, which is not a list of"),
+        ({"below": "stps = 3"}, "entry 1: unknown key 'stps'; did you mean steps"),
+        ({"below": "steps = 3"}, "Cannot overwrite a value"),
+        ({"entry": 'env = "pendulum-v0"\nalgos = ["sac"]\nseeds = 2'}, "entry 1: steps is missing"),
+        ({"entry": ENTRY.replace("100", "1e3")}, "steps is 1000.0, which is not .*; write 1_000"),
+        ({"entry": ENTRY.replace("100", "0")}, "entry 1: steps is 0; it must be at least 1"),
+        ({"entry": ENTRY.replace("= 2", "= 0")}, "entry 1: seeds must be one at least"),
+        (
+            {"entry": ENTRY.replace("= 2", "= [1, 1]")},
+            "entry 1: seeds must be one at least, and no",
+        ),
+        ({"entry": ENTRY.replace('["sac", "rsac"]', '"sac"')}, "algos is 'sac', which is not a l"),
+        ({"entry": ENTRY.replace("rsac", "rsak")}, "entry 1: unknown algorithm 'rsak'; did you me"),
+        ({"entry": ENTRY.replace("pendulum", "pendulm")}, "entry 1: unknown environment 'pendulm-"),
+        ({"below": 'label = "x"'}, "entry 1: label 'x' is for one algorithm, not 2"),
+        ({"below": 'task = "a/b"'}, "entry 1: 'a/b' names a folder"),
+        ({"below": 'config = "x.gin"'}, "entry 1: there is no config x.gin"),
+        ({"below": f"[[entries]]\n{ENTRY}"}, "mine: pendulum-v0/sac/1 is there twice; label one"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_with_the_key(tmp_path, lines, complaint):
+    name = write(tmp_path, **lines)
+    with pytest.raises(ValueError, match=complaint) as raised:
+        read_suite(name).plan()
+    assert "\n" not in str(raised.value) and "mine" in str(raised.value)
+
+
+def test_only_a_suite_is_found(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown suite 'memry'; did you mean memory\?"):
+        read_suite("memry")
+
+
+def test_every_algorithm_and_seed_of_an_entry_is_a_run(tmp_path):
+    suite = read_suite(write(tmp_path, below="envs = 2\nbind = ['batch = 4']"))
+    plan = suite.plan(["device = 'cpu'"])
+    assert [run.name for run in plan] == [
+        f"pendulum-v0/{algo}/{seed}" for algo in ("sac", "rsac") for seed in (1, 2)
+    ]
+    assert plan[0].place == ("pendulum-v0", "sac", "1")
+    assert plan[1].request.seed == 2
+    assert plan[0].request.bind == ["device = 'cpu'", "steps = 100", "copies = 2", "batch = 4"]
+
+
+def test_a_label_names_a_line_and_begins_its_run_ids(tmp_path):
+    one = 'env = "pendulum-v0"\nalgos = ["sac"]\nseeds = [7]\nsteps = 9\nlabel = "SAC, all seen"\n'
+    more = f'[[entries]]\n{one}task = "another"'  # the same run, seen in a second panel
+    first, second = read_suite(write(tmp_path, one, below=more)).plan()
+    assert first.place == ("pendulum-v0", "SAC, all seen", "7")
+    assert second.place == ("another", "SAC, all seen", "7")
+    assert first.request == second.request and first.name == "pendulum-v0/sac/sac-all-seen-7"
+
+
+@pytest.mark.parametrize("name", suites())
+def test_the_suites_of_the_project_can_be_run(name):
+    suite = read_suite(name)
+    lacking = {algo for entry in suite.entries for algo in entry.algos} - set(algorithms())
+    if lacking and not [algo for algo in algorithms() if algo.startswith("sb3_")]:
+        pytest.skip(f"there is no {', '.join(sorted(lacking))} yet")
+    for run in suite.plan():
+        assert run.request.files
+
+
+# Training
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the smoke suite ran: of four runs one was finished before, one begun."""
+    folder = tmp_path_factory.mktemp("compared")
+    (folder / "odd.py").write_text(ODD)
+    shutil.copy(SMOKE, folder)
+    config = tiny(folder).name
+    asked = ["--env", "pendulum-v0", "--algo", "sac", "--config", config, "--steps", 150]
+    finished = launch(folder, *asked, "--run_id", 3, "--seed", 3)
+    begun = launch(folder, *asked, "--run_id", 4, "--seed", 4, die=("step", 100))
+    assert (finished.wait(), begun.wait()) == (0, -9)
+    before = contents(folder / "results/pendulum-v0/sac/3")
+    child = launch(folder, "--compare", "smoke.toml", "--jobs", 2, PYTHONPATH=str(folder))
+    assert child.wait() == 6, child.said()
+    assert contents(folder / "results/pendulum-v0/sac/3") == before
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_finished_is_left_what_was_begun_goes_on_and_a_failure_stops_no_other(compared):
+    said = (compared / "log").read_text()
+    assert "4 runs, 1 of them finished before" in said
+    assert "pendulum-v0/sac/4: results/pendulum-v0/sac/4: goes on at step " in said
+    assert "failed: Falling-v0/sac/1: the world raised RuntimeError('the motor is hot')" in said
+    for run_id, seed in (("pendulum-v0/sac/4", 4), ("pendulum-p-v0/rsac/rsac-windows-1", 1)):
+        told = json.loads((compared / "results" / run_id / "run.json").read_text())
+        assert (told["final"]["env_steps"], told["seed"]) == (150, seed)
+
+
+def test_the_report_says_what_was_run_and_what_is_missing(compared):
+    text = (compared / "results/suites/smoke/report.md").read_text()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert "Does a comparison come to its report?" in text and "](return_time.png)" in text
+    sac, rsac = "tiny.gin", "tiny.gin; memory_segment = 10"
+    assert ["pendulum", "sac", "pendulum-v0", "sac", "150", sac, "3, 4", ""] in cells
+    label = "rsac, windows"
+    assert ["pendulum", label, "pendulum-p-v0", "rsac", "150", rsac, "1", ""] in cells
+    assert ["Falling-v0", "sac", "odd:Falling-v0", "sac", "150", sac, "", "1"] in cells
+    rows = compared / "results/suites/smoke/rows/pendulum" / label / "1"
+    told = json.loads((rows / "run.json").read_text())
+    assert "launch.py --env pendulum-p-v0 --algo rsac" in told["command"]
+    assert told["evaluation_episodes"] == 1 and "pid" not in told
+
+
+def test_the_report_is_made_again_from_its_rows_alone(compared, tmp_path):
+    for name in ("odd.py", "smoke.toml", "tiny.gin"):
+        shutil.copy(compared / name, tmp_path)
+    shutil.copytree(compared / "results/suites/smoke/rows", tmp_path / "docs/rows")
+    child = launch(tmp_path, "--compare", "smoke.toml", "--report", "docs")
+    assert child.wait() == 0, child.said()
+    assert (tmp_path / "docs/report.md").read_text() == (
+        compared / "results/suites/smoke/report.md"
+    ).read_text()
+    assert (tmp_path / "docs/return_steps.png").exists() and not (tmp_path / "results").exists()
+
+
+def test_a_run_that_is_there_with_other_settings_is_refused_at_the_door(compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "again")
+    folder = tmp_path / "again"
+    shutil.rmtree(folder / "results/pendulum-v0/sac/4")
+    for old, new, told in (
+        ("steps = 150", "steps = 300", r"steps: 150, not 300"),
+        ('"tiny.gin"\n\n', '"tiny.gin"\nbind = ["batch = 5"]\n\n', "EpisodeReplay.batch: 4, not 5"),
+        ("= [3, 4]", "= [3, 4]\nbind = ['batc = 5']", "nothing in this run uses|unknown"),
+    ):
+        (folder / "log").unlink()
+        (folder / "smoke.toml").write_text(SMOKE.read_text().replace(old, new, 1))
+        child = launch(folder, "--compare", "smoke.toml", PYTHONPATH=str(folder))
+        assert child.wait() == 2
+        assert child.said().count("\n") == 1
+        assert re.search(told, child.said()), child.said()
+    assert not (folder / "results/pendulum-v0/sac/4").exists()
