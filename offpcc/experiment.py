@@ -105,7 +105,7 @@ class Experiment:
             "algo": request.algo,
             "spec": self.spec,
             "config": hashlib.sha256(config.text().encode()).hexdigest(),
-            "versions": versions(),
+            "versions": versions(self.training.agent.packages),
         }
         self.training.checkpoints = self.checkpoints = Checkpoints(
             self.folder / "checkpoints", config.values["Recipe.checkpoints"]

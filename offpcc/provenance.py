@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -32,7 +33,7 @@ def describe(request: Request, seed: int, training: Training) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "platform": platform.platform(),
-        "versions": versions(),
+        "versions": versions(training.agent.packages),
         "git_commit": commit(),
         "pid": os.getpid(),
     }
@@ -59,9 +60,9 @@ def diagnosis(training: Training, error: Exception) -> dict[str, Any]:
     return {"error": str(error), **counts, "largest_weight": largest, "row": training.last_row}
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide the numbers."""
-    names = ("torch", "numpy", "gymnasium", "gin-config")
+def versions(more: Sequence[str] = ()) -> dict[str, str]:
+    """Of Python and of the packages that decide the numbers, the learner's own too."""
+    names = ("torch", "numpy", "gymnasium", "gin-config", *more)
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 

@@ -329,6 +329,7 @@ def test_from_the_command_line_as_any_algorithm(tmp_path: Path) -> None:
     description = json.loads((run.path / "run.json").read_text())
     assert description["resume_exact"] is False
     assert description["final"]["env_steps"] == 300
+    assert {"stable-baselines3", "sb3-contrib"} <= description["versions"].keys()
     policy, world = offpcc.load(run.path), offpcc.world_of(run.path)
     action, state = policy.act(world.reset(seed=0)[0], policy.initial_state())
     assert action.shape == (1,)

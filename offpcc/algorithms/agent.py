@@ -63,6 +63,7 @@ class Learner(ABC):
     """
 
     columns: ClassVar[dict[str, str]]
+    packages: ClassVar[tuple[str, ...]] = ()  # that decide its numbers, beside torch and numpy
     spec: Spec
     policy: Policy
     progress: float = 0.0  # share of the training that is done; whoever trains it says so

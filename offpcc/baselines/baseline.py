@@ -43,6 +43,7 @@ class Baseline(Learner):
     normalize: bool = False  # observations, by its VecNormalize
     scale_rewards: bool = False  # by the running deviation of their discounted sums, by the same
 
+    packages: ClassVar[tuple[str, ...]] = ("stable-baselines3", "sb3-contrib")
     logged: ClassVar[dict[str, tuple[str, float]]] = {}  # column: its name there, a factor
 
     def __post_init__(self) -> None:
