@@ -1,6 +1,7 @@
 """A2C: the synchronous form of A3C (Mnih et al., 2016, 1602.01783).
 
-Differences: Adam in place of RMSProp; λ-returns, of which λ = 1 are the paper's.
+Differences: Adam in place of RMSProp; λ-returns, of which λ = 1 are the paper's; advantages are
+normalised over a rollout; no entropy bonus unless its weight is set; σ is one for all histories.
 """
 
 from dataclasses import KW_ONLY, dataclass

@@ -29,12 +29,12 @@ class AMP(PPO):
 
     _: KW_ONLY
     expert: str = ""  # a folder of obs.npy and next_obs.npy, or the id of a Minari data set
-    style_keys: Sequence[str] = ()  # of the observation; none: all that the world gives
+    style_keys: Sequence[str] = ()  # of the observation; none: all that the world shows
     reward_scale: float = 1.0  # brings the world's rewards to the size of the style's, 0 to 1
     task_weight: float = 0.5  # w_G
     style_weight: float = 0.5  # w_S
     style_hidden: Sequence[int] = (128, 128)  # units of the discriminator's layers
-    style_rate: float = 3e-4
+    style_rate: float = 3e-4  # `decay` leaves it as it is
     style_steps: int = 20  # of the discriminator's optimiser, after each rollout
     style_batch: int = 256  # transitions of each kind in one of them
     penalty: float = 10.0  # w_gp, the price of the discriminator's slope at the expert's
@@ -57,7 +57,7 @@ class AMP(PPO):
 
     def _build(self) -> None:
         super()._build()
-        own = [key for key in self.spec.observation if key not in OWN_PAST]
+        own = [key for key in self.spec.untold().observation if key not in OWN_PAST]
         self.seen = list(self.style_keys) or own
         size = 2 * sum(self.spec.observation[key].size for key in self.seen)
         self.discriminator = MLP(size, self.style_hidden, 1).to(self.device)

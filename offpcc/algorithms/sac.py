@@ -1,7 +1,7 @@
 """SAC: soft actor-critic (Haarnoja et al., 2018, 1812.05905).
 
 Differences: the history h in place of the state; all losses take their gradients at the same
-parameters.
+parameters; the temperature's loss has log α where the paper has α.
 """
 
 from dataclasses import KW_ONLY, dataclass

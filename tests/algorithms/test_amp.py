@@ -180,3 +180,10 @@ def test_an_expert_of_another_world_is_refused(expert) -> None:
     np.save(expert / "next_obs.npy", np.zeros((9, 2)))
     with pytest.raises(ValueError, match=r"observations of 2 numbers; \['observation'\] .* are 3"):
         amp(expert)
+
+
+def test_the_discriminator_sees_what_actors_may_see() -> None:
+    spec = Spec(
+        {"observation": Field((3,)), "told": Field((9,)), "previous_action": Field((2,))}, 2
+    )
+    assert AMP(spec, expert="").seen == ["observation"]
