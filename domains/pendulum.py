@@ -23,7 +23,6 @@ MAX_TORQUE = 2.0  # u at action 1, N m
 MAX_SPEED = 8.0  # |θ̇| is clipped to this, rad/s
 DT = 0.05  # one step, s
 
-
 Angle = TypeVar("Angle", float, Rows)
 
 
@@ -73,17 +72,13 @@ class Pendulum(World):
         canvas.polygon([(0.0, 1.1), (-0.06, 1.22), (0.06, 1.22)], "goal")
         canvas.line([(0.0, 0.0), tip], "body", width=0.14)
         canvas.disc((0.0, 0.0), 0.05, "ink")
-        turn = 1.2 * torque  # rad of arrow
-        canvas.curl((0.0, 0.0), 0.3, start=math.pi / 2, sweep=turn, colour="action")
+        canvas.curl((0.0, 0.0), 0.3, start=math.pi / 2, sweep=1.2 * torque, colour="action")
         canvas.text(f"angle {wrapped(angle):+.2f} rad    velocity {speed:+.2f} rad/s", row=0)
         canvas.text(f"torque {torque:+.2f} N m", row=1, colour="action")
 
 
 class VariableLength(Pendulum):
-    """The rod is 0.2 m or 1 m long, drawn anew for each episode.
-
-    The observation is (cos θ, sin θ, θ̇, l).
-    """
+    """The rod is 0.2 m or 1 m long, drawn anew for each episode; its length is seen."""
 
     high = (*Pendulum.high, max(LENGTHS))
     low = (-1.0, -1.0, -MAX_SPEED, min(LENGTHS))

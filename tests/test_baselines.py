@@ -183,6 +183,20 @@ def test_so_many_updates_are_made_as_steps_are_worth(ratio, copies, updates) -> 
     assert (source.steps, baseline.model._n_updates) == (40, updates)
 
 
+def test_first_steps_are_uniform_and_the_others_the_policys() -> None:
+    baseline = SB3TD3(SPEC, noise=0.0, **OFF_POLICY | {"capacity": 500})
+    _, source = baseline.experience(walks(1), 3)
+    for step in range(200):
+        source.step(uniform=step < 100)
+    buffer = baseline.model.replay_buffer
+    seen = torch.from_numpy(buffer.observations[:200, 0])
+    expected, _ = baseline.model.predict(seen.numpy(), deterministic=True)
+    far = np.abs(buffer.actions[:200, 0] - expected).max(-1)
+    assert far[100:].max() < 1e-6
+    assert (far[:100] > 0.05).mean() > 0.9
+    assert np.abs(buffer.actions[:100]).mean() == pytest.approx(0.5, abs=0.1)
+
+
 def test_a_rollout_is_learned_from_once() -> None:
     baseline, _, source = trained(SB3PPO, ON_POLICY, copies=2)
     assert source.steps == 48  # 3 of 2 × 8
@@ -238,6 +252,23 @@ def test_the_rate_falls_with_the_training() -> None:
     source.step()
     baseline.update(next(iter(replay.batches(1))))
     assert baseline.model.actor.optimizer.param_groups[0]["lr"] == pytest.approx(0.025)
+
+
+def test_what_its_logger_tells_comes_out_with_the_signs_of_ours() -> None:
+    baseline, replay, source = trained(SB3PPO, ON_POLICY, steps=8)
+    source.step()
+    metrics = baseline.update(next(iter(replay.batches(8))))
+    assert metrics.keys() == SB3PPO.columns.keys()
+    # two Gaussians of deviation 1: ½ log 2πe each
+    assert metrics["entropy"].item() == pytest.approx(2.84, abs=0.05)
+    told = baseline.model.logger.name_to_value["train/policy_gradient_loss"]  # falls where we climb
+    assert metrics["surrogate"].item() == pytest.approx(-told) != 0
+    assert 0 <= metrics["clipped"] <= 1
+    baseline, replay, source = trained(SB3SAC, OFF_POLICY, temperature=0.2, rate=0.0)
+    source.step()
+    metrics = baseline.update(next(iter(replay.batches(1))))
+    assert metrics.keys() == SB3SAC.columns.keys()
+    assert metrics["temperature"].item() == pytest.approx(0.2)
 
 
 def test_updates_that_are_not_finite_are_counted() -> None:

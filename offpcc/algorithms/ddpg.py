@@ -88,10 +88,6 @@ class DDPG(OffPolicy):
         price = self.saturation * saturation(raw)
         return masked_mean((price - value).squeeze(-1), batch.mask), {}
 
-    def gaussian(self, like: Tensor) -> Tensor:
-        """Standard normal noise of the same shape, from the agent's own generator."""
-        return torch.randn(like.shape, generator=self.generator, device=like.device)
-
     def next_actor_memory(self) -> Memory:
         """The slow actor's."""
         return self.target_actor_memory

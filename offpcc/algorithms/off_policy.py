@@ -134,6 +134,10 @@ class OffPolicy(ActorCritic):
         """Uniform actions (n, A) in [-1, 1]."""
         return 2 * torch.rand(like.shape, generator=self.generator, device=like.device) - 1
 
+    def gaussian(self, like: Tensor) -> Tensor:
+        """Standard normal noise of the same shape, from the agent's own generator."""
+        return torch.randn(like.shape, generator=self.generator, device=like.device)
+
     def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
         """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled.
 

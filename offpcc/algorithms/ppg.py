@@ -8,7 +8,7 @@ when the rollouts were played; an auxiliary minibatch is of one rollout.
 """
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -86,15 +86,13 @@ class PPG(PPO):
         auxiliary = masked_mean(0.5 * (second - target).square(), mask)
         described = self.actor.describe(h_actor)
         cloned = masked_mean(self.actor.divergence(batch.notes["before"], described), mask)
-        value = self.critic(h_critic).squeeze(-1)
-        value_loss = masked_mean(0.5 * (value - target).square(), mask)
-        loss = auxiliary + self.cloning * cloned + value_loss
+        error = self.critic(h_critic).squeeze(-1) - target
+        loss = auxiliary + self.cloning * cloned + masked_mean(0.5 * error.square(), mask)
         return loss, {"auxiliary_loss": auxiliary.detach(), "cloned": cloned.detach()}
 
     def state_dict(self) -> dict[str, Any]:
         """With the phase's rollouts."""
-        kept = [{f.name: getattr(batch, f.name) for f in fields(batch)} for batch in self.kept]
-        return super().state_dict() | {"kept": kept}
+        return super().state_dict() | {"kept": [dict(vars(batch)) for batch in self.kept]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
