@@ -304,12 +304,14 @@ def test_a_restored_baseline_learns_on_as_it_would_have(kind, settings) -> None:
     state = through_the_disk(
         [baseline.state_dict(), replay.state_dict(), source.state_dict(), chunks]
     )
+    drawn = np.random.rand(), torch.rand(()).item()
     fresh: Baseline = kind(SPEC, seed=2, **settings, normalize=True)
     replay_2, source_2 = fresh.experience(walks(1), 7)
     for chunk in state[3]:
         replay_2.extend(chunk)
     for part, kept in zip((fresh, replay_2, source_2), state, strict=False):
         part.load_state_dict(kept)
+    assert (np.random.rand(), torch.rand(()).item()) == drawn
     assert source_2.steps == source.steps
     assert replay_2.episodes == replay.episodes
     assert not source_2.exact
