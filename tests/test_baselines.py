@@ -197,6 +197,15 @@ def test_first_steps_are_uniform_and_the_others_the_policys() -> None:
     assert np.abs(buffer.actions[:100]).mean() == pytest.approx(0.5, abs=0.1)
 
 
+def test_noise_that_wanders_is_that_of_ours() -> None:
+    """n' = (1 - θ) n + σ N, so its spread is σ / √(1 - (1 - θ)²), and neighbours are alike."""
+    noise = SB3TD3(SPEC, noise=0.2, pull=0.5, **OFF_POLICY).model.action_noise
+    np.random.seed(0)
+    drawn = np.stack([noise() for _ in range(20_000)])
+    assert drawn.std() == pytest.approx(0.2 / (1 - 0.5**2) ** 0.5, rel=0.05)
+    assert (drawn[1:] * drawn[:-1]).mean() / drawn.var() == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_rollout_is_learned_from_once() -> None:
     baseline, _, source = trained(SB3PPO, ON_POLICY, copies=2)
     assert source.steps == 48  # 3 of 2 × 8

@@ -76,6 +76,7 @@ class SB3TD3(OffPolicy):
 
     _: KW_ONLY
     noise: float = 0.1  # σ of exploration
+    pull: float = 1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
 
     def make_model(self) -> Any:
         """See `Baseline`."""
@@ -85,10 +86,12 @@ class SB3TD3(OffPolicy):
 
     def _noise(self) -> Any:
         import numpy as np
-        from stable_baselines3.common.noise import NormalActionNoise
+        from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 
-        size = self.spec.action
-        return NormalActionNoise(np.zeros(size), np.full(size, self.noise))
+        mean, sigma = np.zeros(self.spec.action), np.full(self.spec.action, self.noise)
+        if self.pull == 1:
+            return NormalActionNoise(mean, sigma)
+        return OrnsteinUhlenbeckActionNoise(mean, sigma, theta=self.pull, dt=1.0)
 
 
 @dataclass
