@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from offpcc.actions import one_hot
 from offpcc.algorithms import Agent
 from offpcc.algorithms.agent import restore_generator
 from offpcc.copies import Copies, side_by_side
-from offpcc.data import Episode, Observation
+from offpcc.data import Episode
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
-from offpcc.source import Source, seed_of
+from offpcc.source import Source, refuse_non_finite, seed_of
 from offpcc.tape import Tape
 from offpcc.world import World
 
@@ -129,7 +130,8 @@ class Collector(Source):
                 outcome = next(outcomes)
                 tape.terms = added(tape.terms, outcome.terms)
             seen, reward, terminated, truncated, info = outcome
-            self._refuse_non_finite(copy, seen | {"reward": np.asarray(reward)})
+            told = seen | {"reward": np.asarray(reward)}
+            refuse_non_finite(told, partial(self._where, copy))
             tape.observation.append(seen)
             tape.reward.append(reward)
             if terminated or truncated:
@@ -145,7 +147,7 @@ class Collector(Source):
         for copy in seeds:
             with self._told(copy, " at reset"):
                 seen = next(first)
-            self._refuse_non_finite(copy, seen)
+            refuse_non_finite(seen, partial(self._where, copy))
             self.tapes[copy].observation.append(seen)
             self.state[copy] = 0
 
@@ -156,11 +158,6 @@ class Collector(Source):
             yield
         except Exception as error:  # a world is other people's code and may raise anything
             raise WorldFault(f"the world raised {error!r}{when}; {self._where(copy)}") from error
-
-    def _refuse_non_finite(self, copy: int, values: Observation) -> None:
-        for key, value in values.items():
-            if not np.isfinite(value).all():
-                raise WorldFault(f"{key} is {value}; {self._where(copy)}")
 
     def _where(self, copy: int) -> str:
         tape = self.tapes[copy]

@@ -210,7 +210,6 @@ def test_a_rollout_is_learned_from_once() -> None:
     baseline, _, source = trained(SB3PPO, ON_POLICY, copies=2)
     assert source.steps == 48  # 3 of 2 × 8
     assert baseline.model._n_updates == 3 * 2  # epochs
-    assert int(baseline.updates) == 3
 
 
 # What is asked
@@ -325,12 +324,13 @@ def test_a_restored_baseline_learns_on_as_it_would_have(kind, settings) -> None:
     assert replay_2.episodes == replay.episodes
     assert not source_2.exact
     if kind not in (SB3PPO, SB3RecurrentPPO):  # a rollout is not kept
+        metrics = []
         for one, other in ((baseline, replay), (fresh, replay_2)):
             fresh.load_state_dict(state[0])  # the generators are the process's
             torch.set_rng_state(state[0]["torch"])
             np.random.seed(5)
-            one._tell = one.update(next(iter(other.batches(1))))
-        assert baseline._tell == fresh._tell
+            metrics.append(one.update(next(iter(other.batches(1)))))
+        assert metrics[0] == metrics[1]
     mine, theirs = (b.policy.state_dict() for b in (baseline, fresh))
     torch.testing.assert_close(mine, theirs)
     source_2.step()

@@ -13,30 +13,19 @@ from pathlib import Path
 import psutil
 import pytest
 from children import launch, tiny
+from test_launch import ODD
 
 from offpcc import jobs
 from offpcc.board import Board
 from offpcc.request import Request
 
-SLOW = """
+SLOW = f"""
 import time
-import gymnasium
-import numpy as np
-from gymnasium import spaces
-
-class Slow(gymnasium.Env):
-    observation_space = spaces.Box(-1, 1, (2,), np.float32)
-    action_space = spaces.Box(-1, 1, (1,), np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.steps = 0
-        return np.zeros(2, np.float32), {}
-
+{ODD}
+class Slow(Odd):
     def step(self, action):
         time.sleep(0.02)
-        self.steps += 1
-        return np.zeros(2, np.float32), 0.0, False, self.steps == 10, {}
+        return super().step(action)
 
 gymnasium.register("Slow-v0", entry_point=Slow)
 """

@@ -63,7 +63,6 @@ class Baseline(Learner):
             self.model = self.make_model()
         self._sight = Sight(self.spec, self.normalize)
         self._policy = policy_of(self.model, self._sight, self.spec.choices)
-        self.updates = torch.zeros((), dtype=torch.int64)
         self._bad = torch.zeros((), dtype=torch.int64)
 
     def _read(self) -> Spec:
@@ -88,6 +87,11 @@ class Baseline(Learner):
             norm_reward=self.scale_rewards,
             gamma=self.discount,
         )
+
+    def kind_of_policy(self, memory: str = "") -> str:
+        """What Stable-Baselines3 calls a policy that reads what the stage shows."""
+        plain = self.stage.observation_space.shape is not None
+        return f"{'Mlp' if plain else 'MultiInput'}{memory}Policy"
 
     @property
     def _moments(self) -> Any:
@@ -140,7 +144,6 @@ class Baseline(Learner):
         told.clear()
         with self.watched():
             self.learn()
-        self.updates += 1
         found = {
             column: torch.tensor(factor * float(told[name]))
             for column, (name, factor) in self.logged.items()
@@ -182,7 +185,7 @@ class Baseline(Learner):
         return {
             "modules": {name: part.state_dict() for name, part in self.parts().items()},
             "tensors": {n: attrgetter(n)(self.model).detach().clone() for n in self._names()[1]},
-            "updates": (int(self.updates), int(self.model._n_updates)),
+            "updates": int(self.model._n_updates),
             "moments": {
                 f"{name}/{what}": torch.as_tensor(np.asarray(getattr(each, what)))
                 for name, each in running.items()
@@ -199,8 +202,7 @@ class Baseline(Learner):
             part.load_state_dict(state["modules"][name])
         for name, value in state["tensors"].items():
             attrgetter(name)(self.model).data.copy_(value)
-        updates, self.model._n_updates = state["updates"]
-        self.updates.fill_(updates)
+        self.model._n_updates = state["updates"]
         self._load_moments(state["moments"])
         torch.set_rng_state(state["torch"])
         kind, keys, *rest = state["numpy"]

@@ -33,9 +33,8 @@ class OffPolicy(Baseline):
 
     def made(self, kind: Any, **more: Any) -> Any:
         """A model of this kind, with the settings that all have."""
-        plain = self.stage.observation_space.shape is not None
         return kind(
-            "MlpPolicy" if plain else "MultiInputPolicy",
+            self.kind_of_policy(),
             self.worlds,
             learning_rate=self.schedule,
             gamma=self.discount,
@@ -172,13 +171,12 @@ class SB3PPO(Baseline):
         """See `Baseline`."""
         from stable_baselines3 import PPO
 
-        return self.made(PPO, "", self.batch, {})
+        return self.made(PPO, self.kind_of_policy(), self.batch, {})
 
-    def made(self, kind: Any, prefix: str, batch: int, networks: Mapping[str, Any]) -> Any:
+    def made(self, kind: Any, policy: str, batch: int, networks: Mapping[str, Any]) -> Any:
         """A model of this kind, with the settings that all have."""
-        plain = self.stage.observation_space.shape is not None
         return kind(
-            f"{'Mlp' if plain else 'MultiInput'}{prefix}Policy",
+            policy,
             self.worlds,
             learning_rate=self.schedule,
             gamma=self.discount,
@@ -224,4 +222,6 @@ class SB3RecurrentPPO(SB3PPO):
         from sb3_contrib import RecurrentPPO
 
         networks = {"lstm_hidden_size": self.width, "n_lstm_layers": self.layers}
-        return self.made(RecurrentPPO, "Lstm", self.batch * self.segment, networks)
+        return self.made(
+            RecurrentPPO, self.kind_of_policy("Lstm"), self.batch * self.segment, networks
+        )

@@ -8,11 +8,12 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from offpcc.actions import actions_of
 from offpcc.copies import Copies
 from offpcc.data import Episode, Field, Observation, Spec
 from offpcc.evaluate import Score
 from offpcc.faults import WorldFault
-from offpcc.source import seed_of
+from offpcc.source import refuse_non_finite, seed_of
 
 
 class Stage(VecEnv):
@@ -32,6 +33,7 @@ class Stage(VecEnv):
         self.scores = [Score(0.0, 0, None)] * copies
         self.finished: list[Episode] = []
         self.terms: tuple[str, ...] = ()
+        self._kind = actions_of(action_space(spec))
         self._actions = np.zeros((copies, spec.action), np.float32)
         super().__init__(copies, observation_space(spec), action_space(spec))
 
@@ -41,11 +43,7 @@ class Stage(VecEnv):
 
     def step_async(self, actions: np.ndarray) -> None:
         """Takes actions (n, A), or choices (n,) or (n, parts)."""
-        if self.spec.choices:
-            parts = actions.reshape(self.num_envs, -1).T
-            pairs = zip(parts, self.spec.choices, strict=True)
-            actions = np.concatenate([np.eye(n, dtype=np.float32)[part] for part, n in pairs], -1)
-        self._actions = actions
+        self._actions = self._kind.agents(actions)
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Steps every copy; one whose episode ends begins the next."""
@@ -58,7 +56,8 @@ class Stage(VecEnv):
         for copy, outcome in enumerate(outcomes):
             infos.append({})
             seen.append(outcome.seen)
-            self._refuse_non_finite(outcome.seen | {"reward": np.asarray(outcome.reward)})
+            told = outcome.seen | {"reward": np.asarray(outcome.reward)}
+            refuse_non_finite(told, self._where)
             self.scores[copy] = self.scores[copy].after(outcome)
             self.terms = self.terms or tuple(outcome.terms)
             if outcome.terminated or outcome.truncated:
@@ -92,7 +91,7 @@ class Stage(VecEnv):
             seen = next(iter(self.worlds.reset({copy: seed})))
         except Exception as error:
             raise WorldFault(f"the world raised {error!r} at reset; {self._where()}") from error
-        self._refuse_non_finite(seen)
+        refuse_non_finite(seen, self._where)
         return seen
 
     def _finish(self, copy: int, terminated: bool) -> None:
@@ -106,11 +105,6 @@ class Stage(VecEnv):
                 steps_before=score.length, reward_before=score.total,
             )
         )  # fmt: skip
-
-    def _refuse_non_finite(self, values: Observation) -> None:
-        for key, value in values.items():
-            if not np.isfinite(value).all():
-                raise WorldFault(f"{key} is {value}; {self._where()}")
 
     def _where(self) -> str:
         return f"seed {self.seed_of_run}, episodes {self.numbers}, last actions {self._actions}"
