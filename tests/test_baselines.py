@@ -96,6 +96,20 @@ def test_choices_come_out_one_hot(kind, settings, choices) -> None:
     assert action.sum(-1).tolist() == [len(choices)] * 6
 
 
+@pytest.mark.parametrize(
+    ("choices", "chosen", "expected"),
+    [
+        ((3,), [2, 0], [[0, 0, 1], [1, 0, 0]]),
+        ((2, 3), [[1, 2], [0, 1]], [[0, 1, 0, 0, 1], [1, 0, 0, 1, 0]]),
+    ],
+)
+def test_a_worlds_choices_are_those_that_the_model_makes(choices, chosen, expected) -> None:
+    spec = Spec({"observation": Field((3,))}, sum(choices), choices)
+    stage = SB3PPO(spec, copies=2, **ON_POLICY).stage
+    stage.step_async(np.array(chosen))
+    assert stage._actions.tolist() == expected
+
+
 @pytest.mark.parametrize("kind", [SB3SAC, SB3PPO])
 def test_pictures_and_numbers_are_read_side_by_side(kind) -> None:
     baseline = kind(PICTURES, **(ON_POLICY if kind is SB3PPO else OFF_POLICY))
