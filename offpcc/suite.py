@@ -83,6 +83,7 @@ class Suite:
     name: str
     question: str
     entries: Sequence[Entry]
+    bind: Sequence[str] = ()  # lines for all of them, below their own
     at: str = "steps"  # or "time": scores are taken at a wall time that all runs have reached
     pairs: Sequence[Sequence[str]] = ()  # of labels, compared over all tasks; empty: every pair
 
@@ -94,7 +95,7 @@ class Suite:
         planned: list[Planned] = []
         for number, entry in enumerate(self.entries, start=1):
             try:
-                planned += _runs(entry, bind, settings)
+                planned += _runs(entry, [*bind, *self.bind], settings)
             except ValueError as error:
                 raise ValueError(f"suite {self.name}, entry {number}: {error}") from error
         drawn: set[tuple[str, ...]] = set()
