@@ -167,7 +167,8 @@ def check(env: str) -> int:
 def compare(asked: argparse.Namespace) -> int:
     """Trains what a suite lacks and reports on it; the first failure's exit code, or 0."""
     import domains
-    from offpcc.report import keep_rows, report
+    from offpcc.report import report
+    from offpcc.rows import keep_rows
     from offpcc.suite import read_suite
 
     check_jobs(asked)
@@ -185,8 +186,8 @@ def compare(asked: argparse.Namespace) -> int:
     if asked.report is None:
         from offpcc.compare import train
 
-        code = train(planned, asked.jobs or 1, ["--debug"] if asked.debug else [])
-    if not asked.report and not keep_rows(planned, folder):
+        code = train(planned, asked.jobs or 1, folder / "rows", ["--debug"] if asked.debug else [])
+    if not asked.report and not keep_rows(planned, folder / "rows"):
         print(f"no run of {suite.name} has finished: there is no report", file=sys.stderr)
         return code or 2
     for file in report(suite, planned, folder):

@@ -1,9 +1,7 @@
 """Report: what a suite's finished runs came to, made from their rows alone; imports no torch."""
 
-import csv
 import json
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,6 @@ from offpcc.plot import Run, aggregate_table, at_equal_time, draw, find_runs, ta
 from offpcc.plot.table import markdown
 from offpcc.suite import Planned, Suite
 
-COLUMNS = ("env_steps", "updates", "episodes", "train_return", "test_return", "test_return_se",
-           "test_length", "test_success", "seconds")  # fmt: skip
-FACTS = ("command", "env", "algo", "run_id", "config", "bind", "seed", "evaluation_episodes",
-         "threads", "cpu", "versions", "git_commit")  # fmt: skip
 PICTURES = {
     "return_steps.png": "Return against environment steps",
     "return_time.png": "Return against wall time",
@@ -26,25 +20,6 @@ AT = {
     "steps": "Runs are judged where they end.",
     "time": "Runs are judged at equal wall time: in each task, that of its run that ended first.",
 }
-
-
-def keep_rows(planned: Iterable[Planned], folder: Path) -> int:
-    """Copies what a comparison reads of the finished runs to rows/<task>/<label>/<seed>/.
-
-    Replaces those that were there before; gives how many there are.
-    """
-    shutil.rmtree(folder / "rows", ignore_errors=True)
-    kept = 0
-    for run in planned:
-        source = run.request.folder
-        if source.exists and "final" in (told := source.read()):
-            place = (folder / "rows").joinpath(*run.place)
-            place.mkdir(parents=True)
-            facts = {key: told[key] for key in FACTS if key in told}
-            (place / "run.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-            _copy_columns(source / "progress.csv", place / "progress.csv")
-            kept += 1
-    return kept
 
 
 def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]:
@@ -77,15 +52,6 @@ def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]
 def place_of(run: Run) -> tuple[str, str, str]:
     """Task, label and seed."""
     return run.env, run.algo, run.run_id
-
-
-def _copy_columns(source: Path, target: Path) -> None:
-    with source.open(newline="", encoding="utf-8") as read, target.open("w", newline="") as write:
-        rows = csv.DictReader(read)
-        names = [name for name in COLUMNS if name in (rows.fieldnames or ())]
-        writer = csv.DictWriter(write, names, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _what_was_run(planned: Sequence[Planned], done: set[tuple[str, str, str]]) -> str:

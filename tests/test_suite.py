@@ -3,13 +3,14 @@
 import json
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from children import launch, tiny
 from test_launch import ODD
 
-import domains  # noqa: F401 - registers the ids
+import domains
 from offpcc.catalog import algorithms, suites
 from offpcc.suite import read_suite
 
@@ -93,6 +94,9 @@ def test_the_suites_of_the_project_can_be_run(name):
     lacking = {algo for entry in suite.entries for algo in entry.algos} - set(algorithms())
     if lacking and not [algo for algo in algorithms() if algo.startswith("sb3_")]:
         pytest.skip(f"there is no {', '.join(sorted(lacking))} yet")
+    for entry in suite.entries:
+        with suppress(ValueError):  # not one of ours
+            domains.harder(entry.env)
     for run in suite.plan():
         assert run.request.files
 
@@ -157,6 +161,29 @@ def test_the_report_is_made_again_from_its_rows_alone(compared, tmp_path):
         compared / "results/suites/smoke/report.md"
     ).read_text()
     assert (tmp_path / "docs/return_steps.png").exists() and not (tmp_path / "results").exists()
+
+
+def test_a_run_whose_rows_were_kept_is_not_trained_again_nor_lost(compared, tmp_path):
+    for name in ("odd.py", "smoke.toml", "tiny.gin"):
+        shutil.copy(compared / name, tmp_path)
+    rows = "results/suites/smoke/rows"
+    shutil.copytree(compared / rows, tmp_path / rows)
+    before = contents(tmp_path / rows)
+    child = launch(tmp_path, "--compare", "smoke.toml", PYTHONPATH=str(tmp_path))
+    assert child.wait() == 6, child.said()  # the world that falls is tried again
+    assert "4 runs, 3 of them finished before" in child.said()
+    assert contents(tmp_path / rows) == before
+    assert (tmp_path / "results/suites/smoke/report.md").read_text() == (
+        compared / "results/suites/smoke/report.md"
+    ).read_text()
+    (tmp_path / "smoke.toml").write_text(
+        SMOKE.read_text().replace("= [3, 4]", "= [4, 3, 5]\nbind = ['batch = 5']")
+    )
+    (tmp_path / "log").unlink()
+    assert launch(tmp_path, "--compare", "smoke.toml").wait() == 2
+    told = (tmp_path / "log").read_text()
+    assert "rows/pendulum/sac is there with other settings than the suite's" in told
+    assert "EpisodeReplay.batch: 4, not 5" in told and contents(tmp_path / rows) == before
 
 
 def test_a_run_that_is_there_with_other_settings_is_refused_at_the_door(compared, tmp_path):
