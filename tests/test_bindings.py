@@ -49,6 +49,13 @@ def test_what_stands_in_a_file_overrides_what_it_includes(write):
     assert (values["SAC.discount"], values["SAC.rate"]) == (0.1, 0.2)
 
 
+@pytest.mark.parametrize("algo", ["sac", "ppo"])
+def test_a_line_may_include_a_file(algo):
+    lines = ["include 'memory/gru.gin'", "width = 7", "memory_segment = 5"]
+    values = compose([algorithm_file(algo)], lines).values
+    assert (values["GRU.width"], values[f"{algo.upper()}.summarizer"].name) == (7, "GRU")
+
+
 def test_defaults_are_among_the_values():
     values = rsac().values
     assert values["SAC.temperature"] == 1.0

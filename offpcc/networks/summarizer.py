@@ -136,14 +136,13 @@ class Recurrent(Stack):
         return torch.where((lengths > 0).to(state.device).unsqueeze(1), warmed, state)
 
 
-class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber, 1997).
+class Gated(Recurrent):
+    """Layers whose second gate says how much of the state stays: an LSTM's f, a GRU's z.
 
-    forget_bias: of the forget gates at the start. Above 0, a fresh memory holds on for longer (Gers
-    et al., 2000); below, it lets go sooner, which suits what the last few steps can tell.
+    forget_bias: of these gates at the start. Above 0, a fresh memory holds on for longer (Gers et
+    al., 2000), about exp(forget_bias) steps; below, it lets go sooner, which suits what the last
+    few steps can tell.
     """
-
-    network, parts = nn.LSTM, 2
 
     def __init__(
         self,
@@ -156,8 +155,14 @@ class LSTM(Recurrent):
     ) -> None:
         super().__init__(inputs, width=width, layers=layers, shortcut=shortcut)
         for name, parameter in self.memory.named_parameters():
-            if name.startswith("bias_ih"):  # gates in order: input, forget, cell, output
+            if name.startswith("bias_ih"):
                 nn.init.constant_(parameter.data[width : 2 * width], forget_bias)
+
+
+class LSTM(Gated):
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997)."""
+
+    network, parts = nn.LSTM, 2
 
     def cell(
         self, inputs: Tensor, state: tuple[Tensor, ...], weights: Sequence[Tensor]
@@ -166,7 +171,7 @@ class LSTM(Recurrent):
         return torch.lstm_cell(inputs, state, *weights)
 
 
-class GRU(Recurrent):
+class GRU(Gated):
     """Gated recurrent unit (Cho et al., 2014, 1406.1078)."""
 
     network, parts = nn.GRU, 1

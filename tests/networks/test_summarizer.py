@@ -176,15 +176,16 @@ def test_an_lstm_s_state_is_output_then_cell() -> None:
     assert feature.item() == state[0, 0].item()
 
 
-def test_a_fresh_lstm_forgets_as_its_bias_says() -> None:
-    network = LSTM(1, width=3, layers=2, shortcut=False, forget_bias=-1.0)
+@pytest.mark.parametrize("make", [LSTM, GRU])
+def test_a_fresh_memory_forgets_as_its_bias_says(make: type[LSTM | GRU]) -> None:
+    network = make(1, width=3, layers=2, shortcut=False, forget_bias=-1.0)
     for name, parameter in network.memory.named_parameters():
         if not name.startswith("bias_ih"):
             parameter.data.zero_()
     state = torch.rand(4, network.state_size)
-    old, new = network.split(state)[1], network.split(network.step(torch.ones(4, 1), state)[1])[1]
-    # c' = sigmoid(-1) c + ½ tanh 0
-    assert_close(new, 0.2689414 * old)
+    # An LSTM's c' = sigmoid(-1) c + ½ tanh 0; a GRU's h' = sigmoid(-1) h + sigmoid(1) tanh 0.
+    kept = [network.split(s)[-1] for s in (state, network.step(torch.ones(4, 1), state)[1])]
+    assert_close(kept[1], 0.2689414 * kept[0])
 
 
 def test_a_stack_is_torch_s_own_layer_by_layer() -> None:
