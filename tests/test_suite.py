@@ -69,14 +69,16 @@ def test_only_a_suite_is_found(tmp_path):
 
 
 def test_every_algorithm_and_seed_of_an_entry_is_a_run(tmp_path):
-    suite = read_suite(write(tmp_path, below="envs = 2\nbind = ['batch = 4']"))
+    above, below = "bind = ['rate = 1.0']", "envs = 2\nbind = ['batch = 4']"
+    suite = read_suite(write(tmp_path, above=above, below=below))
     plan = suite.plan(["device = 'cpu'"])
     assert [run.name for run in plan] == [
         f"pendulum-v0/{algo}/{seed}" for algo in ("sac", "rsac") for seed in (1, 2)
     ]
     assert plan[0].place == ("pendulum-v0", "sac", "1")
     assert plan[1].request.seed == 2
-    assert plan[0].request.bind == ["device = 'cpu'", "steps = 100", "copies = 2", "batch = 4"]
+    lines = ["device = 'cpu'", "rate = 1.0", "steps = 100", "copies = 2", "batch = 4"]
+    assert plan[0].request.bind == lines
 
 
 def test_a_label_names_a_line_and_begins_its_run_ids(tmp_path):
