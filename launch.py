@@ -180,16 +180,22 @@ def compare(asked: argparse.Namespace) -> int:
         with suppress(ValueError):  # as above
             domains.harder(entry.env)
     bind = [] if asked.device is None else [f"device = {asked.device!r}"]
-    planned = suite.plan(bind, results=asked.results, wandb=asked.wandb)
+    runs = Path(asked.results) / "compared"  # apart from one's own, which may have the same names
+    planned = suite.plan(bind, results=runs, wandb=asked.wandb)
     folder = Path(asked.report or Path(asked.results) / "suites" / suite.name)
-    code = 0
-    if asked.report is None:
-        from offpcc.compare import train
+    rows, code = folder / "rows", 0
+    if not asked.report:
+        from offpcc.compare import refuse_others, train
 
-        code = train(planned, asked.jobs or 1, folder / "rows", ["--debug"] if asked.debug else [])
-    if not asked.report and not keep_rows(planned, folder / "rows"):
-        print(f"no run of {suite.name} has finished: there is no report", file=sys.stderr)
-        return code or 2
+        refuse_others(planned, rows)
+        try:
+            if asked.report is None:
+                code = train(planned, asked.jobs or 1, rows, ["--debug"] if asked.debug else [])
+        finally:  # what has finished is kept, however the rest ends
+            kept = keep_rows(planned, rows)
+        if not kept:
+            print(f"no run of {suite.name} has finished: there is no report", file=sys.stderr)
+            return code or 2
     for file in report(suite, planned, folder):
         print(file)
     if planned[0].request.wandb != "off":
@@ -233,7 +239,7 @@ def runs(asked: argparse.Namespace) -> int:
         if plays:
             request.folder.read()
         else:
-            request.folder.check(resume=asked.resume, overwrite=asked.overwrite)
+            request.folder.check(resume=begun(asked, request), overwrite=asked.overwrite)
     if asked.jobs:
         return side_by_side(asked, asked_for)
     for request in asked_for:
@@ -250,8 +256,17 @@ def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
 
     if not asked.resume:  # else the runs' own configs are at the bottom
         bindings.compose(asked_for[0].files, asked_for[0].bind)
-    flags = [f"--{name}" for name in ("resume", "overwrite", "debug") if getattr(asked, name)]
-    return jobs.run([jobs.Job(request, tuple(flags)) for request in asked_for], asked.jobs)
+    flags = [f"--{name}" for name in ("overwrite", "debug") if getattr(asked, name)]
+    todo = [
+        jobs.Job(request, (*flags, *(["--resume"] if begun(asked, request) else [])))
+        for request in asked_for
+    ]
+    return jobs.run(todo, asked.jobs)
+
+
+def begun(asked: argparse.Namespace, request: "Request") -> bool:
+    """Whether a run is to be continued: of several jobs, some may not have begun."""
+    return asked.resume and (request.folder.exists or not asked.jobs)
 
 
 def requests(asked: argparse.Namespace) -> "list[Request]":

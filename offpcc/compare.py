@@ -1,57 +1,70 @@
 """Compare: a suite's runs, each begun, continued or left as it is."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from offpcc import bindings, jobs
 from offpcc.config import Config
-from offpcc.experiment import MAY_CHANGE
 from offpcc.faults import ConfigError
 from offpcc.record import WandB, account
-from offpcc.rows import rows_of
+from offpcc.rows import have_rows, rows_of
 from offpcc.suite import Planned, Suite
+
+FREE = (  # what runs of one line may differ in
+    "Training.steps",  # its macro; the number itself is compared
+    "Training.patience",
+    "Recipe.checkpoints",
+    "Recipe.device",
+    "Recipe.threads",
+)
 
 
 def train(planned: Sequence[Planned], limit: int, rows: Path, flags: Sequence[str] = ()) -> int:
     """Trains what is not finished, `limit` at a time; 0, or the first failure's exit code.
 
-    A run whose rows were kept counts as finished. Raises ConfigError, before anything is trained,
-    for a config that cannot be meant, and for a run that is there, or rows, with other settings
-    than are asked for; RunLockedError for a run that is at work.
+    A run whose rows were kept counts as finished. Raises RunLockedError, before anything is
+    trained, for a run that is at work.
     """
     todo = []
     runs = {run.name: run for run in planned}
     for run in runs.values():
-        folder, kept = run.request.folder, rows_of(run, rows)
-        config = _composed(tuple(run.request.files), tuple(run.request.bind))
+        folder = run.request.folder
         folder.check(resume=folder.exists)
-        if folder.exists:
-            refuse_other(run, config, folder.read(), folder / "config.gin")
-            if "final" not in folder.read():
-                todo.append(jobs.Job(run.request, ("--resume", *flags)))
-        elif kept.exists():
-            told = json.loads((kept / "run.json").read_text(encoding="utf-8"))
-            refuse_other(run, config, told, kept.parent / "config.gin")
-        else:
+        if folder.exists and "final" not in folder.read():
+            todo.append(jobs.Job(run.request, ("--resume", *flags)))
+        elif not folder.exists and not have_rows(run, rows):
             todo.append(jobs.Job(run.request, tuple(flags)))
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished before", flush=True)
     return jobs.run(todo, limit, again="the same command")
 
 
-def refuse_other(run: Planned, config: Config, told: Mapping[str, Any], file: Path) -> None:
-    """Raises ConfigError unless these, its run.json and config.gin, are what the suite asks for."""
-    old = bindings.compose([file])
-    was = {"seed": told["seed"], "steps": old.values["Training.steps"]}
-    now = {"seed": run.seed, "steps": run.steps} | config.fixed(MAY_CHANGE)
-    was |= old.fixed(MAY_CHANGE)
+def refuse_others(planned: Sequence[Planned], rows: Path) -> None:
+    """Raises ConfigError for a config that cannot be meant, and for what the suite did not ask for.
+
+    That is a run that is there, or rows of one, with another world, algorithm, seed or setting.
+    """
+    for run in planned:
+        config = _composed(tuple(run.request.files), tuple(run.request.bind))
+        folder, kept = run.request.folder, rows_of(run, rows)
+        if folder.exists:
+            _refuse(run, config, folder / "run.json", folder / "config.gin")
+        if have_rows(run, rows):
+            _refuse(run, config, kept / "run.json", kept.parent / "config.gin")
+
+
+def _refuse(run: Planned, config: Config, facts: Path, file: Path) -> None:
+    told, old = json.loads(facts.read_text(encoding="utf-8")), bindings.compose([file])
+    was = {key: told[key] for key in ("env", "algo", "seed")}
+    now = {"env": run.request.env, "algo": run.request.algo, "seed": run.seed}
+    was = {**was, "steps": old.values["Training.steps"], **old.fixed(FREE)}
+    now = {**now, "steps": run.steps, **config.fixed(FREE)}
     keys = [key for key in was if was[key] != now.get(key, was[key])]
     if keys:
         differ = ", ".join(f"{key}: {was[key]}, not {now[key]}" for key in keys)
         raise ConfigError(
-            f"{file.parent} is there with other settings than the suite's ({differ}); move it "
+            f"{facts.parent} is there with other settings than the suite's ({differ}); move it "
             "away, or give the entry a label"
         )
 

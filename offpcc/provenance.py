@@ -6,7 +6,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,6 +34,7 @@ def describe(request: Request, seed: int, training: Training) -> dict[str, Any]:
         "device": str(training.agent.policy.device),
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "processor": processor(),
         "platform": platform.platform(),
         "versions": versions(training.agent.packages),
         "git_commit": commit(),
@@ -64,6 +67,15 @@ def versions(more: Sequence[str] = ()) -> dict[str, str]:
     """Of Python and of the packages that decide the numbers, the learner's own too."""
     names = ("torch", "numpy", "gymnasium", "gin-config", *more)
     return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def processor() -> str:
+    """The processor's own name, as far as the system knows it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def commit() -> str | None:

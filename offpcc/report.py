@@ -20,6 +20,13 @@ AT = {
     "steps": "Runs are judged where they end.",
     "time": "Runs are judged at equal wall time: in each task, that of its run that ended first.",
 }
+MADE_BY = {
+    "commit": "git_commit",
+    "device": "device",
+    "threads": "threads",
+    "processor": "processor",
+    "instructions": "cpu",
+}
 
 
 def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]:
@@ -32,11 +39,12 @@ def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]
     if not runs:
         raise ValueError(f"{folder / 'rows'} has no run of suite {suite.name}")
     runs = at_equal_time(runs) if suite.at == "time" else runs
-    pictures = draw(runs, folder, pairs=suite.pairs)
+    pictures, told = draw(runs, folder, pairs=suite.pairs), _facts(folder, runs)
     parts = [
         f"# {suite.name}",
         suite.question,
-        f"{AT[suite.at]} In tables and pictures, an environment is a task, an algorithm a line.",
+        _judged(suite.at, told),
+        "In tables and pictures, an environment is a task, an algorithm a line.",
         *(f"![{PICTURES[path.name]}]({path.name})" for path in pictures),
         "## Scores",
         table(runs, suite.pairs).strip(),
@@ -44,7 +52,7 @@ def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]
     if len({run.env for run in runs}) > 1:
         parts += ["## Over all tasks", aggregate_table(runs, suite.pairs).strip()]
     parts += ["## What was run", _what_was_run(planned, {place_of(run) for run in runs}).strip()]
-    parts += [_made_with(folder, runs)]
+    parts += [_made_with(told)]
     (folder / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return [folder / "report.md", *pictures]
 
@@ -58,7 +66,7 @@ def _what_was_run(planned: Sequence[Planned], done: set[tuple[str, str, str]]) -
     lines: dict[tuple[str, ...], list[Planned]] = {}
     for run in planned:
         asked = run.request
-        binds = [line for line in asked.bind if not line.startswith("steps = ")]
+        binds = [line for line in asked.bind if not line.startswith(("steps = ", "device = "))]
         settings = [str(asked.config)] if asked.config else []
         key = (run.task, run.label, asked.env, asked.algo, f"{run.steps:,}")
         lines.setdefault((*key, "; ".join([*settings, *binds])), []).append(run)
@@ -73,17 +81,27 @@ def _seeds(members: Sequence[Planned], done: set[tuple[str, str, str]]) -> list[
     return [", ".join(seeds) for seeds in split]
 
 
-def _made_with(folder: Path, runs: Sequence[Run]) -> str:
+def _facts(folder: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """What each run's run.json says."""
+    files = (folder / "rows" / Path(*place_of(run)) / "run.json" for run in runs)
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def _judged(at: str, told: Sequence[dict[str, Any]]) -> str:
+    """Where runs are judged, and what to hold against it."""
+    processors = {str(each.get("processor")) for each in told}
+    if at == "time" and len(processors) > 1:
+        return f"{AT[at]} They ran on {len(processors)} kinds of processors: compare with care."
+    return AT[at]
+
+
+def _made_with(told: Sequence[dict[str, Any]]) -> str:
     """The versions, commits and processors that the runs name."""
-    told: list[dict[str, Any]] = [
-        json.loads((folder / "rows").joinpath(*place_of(run), "run.json").read_text("utf-8"))
-        for run in runs
-    ]
     packages = {
         f"{name} {number}" for each in told for name, number in each.get("versions", {}).items()
     }
     rest = [
-        f"{what}: {', '.join(sorted({str(each.get(key)) for each in told}))}"
-        for what, key in (("commit", "git_commit"), ("threads", "threads"), ("cpu", "cpu"))
+        f"{what}: {', '.join(sorted({str(each[key]) for each in told if key in each}))}"
+        for what, key in MADE_BY.items()
     ]
     return f"Made with {', '.join(sorted(packages))}; {'; '.join(rest)}."

@@ -4,17 +4,17 @@ A line's config.gin, and of each seed progress.csv and run.json, as far as a rep
 """
 
 import csv
-import json
-import shutil
-from collections.abc import Iterable
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
+from offpcc.folder import RunFolder
 from offpcc.suite import Planned
 
 COLUMNS = ("env_steps", "updates", "episodes", "train_return", "test_return", "test_return_se",
            "test_length", "test_success", "seconds", "updates_per_second")  # fmt: skip
 FACTS = ("command", "env", "algo", "run_id", "config", "bind", "seed", "evaluation_episodes",
-         "threads", "cpu", "versions", "git_commit")  # fmt: skip
+         "device", "threads", "cpu", "processor", "versions", "git_commit")  # fmt: skip
 
 
 def rows_of(run: Planned, rows: Path) -> Path:
@@ -22,28 +22,34 @@ def rows_of(run: Planned, rows: Path) -> Path:
     return rows.joinpath(*run.place)
 
 
-def keep_rows(planned: Iterable[Planned], rows: Path) -> int:
+def have_rows(run: Planned, rows: Path) -> bool:
+    """Whether they were kept; run.json is the last to come."""
+    return (rows_of(run, rows) / "run.json").exists()
+
+
+def keep_rows(planned: Sequence[Planned], rows: Path) -> int:
     """Copies the rows of the runs that have finished, over older ones; the count of runs with rows.
 
-    Rows of runs that are not here, but were kept from elsewhere or before, stay.
+    Rows of runs that are not here, but were kept from elsewhere or before, stay. A kill leaves a
+    run with all of its rows or with none that count.
     """
-    kept = 0
     for run in planned:
-        source, target = run.request.folder, rows_of(run, rows)
+        source, target = run.request.folder, RunFolder(rows_of(run, rows))
         if source.exists and "final" in (told := source.read()):
-            target.mkdir(parents=True, exist_ok=True)
-            facts = {key: told[key] for key in FACTS if key in told}
-            (target / "run.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-            _copy_columns(source / "progress.csv", target / "progress.csv")
-            shutil.copy(source / "config.gin", target.parent)
-        kept += target.exists()
-    return kept
+            target.path.mkdir(parents=True, exist_ok=True)
+            line, config = RunFolder(target.path.parent), source / "config.gin"
+            line.replace("config.gin", config.read_text(encoding="utf-8"))
+            target.replace("progress.csv", _columns_of(source / "progress.csv"))
+            target.write({key: told[key] for key in FACTS if key in told})
+    return sum(have_rows(run, rows) for run in planned)
 
 
-def _copy_columns(source: Path, target: Path) -> None:
-    with source.open(newline="", encoding="utf-8") as read, target.open("w", newline="") as write:
+def _columns_of(file: Path) -> str:
+    with file.open(newline="", encoding="utf-8") as read:
         rows = csv.DictReader(read)
         names = [name for name in COLUMNS if name in (rows.fieldnames or ())]
-        writer = csv.DictWriter(write, names, extrasaction="ignore", lineterminator="\n")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    return text.getvalue()

@@ -71,6 +71,12 @@ class Planned:
         return self.task, self.label, str(self.seed)
 
     @property
+    def settings(self) -> list[Any]:
+        """What all runs of a line share."""
+        asked = self.request
+        return [asked.env, asked.algo, asked.config, *asked.bind]
+
+    @property
     def name(self) -> str:
         """<env>/<algo>/<run_id>."""
         return "/".join(self.request.folder.path.parts[-3:])
@@ -90,7 +96,8 @@ class Suite:
     def plan(self, bind: Sequence[str] = (), **settings: Any) -> list[Planned]:
         """Its runs, with these lines bound for all; settings: other fields of `Request`.
 
-        Raises ValueError for what `Request` refuses, naming the entry, and for runs in one place.
+        Raises ValueError for what `Request` refuses, naming the entry, for runs in one place and
+        for lines of two settings.
         """
         planned: list[Planned] = []
         for number, entry in enumerate(self.entries, start=1):
@@ -100,9 +107,13 @@ class Suite:
                 raise ValueError(f"suite {self.name}, entry {number}: {error}") from error
         drawn: set[tuple[str, ...]] = set()
         asked: dict[str, Request] = {}
+        lines: dict[tuple[str, str], list[Any]] = {}
         for run in planned:  # the same run may be drawn in several panels
             if run.place in drawn or asked.setdefault(run.name, run.request) != run.request:
                 raise ValueError(f"suite {self.name}: {run.name} is there twice; label one")
+            if lines.setdefault(run.place[:2], run.settings) != run.settings:
+                told = f"{run.task}, {run.label}"
+                raise ValueError(f"suite {self.name}: {told} is of two settings; label one")
             drawn.add(run.place)
         labels = {run.label for run in planned}
         if unknown := [label for pair in self.pairs for label in pair if label not in labels]:

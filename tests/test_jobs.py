@@ -58,11 +58,13 @@ def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
 
     for path in tmp_path.glob("results/*/*/a/checkpoints/step-*/*"):
         path.write_bytes(b"")
-    second = launch(tmp_path, *arguments, "--resume", PYTHONPATH=str(tmp_path))
+    second = launch(tmp_path, *arguments, "c", "--seed", 5, "--resume", PYTHONPATH=str(tmp_path))
     assert second.wait() == 4
     line = second.said().splitlines()[-1]
     assert line.startswith("failed: Slow-v0/sac/a: no valid checkpoint in results/Slow-v0/sac/a")
-    assert told(tmp_path, "b")["final"]["env_steps"] == 120
+    assert told(tmp_path, "b")["final"]["env_steps"] == 120, "went on"
+    assert told(tmp_path, "c")["final"]["env_steps"] == 120, "had not begun"
+    assert told(tmp_path, "c")["seed"] == 7
 
 
 def test_all_runs_are_checked_before_the_first_begins(tmp_path):

@@ -1,8 +1,11 @@
 """Suites: what a file may say, what runs it comes to, what is trained of it, and its report."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -114,13 +117,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(SMOKE, folder)
     config = tiny(folder).name
     asked = ["--env", "pendulum-v0", "--algo", "sac", "--config", config, "--steps", 150]
+    asked += ["--results", "results/compared"]
     finished = launch(folder, *asked, "--run_id", 3, "--seed", 3)
     begun = launch(folder, *asked, "--run_id", 4, "--seed", 4, die=("step", 100))
     assert (finished.wait(), begun.wait()) == (0, -9)
-    before = contents(folder / "results/pendulum-v0/sac/3")
+    before = contents(folder / "results/compared/pendulum-v0/sac/3")
     child = launch(folder, "--compare", "smoke.toml", "--jobs", 2, PYTHONPATH=str(folder))
     assert child.wait() == 6, child.said()
-    assert contents(folder / "results/pendulum-v0/sac/3") == before
+    assert contents(folder / "results/compared/pendulum-v0/sac/3") == before
     return folder
 
 
@@ -131,10 +135,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_what_is_finished_is_left_what_was_begun_goes_on_and_a_failure_stops_no_other(compared):
     said = (compared / "log").read_text()
     assert "4 runs, 1 of them finished before" in said
-    assert "pendulum-v0/sac/4: results/pendulum-v0/sac/4: goes on at step " in said
+    assert "pendulum-v0/sac/4: results/compared/pendulum-v0/sac/4: goes on at step " in said
     assert "failed: Falling-v0/sac/1: the world raised RuntimeError('the motor is hot')" in said
     for run_id, seed in (("pendulum-v0/sac/4", 4), ("pendulum-p-v0/rsac/rsac-windows-1", 1)):
-        told = json.loads((compared / "results" / run_id / "run.json").read_text())
+        told = json.loads((compared / "results/compared" / run_id / "run.json").read_text())
         assert (told["final"]["env_steps"], told["seed"]) == (150, seed)
 
 
@@ -184,14 +188,53 @@ def test_a_run_whose_rows_were_kept_is_not_trained_again_nor_lost(compared, tmp_
     (tmp_path / "log").unlink()
     assert launch(tmp_path, "--compare", "smoke.toml").wait() == 2
     told = (tmp_path / "log").read_text()
-    assert "rows/pendulum/sac is there with other settings than the suite's" in told
+    assert "rows/pendulum/sac/4 is there with other settings than the suite's" in told
     assert "EpisodeReplay.batch: 4, not 5" in told and contents(tmp_path / rows) == before
+
+
+@pytest.mark.parametrize("more", [[], ["--report"]])
+def test_rows_of_another_world_are_refused(compared, tmp_path, more):
+    shutil.copytree(compared / "results/suites/smoke/rows", tmp_path / "results/suites/smoke/rows")
+    for name in ("odd.py", "tiny.gin"):
+        shutil.copy(compared / name, tmp_path)
+    text = SMOKE.read_text().replace('env = "pendulum-v0"', 'env = "pendulum-v-v0"')
+    (tmp_path / "smoke.toml").write_text(text)
+    child = launch(tmp_path, "--compare", "smoke.toml", *more, PYTHONPATH=str(tmp_path))
+    assert child.wait() == 2
+    assert "(env: pendulum-v0, not pendulum-v-v0)" in child.said()
+
+
+def test_a_comparison_that_is_stopped_keeps_what_has_finished(compared, tmp_path):
+    folder = tmp_path / "stopped"
+    shutil.copytree(compared, folder)
+    shutil.rmtree(folder / "results/suites")
+    shutil.rmtree(folder / "results/compared/pendulum-p-v0")
+    (folder / "log").unlink()
+    before, world, after = SMOKE.read_text().partition('env = "pendulum-p-v0"')
+    longer = after.replace("steps = 150", "steps = 100_000", 1)
+    (folder / "smoke.toml").write_text(before + world + longer)
+    child = launch(folder, "--compare", "smoke.toml", PYTHONPATH=str(folder))
+    begun = folder / "results/compared/pendulum-p-v0/rsac/rsac-windows-1/run.json"
+    until = time.monotonic() + 120
+    while not begun.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    os.kill(child.pid, signal.SIGTERM)
+    assert child.wait() == 143, child.said()
+    rows = folder / "results/suites/smoke/rows"
+    assert sorted(path.parent.name for path in rows.glob("*/*/*/run.json")) == ["3", "4"]
+    assert (rows / "pendulum/sac/config.gin").exists()
+
+
+def test_a_line_has_one_setting(tmp_path):
+    more = ENTRY.replace("seeds = 2", "seeds = [5]") + "bind = ['batch = 4']"
+    with pytest.raises(ValueError, match="mine: pendulum-v0, sac is of two settings; label one"):
+        read_suite(write(tmp_path, below=f"[[entries]]\n{more}")).plan()
 
 
 def test_a_run_that_is_there_with_other_settings_is_refused_at_the_door(compared, tmp_path):
     shutil.copytree(compared, tmp_path / "again")
     folder = tmp_path / "again"
-    shutil.rmtree(folder / "results/pendulum-v0/sac/4")
+    shutil.rmtree(folder / "results/compared/pendulum-v0/sac/4")
     for old, new, told in (
         ("steps = 150", "steps = 300", r"steps: 150, not 300"),
         ('"tiny.gin"\n\n', '"tiny.gin"\nbind = ["batch = 5"]\n\n', "EpisodeReplay.batch: 4, not 5"),
@@ -203,4 +246,4 @@ def test_a_run_that_is_there_with_other_settings_is_refused_at_the_door(compared
         assert child.wait() == 2
         assert child.said().count("\n") == 1
         assert re.search(told, child.said()), child.said()
-    assert not (folder / "results/pendulum-v0/sac/4").exists()
+    assert not (folder / "results/compared/pendulum-v0/sac/4").exists()

@@ -5,7 +5,7 @@ from itertools import combinations, cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offpcc.plot.picture import COLOURS, INK, finish, panels, runs_in_words
+from offpcc.plot.picture import COLOURS, INK, caution, finish, panels, runs_in_words
 from offpcc.plot.profiles import everywhere, normalised
 from offpcc.plot.runs import Array, Run, algorithms, by_env
 from offpcc.plot.statistics import Tasks, mean_improvement, pooled_interquartile_mean, stratified
@@ -58,7 +58,7 @@ def aggregate_table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
         "IQM: interquartile mean over the runs of all environments, normalised: 0 is an "
         "environment's worst run, 1 its best. P(X > Y): mean over environments of the chance that "
         "a run of X ends above a run of Y. Brackets: 95 % bootstrap intervals, runs resampled "
-        f"within each environment.{_left_out(runs, order)}\n"
+        f"within each environment.{caution(by_env(runs))}{_left_out(runs, order)}\n"
     )
     return "\n".join([markdown(SCORES, scores), markdown(PAIRS, compared), notes])
 
@@ -99,7 +99,7 @@ def _caption(runs: Sequence[Run], order: Sequence[str]) -> str:
     return (
         f"{len(by_env(runs))} environments, {words} in each, weighted alike, with 95 % bootstrap "
         "intervals, runs resampled within each environment. 0 is an environment's worst run, 1 its "
-        f"best. P(X > Y): mean over environments.{_left_out(runs, order)}"
+        f"best. P(X > Y): mean over environments.{caution(by_env(runs))}{_left_out(runs, order)}"
     )
 
 

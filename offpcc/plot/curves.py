@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offpcc.plot.picture import draw, episodes_in_words, finish, panels, runs_in_words
+from offpcc.plot.picture import caution, draw, episodes_in_words, finish, panels, runs_in_words
 from offpcc.plot.runs import Array, Run, algorithms, by_env
 from offpcc.plot.statistics import STATISTICS, bootstrap
 
@@ -92,7 +92,7 @@ def _caption(runs: Sequence[Run], statistic: str, without: Sequence[str]) -> str
     band = " with its 95 % bootstrap interval" if several else ""
     caption = (
         f"Return of the greedy policy: {NAMES[statistic]} over {runs_in_words(tree)}{band}; "
-        f"a point of a run is the mean of {episodes_in_words(runs)}."
+        f"a point of a run is the mean of {episodes_in_words(runs)}.{caution(tree)}"
     )
     if without:
         caption += f" Not drawn, as its runs have no stretch in common: {', '.join(without)}."

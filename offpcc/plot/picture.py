@@ -23,6 +23,7 @@ STYLES: tuple[Any, ...] = (
 )
 INK, FAINT = "#222222", "#dddddd"
 WIDTH, HEIGHT = 3.6, 2.8  # of a panel, inches
+FEW = 5  # runs below which a bootstrap interval says too much: of 3, 95 % cover about 75
 
 
 def panels(titles: Sequence[str], height: float = HEIGHT) -> "tuple[Figure, list[Axes]]":
@@ -105,6 +106,15 @@ def runs_in_words(tree: Mapping[str, Mapping[str, Sequence[Run]]]) -> str:
     if len(spans) == 1:
         return f"{(span := spans.pop())} run{'' if span == '1' else 's'}"
     return f"runs ({', '.join(f'{algo}: {_span(counts[algo])}' for algo in sorted(counts))})"
+
+
+def caution(tree: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
+    """Say what to hold against the intervals of {env: {algo: runs}}, if there are few runs."""
+    least = min(len(members) for group in tree.values() for members in group.values())
+    if least >= FEW:
+        return ""
+    single = " A single run has no interval." if least == 1 else ""
+    return f"{single} Intervals of fewer than {FEW} runs are too narrow."
 
 
 def episodes_in_words(runs: Sequence[Run]) -> str:

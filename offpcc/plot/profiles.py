@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from offpcc.plot.picture import draw, finish, panels, runs_in_words
+from offpcc.plot.picture import caution, draw, finish, panels, runs_in_words
 from offpcc.plot.runs import Array, Run, algorithms, by_env
 from offpcc.plot.statistics import Tasks, stratified
 
@@ -63,6 +63,7 @@ def _caption(runs: Sequence[Run], complete: Sequence[str]) -> str:
     caption = (
         f"Share of runs above τ with its 95 % bootstrap interval, {runs_in_words(kept)} in each "
         "environment, environments weighted alike. τ: 0 is an environment's worst run, 1 its best."
+        f"{caution(kept)}"
     )
     left = [algo for algo in algorithms(runs) if algo not in complete]
     return caption + (f" Left out, not run everywhere: {', '.join(left)}." if left else "")

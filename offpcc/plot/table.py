@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
+from offpcc.plot.picture import caution
 from offpcc.plot.runs import Array, Run, by_env
 from offpcc.plot.statistics import (
     Tasks,
@@ -39,7 +40,8 @@ def table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
     last = "evaluations of a run" if not timed else "time that all runs of the environment reached"
     notes = (
         f"Final return: mean of the last 10 % of the {last}, then mean over runs. "
-        "IQM: interquartile mean over runs. Brackets: 95 % bootstrap intervals over runs.\n"
+        "IQM: interquartile mean over runs. Brackets: 95 % bootstrap intervals over runs."
+        f"{caution(by_env(runs))}\n"
     )
     parts = [markdown(SCORES, scores), notes]
     if pairs:
