@@ -338,14 +338,14 @@ def test_stretches_are_the_episodes_cut_after_every_so_many_steps(copies) -> Non
             begin, ended = ended + 1, next(i for i in range(ended + 1, len(mine)) if mine[i].ended)
         parts = mine[begin : ended + 1]
         assert [p.steps_before for p in parts] == [0, *np.cumsum([len(p) for p in parts])[:-1]]
-        assert np.array_equal(np.concatenate([p.reward for p in parts]), episode.reward)
-        assert np.array_equal(np.concatenate([p.action for p in parts]), episode.action)
-        # A cut remembers anew: the same but for rounding.
-        states = np.concatenate([p.state for p in parts])
-        np.testing.assert_allclose(states, episode.state, atol=1e-6)
+        # A cut remembers anew: the same but for rounding, from there on.
+        for name in ("reward", "action", "state"):
+            cuts = np.concatenate([getattr(p, name) for p in parts])
+            np.testing.assert_allclose(cuts, getattr(episode, name), atol=1e-5)
         seen = [p.observation["observation"] for p in parts]
         assert all(np.array_equal(a[-1], b[0]) for a, b in pairwise(seen))
-        assert np.array_equal(seen[-1][-1], episode.observation["observation"][-1])
+        last = episode.observation["observation"][-1]
+        np.testing.assert_allclose(seen[-1][-1], last, atol=1e-5)
         total = parts[-1].reward_before + parts[-1].reward.sum()
         assert total == pytest.approx(episode.reward.sum(), rel=1e-5)
         assert parts[-1].terminated == episode.terminated

@@ -14,7 +14,7 @@ FLOORS = (
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
     " world dataset source board",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
-    " served trained demonstrate jobs suite compare report",
+    " served trained demonstrate jobs suite rows compare report",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package

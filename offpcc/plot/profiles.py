@@ -48,8 +48,8 @@ def normalised(runs: Sequence[Run]) -> dict[str, dict[str, Array]]:
     for env, group in by_env(runs).items():
         scores = {a: np.array([r.final_return() for r in members]) for a, members in group.items()}
         every = np.concatenate(list(scores.values()))
-        span = np.ptp(every) or 1.0
-        tree[env] = {algo: (values - every.min()) / span for algo, values in scores.items()}
+        span = np.ptp(every) or 1.0  # where all ended alike, none is worse than the best
+        tree[env] = {algo: 1 - (every.max() - values) / span for algo, values in scores.items()}
     return tree
 
 
