@@ -235,11 +235,12 @@ def runs(asked: argparse.Namespace) -> int:
     if plays and asked.jobs:
         raise ValueError("--jobs is for training; trained runs are played one after another")
     asked_for = requests(asked)
+    again = continued(asked, asked_for)
     for request in asked_for:
         if plays:
             request.folder.read()
         else:
-            request.folder.check(resume=begun(asked, request), overwrite=asked.overwrite)
+            request.folder.check(resume=request in again, overwrite=asked.overwrite)
     if asked.jobs:
         return side_by_side(asked, asked_for)
     for request in asked_for:
@@ -257,16 +258,17 @@ def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
     if not asked.resume:  # else the runs' own configs are at the bottom
         bindings.compose(asked_for[0].files, asked_for[0].bind)
     flags = [f"--{name}" for name in ("overwrite", "debug") if getattr(asked, name)]
+    again = continued(asked, asked_for)
     todo = [
-        jobs.Job(request, (*flags, *(["--resume"] if begun(asked, request) else [])))
-        for request in asked_for
+        jobs.Job(each, (*flags, *(["--resume"] if each in again else []))) for each in asked_for
     ]
     return jobs.run(todo, asked.jobs)
 
 
-def begun(asked: argparse.Namespace, request: "Request") -> bool:
-    """Whether a run is to be continued: of several jobs, some may not have begun."""
-    return asked.resume and (request.folder.exists or not asked.jobs)
+def continued(asked: argparse.Namespace, asked_for: "list[Request]") -> "list[Request]":
+    """Those that --resume continues: all, but of several jobs some may not have begun."""
+    there = [request for request in asked_for if request.folder.exists]
+    return (there if asked.jobs and there else asked_for) if asked.resume else []
 
 
 def requests(asked: argparse.Namespace) -> "list[Request]":

@@ -7,18 +7,14 @@ from pathlib import Path
 
 from offpcc import bindings, jobs
 from offpcc.config import Config
+from offpcc.experiment import MAY_CHANGE
 from offpcc.faults import ConfigError
 from offpcc.record import WandB, account
 from offpcc.rows import have_rows, rows_of
 from offpcc.suite import Planned, Suite
 
-FREE = (  # what runs of one line may differ in
-    "Training.steps",  # its macro; the number itself is compared
-    "Training.patience",
-    "Recipe.checkpoints",
-    "Recipe.device",
-    "Recipe.threads",
-)
+JUDGED = ("Training.epoch", "Evaluator.episodes")  # may change at a resume, and make other scores
+FREE = tuple(key for key in MAY_CHANGE if key not in JUDGED)
 
 
 def train(planned: Sequence[Planned], limit: int, rows: Path, flags: Sequence[str] = ()) -> int:

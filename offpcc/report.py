@@ -43,7 +43,7 @@ def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]
     parts = [
         f"# {suite.name}",
         suite.question,
-        _judged(suite.at, told),
+        judged(suite.at, told),
         "In tables and pictures, an environment is a task, an algorithm a line.",
         *(f"![{PICTURES[path.name]}]({path.name})" for path in pictures),
         "## Scores",
@@ -87,7 +87,7 @@ def _facts(folder: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
-def _judged(at: str, told: Sequence[dict[str, Any]]) -> str:
+def judged(at: str, told: Sequence[dict[str, Any]]) -> str:
     """Where runs are judged, and what to hold against it."""
     processors = {str(each.get("processor")) for each in told}
     if at == "time" and len(processors) > 1:

@@ -13,7 +13,7 @@ from offpcc.suite import Planned
 
 COLUMNS = ("env_steps", "updates", "episodes", "train_return", "test_return", "test_return_se",
            "test_length", "test_success", "seconds", "updates_per_second")  # fmt: skip
-FACTS = ("command", "env", "algo", "run_id", "config", "bind", "seed", "evaluation_episodes",
+FACTS = ("env", "algo", "run_id", "config", "bind", "seed", "evaluation_episodes",
          "device", "threads", "cpu", "processor", "versions", "git_commit")  # fmt: skip
 
 

@@ -286,6 +286,13 @@ def test_returns_are_normalised_by_the_worst_and_best_run_of_an_environment():
     assert scores["other"]["a"].tolist() == [1.0], "none is worse than the best"
 
 
+@pytest.mark.parametrize(("runs", "said"), [(1, "A single run has"), (4, "fewer than 5"), (5, "")])
+def test_a_table_says_which_intervals_are_too_narrow(runs, said):
+    text = table([make([float(k)], "a") for k in range(runs)])
+    assert said in text
+    assert ("too narrow" in text) == bool(said)
+
+
 def test_a_profile_weighs_environments_alike():
     # Above 0.3: one of two, and all of one: (1/2 + 1) / 2. Above 0: the same; 0 is not above 0.
     shares = profile([np.array([0.0, 0.5]), np.array([0.4])])
