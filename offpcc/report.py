@@ -100,8 +100,8 @@ def _made_with(told: Sequence[dict[str, Any]]) -> str:
     packages = {
         f"{name} {number}" for each in told for name, number in each.get("versions", {}).items()
     }
-    rest = [
-        f"{what}: {', '.join(sorted({str(each[key]) for each in told if key in each}))}"
-        for what, key in MADE_BY.items()
-    ]
-    return f"Made with {', '.join(sorted(packages))}; {'; '.join(rest)}."
+    parts = [", ".join(sorted(packages))]
+    for what, key in MADE_BY.items():
+        if names := sorted({str(each[key]) for each in told if key in each}):
+            parts.append(f"{what}: {', '.join(names)}")
+    return f"Made with {'; '.join(parts)}."
