@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from offpcc.plot import Run, aggregate_table, at_equal_time, draw, find_runs, table
+from offpcc.plot import (
+    Run,
+    aggregate_table,
+    at_equal_time,
+    cost_table,
+    draw,
+    find_runs,
+    table,
+)
 from offpcc.plot.table import markdown
 from offpcc.suite import Planned, Suite
 
@@ -51,6 +59,8 @@ def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]
     ]
     if len({run.env for run in runs}) > 1:
         parts += ["## Over all tasks", aggregate_table(runs, suite.pairs).strip()]
+    if suite.aims:
+        parts += ["## What it took", cost_table(runs, suite.aims).strip()]
     parts += ["## What was run", _what_was_run(planned, {place_of(run) for run in runs}).strip()]
     parts += [_made_with(told)]
     (folder / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

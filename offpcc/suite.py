@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, MISSING, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from offpcc.catalog import nearest, suite_file
@@ -92,6 +92,7 @@ class Suite:
     bind: Sequence[str] = ()  # lines for all of them, below their own
     at: str = "steps"  # or "time": scores are taken at a wall time that all runs have reached
     pairs: Sequence[Sequence[str]] = ()  # of labels, compared over all tasks; empty: every pair
+    aims: Mapping[str, float] = field(default_factory=dict)  # returns by task, whose cost is told
 
     def plan(self, bind: Sequence[str] = (), **settings: Any) -> list[Planned]:
         """Its runs, with these lines bound for all; settings: other fields of `Request`.
@@ -119,6 +120,10 @@ class Suite:
         if unknown := [label for pair in self.pairs for label in pair if label not in labels]:
             near = nearest(unknown[0], labels)
             raise ValueError(f"suite {self.name}: pairs: no line is {unknown[0]!r}{near}")
+        tasks = {run.task for run in planned}
+        if unknown := sorted(self.aims.keys() - tasks):
+            near = nearest(unknown[0], tasks)
+            raise ValueError(f"suite {self.name}: aims: no task is {unknown[0]!r}{near}")
         return planned
 
 
@@ -140,6 +145,8 @@ def read_suite(name: str) -> Suite:
         raise ValueError(f"{path}: at is {suite.at!r}; it is 'steps' or 'time'")
     if any(len(pair) != 2 for pair in suite.pairs):
         raise ValueError(f"{path}: pairs are of two lines each, ['X', 'Y']")
+    if not all(fits(aim, float, {}) for aim in suite.aims.values()):
+        raise ValueError(f'{path}: aims are returns by task, as "pendulum-p-v0" = -200')
     return suite
 
 
@@ -153,10 +160,10 @@ def _entry(told: Mapping[str, Any], where: str) -> Entry:
 
 def _checked(kind: type, told: Mapping[str, Any], where: str, **ours: Any) -> dict[str, Any]:
     """The fields of a class but ours; ValueError for a key unknown, missing or mistyped."""
-    known = {field.name: field for field in fields(kind) if field.name not in ours}
+    known = {each.name: each for each in fields(kind) if each.name not in ours}
     if unknown := sorted(told.keys() - known.keys()):
         raise ValueError(f"{where}: unknown key {unknown[0]!r}{nearest(unknown[0], known)}")
-    missing = [name for name in known if known[name].default is MISSING and name not in told]
+    missing = [name for name in known if _needed(known[name]) and name not in told]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing")
     kinds = annotations(kind)
@@ -165,6 +172,10 @@ def _checked(kind: type, told: Mapping[str, Any], where: str, **ours: Any) -> di
             wanted = said(value, kinds[name])
             raise ValueError(f"{where}: {name} is {value!r}, which is not {wanted}")
     return {**told, **ours}
+
+
+def _needed(key: Field[Any]) -> bool:
+    return key.default is MISSING and key.default_factory is MISSING
 
 
 def _runs(entry: Entry, bind: Sequence[str], settings: Mapping[str, Any]) -> list[Planned]:

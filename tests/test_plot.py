@@ -16,6 +16,7 @@ from offpcc.plot import (
     aggregate,
     aggregate_table,
     at_equal_time,
+    cost_table,
     find_runs,
     learning_curves,
     performance_profiles,
@@ -313,6 +314,16 @@ def test_the_table_gives_runs_scores_steps_and_minutes_best_first():
     ends = "2.00 [1.00, 3.00]"
     assert lines[3] == ["pendulum", "sac", "2", ends, ends, "1,000 to 2,000", "0.5 to 1.0"]
     assert ["pendulum", "rsac", "sac", "1.00"] in lines
+
+
+def test_the_cost_of_a_return_is_the_median_of_the_first_evaluations_at_or_above_it():
+    runs = [make([1.0, 4.0, 0.0], "sac"), make([0.0, 0.0, 4.0], "sac"), make([5.0], "rsac")]
+    runs += [make([1.0], "td3"), make([1.0], "td3"), make([4.0], "td3")]
+    text = cost_table(runs, {"pendulum": 4.0, "not yet run": 1.0})
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.split("\n")[2:5]]
+    assert lines[0] == ["pendulum", "4", "rsac", "1 of 1", "1,000", "0.5"]
+    assert lines[1] == ["pendulum", "4", "sac", "2 of 2", "2,500", "1.2"]  # 1.25
+    assert lines[2] == ["pendulum", "4", "td3", "1 of 3", "", ""]
 
 
 def test_the_same_runs_give_the_same_table():

@@ -41,6 +41,8 @@ def write(folder: Path, entry: str = ENTRY, above: str = "", below: str = "") ->
         ({"above": 'at = "hours"'}, "at is 'hours'; it is 'steps' or 'time'"),
         ({"above": 'pairs = [["sac"]]'}, "pairs are of two lines each"),
         ({"above": 'pairs = [["sac", "tqc"]]'}, "pairs: no line is 'tqc'; there are rsac, sac"),
+        ({"above": 'aims = {"pendulm-v0" = 1}'}, "aims: no task is 'pendulm-v0'; did you mean"),
+        ({"above": 'aims = {"pendulum-v0" = "1"}'}, "aims are returns by task"),
         ({"above": "pairs = 3"}, "pairs is 3, which is not a list of"),
         ({"below": "stps = 3"}, "entry 1: unknown key 'stps'; did you mean steps"),
         ({"below": "steps = 3"}, "Cannot overwrite a value"),
@@ -153,6 +155,9 @@ def test_the_report_says_what_was_run_and_what_is_missing(compared):
     label = "rsac, windows"
     assert ["pendulum", label, "pendulum-p-v0", "rsac", "150", rsac, "1", ""] in cells
     assert ["Falling-v0", "sac", "odd:Falling-v0", "sac", "150", sac, "", "1"] in cells
+    assert "What it took" in text and ["pendulum", "-2,000", label, "1 of 1"] in [
+        row[:4] for row in cells
+    ]
     rows = compared / "results/suites/smoke/rows/pendulum" / label / "1"
     told = json.loads((rows / "run.json").read_text())
     assert (told["env"], told["algo"], told["evaluation_episodes"]) == ("pendulum-p-v0", "rsac", 1)

@@ -7,13 +7,14 @@ from offpcc.plot.aggregate import aggregate, aggregate_table
 from offpcc.plot.curves import learning_curves
 from offpcc.plot.profiles import everywhere, performance_profiles
 from offpcc.plot.runs import Run, at_equal_time, find_runs
-from offpcc.plot.table import Pairs, table
+from offpcc.plot.table import Pairs, cost_table, table
 
 __all__ = [
     "Run",
     "aggregate",
     "aggregate_table",
     "at_equal_time",
+    "cost_table",
     "draw",
     "find_runs",
     "learning_curves",

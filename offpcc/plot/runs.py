@@ -49,6 +49,11 @@ class Run:
         late = seconds[:last] > 0.9 * self.horizon
         return float(returns[last - max(1, int(late.sum())) : last].mean())
 
+    def reached(self, aim: float, x: str) -> float:
+        """Give x of the first evaluation at or above a return; inf if there is none."""
+        at, returns = self.curve(x)
+        return float(min(at[returns >= aim], default=np.inf))
+
     def end(self, x: str) -> float:
         """Give x where it is judged: at its horizon, or in its last row."""
         reached = self.columns["seconds"] <= (np.inf if self.horizon is None else self.horizon)

@@ -1,6 +1,6 @@
 """Final scores as Markdown: means with intervals, and who beats whom how often."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -18,6 +18,7 @@ from offpcc.plot.statistics import (
 
 SCORES = ("environment", "algorithm", "runs", "final return", "IQM", "env steps", "minutes")
 PAIRS = ("environment", "X", "Y", "P(X > Y)")
+COSTS = ("environment", "return", "algorithm", "reached by", "env steps", "minutes")
 
 Pairs = Sequence[Sequence[str]]  # of algorithms, (X, Y) each
 
@@ -48,6 +49,31 @@ def table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
         notes = "P(X > Y): chance that a run of X ends above a run of Y; a tie counts half.\n"
         parts += [markdown(PAIRS, pairs), notes]
     return "\n".join(parts)
+
+
+def cost_table(runs: Sequence[Run], aims: Mapping[str, float]) -> str:
+    """Give what it took to a return in an environment, fewest steps first: medians over runs."""
+    lines = []
+    for env, aim in aims.items():
+        found = []
+        for algo, members in by_env(runs).get(env, {}).items():
+            steps = [run.reached(aim, "env_steps") for run in members]
+            minutes = [run.reached(aim, "seconds") / 60 for run in members]
+            share = f"{int(np.isfinite(steps).sum())} of {len(members)}"
+            found.append((np.median(steps), np.median(minutes), algo, share))
+        lines += [
+            [env, f"{aim:,g}", algo, share, _finite(steps, 0), _finite(minutes, 1)]
+            for steps, minutes, algo, share in sorted(found)
+        ]
+    notes = (
+        "What it took to the first evaluation at or above a return: medians over runs, empty "
+        "where fewer than half of them came there.\n"
+    )
+    return f"{markdown(COSTS, lines)}\n{notes}"
+
+
+def _finite(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if np.isfinite(value) else ""
 
 
 def _score(members: Sequence[Run], finals: Array, digits: int) -> list[str]:
