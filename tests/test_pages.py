@@ -37,7 +37,12 @@ def rows(page: str, section: str) -> list[list[str]]:
     parts = re.split(r"^#+ ", page, flags=re.MULTILINE)
     text = "\n".join(part for part in parts if part.startswith(section))
     lines = [line for line in text.splitlines() if re.match(r"\| `?\w", line)]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [cells(line) for line in lines]
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a table's line."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def told(page: str) -> set[str]:
@@ -125,3 +130,11 @@ def test_results_are_those_of_the_readme() -> None:
     for page in PAGES.values():
         shown = [line for line in page.splitlines() if re.match(r"\| [\w-]+-v\d \|", line)]
         assert set(shown) <= set(known)
+
+
+def test_the_results_page_says_what_the_reports_say() -> None:
+    reports = Path(__file__).parents[1].glob("results/suites/*/report.md")
+    found = {tuple(cells(line)) for report in reports for line in report.read_text().splitlines()}
+    page = (FOLDER.parent / "results.md").read_text().splitlines()
+    shown = [tuple(cells(line)) for line in page if line.startswith("| ") and "-v" in line]
+    assert shown and not [row for row in shown if row not in found]
