@@ -67,7 +67,7 @@ def cost_table(runs: Sequence[Run], aims: Mapping[str, float]) -> str:
         ]
     notes = (
         "What it took to the first evaluation at or above a return: medians over runs, empty "
-        "where fewer than half of them came there.\n"
+        "where half of them or more never came there.\n"
     )
     return f"{markdown(COSTS, lines)}\n{notes}"
 
