@@ -392,8 +392,8 @@ def test_unknown_axes_and_statistics_are_refused(tmp_path):
 
 
 def test_the_first_35_algorithms_look_different():
-    looks = {(COLOURS[k % len(COLOURS)], STYLES[k % len(STYLES)]) for k in range(35)}
-    assert len(looks) == 35
+    looks = {(COLOURS[k % len(COLOURS)], STYLES[k % len(STYLES)]) for k in range(40)}
+    assert len(looks) == 40
 
 
 def test_plotting_needs_no_torch_and_no_pyplot(tmp_path):

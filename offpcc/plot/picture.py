@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind people can tell apart, those best seen on white first.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# Five styles and seven colours: 35 algorithms before a pair of them repeats.
+# Okabe and Ito's palette, which colour-blind people can tell apart, those best seen on white first;
+# a grey in place of its yellow.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C"
+)  # fmt: skip
+# Five styles and eight colours: 40 algorithms before a pair of them repeats.
 STYLES: tuple[Any, ...] = (
     "-",
     (0, (5, 1.5)),
