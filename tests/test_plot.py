@@ -391,7 +391,7 @@ def test_unknown_axes_and_statistics_are_refused(tmp_path):
         learning_curves([make([1.0])], tmp_path / "p.png", statistic="median")
 
 
-def test_the_first_35_algorithms_look_different():
+def test_the_first_40_algorithms_look_different():
     looks = {(COLOURS[k % len(COLOURS)], STYLES[k % len(STYLES)]) for k in range(40)}
     assert len(looks) == 40
 
