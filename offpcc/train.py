@@ -125,14 +125,14 @@ class Training:
 
     def end_epoch(self) -> None:
         """Evaluates the learner, writes the row, saves."""
-        scores = self.evaluator(self.agent.policy)
+        scores = self.evaluator(self.agent.deployed)
         self.epochs = self.collector.steps // self.epoch
         self.last_row = self._row(scores)
         self.recorder.write(self.last_row)
         self.scores.clear()
         if scores and self.last_row["test_return"] > self.best:
             self.best = self.last_row["test_return"]
-            self._keep(lambda kept: kept.save_best(self.agent.policy.state_dict()))
+            self._keep(lambda kept: kept.save_best(self.agent.deployed.state_dict()))
         self.save()
 
     def _row(self, scores: list[Score]) -> dict[str, float]:
@@ -190,7 +190,7 @@ class Training:
         return True
 
     def parts(self) -> dict[str, Any]:
-        """All state, as files of a checkpoint; `policy` is the acting network alone."""
+        """All state, as files of a checkpoint; `policy` is the deployed network alone."""
         own = {
             "epoch": self.epoch,
             "epochs": self.epochs,
@@ -208,7 +208,7 @@ class Training:
             "replay": self.replay.state_dict(),
             "recorder": self.recorder.state_dict(),
         }
-        return {"agent": self.agent.state_dict(), "policy": self.agent.policy.state_dict()} | {
+        return {"agent": self.agent.state_dict(), "policy": self.agent.deployed.state_dict()} | {
             "run": run
         }
 

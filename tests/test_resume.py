@@ -28,7 +28,7 @@ CARTPOLE, PENDULUM = "cartpole-continuous-p-v0", "pendulum-p-v0"
 # Environment, algorithm and what its config has more: together, every kind of state there is.
 CASES = {
     "three normalised copies": (PENDULUM, "sac", "copies = 3\nnormalize = True\nsteps = 500"),
-    "whole episodes": (CARTPOLE, "rsac", "previous_action = True\nprevious_reward = True"),
+    "whole episodes": (CARTPOLE, "rsac", "previous_action = True\nprevious_reward = True\naverage = 0.1"),
     "stored states": (
         CARTPOLE,
         "rtd3",
@@ -188,6 +188,7 @@ decay = True
 SAC.random = 0.2
 priority = 0.6
 SAC.fade = True
+average = 0.3
 """
 IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.
@@ -242,7 +243,7 @@ def gone_on(folder: Path, parts: dict[str, Any], chunk: dict[str, Tensor]) -> di
     training.run()
     rows = [line.split(",") for line in (folder / "progress.csv").read_text().splitlines()]
     told = {"rows": [row[: -len(CLOCK)] for row in rows], "best": (folder / "best").read_text()}
-    weights = {name: torch.clone(part) for name, part in training.agent.policy.state_dict().items()}
+    weights = {name: torch.clone(part) for name, part in training.agent.deployed.state_dict().items()}
     return flat(told | weights | {"episodes": str(training.replay.episodes)})
 
 

@@ -271,11 +271,24 @@ def test_patience_decides_how_many_are_too_many(tmp_path) -> None:
     assert training.agent.bad_in_a_row == 135
 
 
+def test_the_deployed_policy_is_evaluated_and_kept(tmp_path) -> None:
+    training = made(tmp_path, agent=AGENT | {"average": 0.01}, checkpoints=Disk())
+    judged = []
+    evaluate = training.evaluator
+    training.evaluator = lambda policy: judged.append(policy) or evaluate(policy)
+    kept = training.checkpoints.policies
+    training.run()
+    assert judged == [training.agent.deployed] * 3
+    newest, deployed = (p.state_dict() for p in (training.agent.policy, training.agent.deployed))
+    assert equal(training.parts()["policy"], deployed) and not equal(deployed, newest)
+    assert equal(kept[-1], deployed)
+
+
 class Disk:
     """Checkpoints that note what they are asked to keep, on a disk that fails when told to."""
 
     def __init__(self, full: tuple[int, ...] = ()) -> None:
-        self.full, self.steps, self.best = full, [], 0
+        self.full, self.steps, self.best, self.policies = full, [], 0, []
 
     def save(self, step: int, *content: Any) -> None:
         if step in self.full:
@@ -284,6 +297,7 @@ class Disk:
 
     def save_best(self, policy: Any) -> None:
         self.best += 1
+        self.policies.append(policy)
 
 
 def test_every_epoch_is_saved_and_the_best_one_kept_beside(tmp_path) -> None:

@@ -77,6 +77,11 @@ class Learner(ABC):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Learns from one batch; metrics stay tensors on their device."""
 
+    @property
+    def deployed(self) -> Policy:
+        """The policy that is evaluated, kept and exported; what acts to learn is `policy`."""
+        return self.policy
+
     def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
         """Takes what it learns from beside the world, before a training.
 

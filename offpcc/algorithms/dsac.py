@@ -35,7 +35,8 @@ class DSAC(SAC):
 
     def make_critic(self, inputs: int) -> ChoiceCritic:
         """Q."""
-        return ChoiceCritic(inputs, self.spec.action, self.hidden, heads=self.heads)
+        width = self.spec.action
+        return ChoiceCritic(inputs, width, self.hidden, heads=self.heads, norm=self.layer_norm)
 
     @property
     def actor(self) -> CategoricalActor:

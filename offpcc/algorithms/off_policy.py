@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.actor_critic import ActorCritic
-from offpcc.algorithms.agent import Notes
+from offpcc.algorithms.agent import Notes, Policy
 from offpcc.data import Batch
 from offpcc.functional import frozen, masked_mean, n_step_target, polyak, shifted
 from offpcc.networks import Critic, Memory
@@ -29,10 +29,12 @@ class OffPolicy(ActorCritic):
 
     _: KW_ONLY
     heads: int = 2  # N
+    layer_norm: bool = False  # in the critic's heads, before each ReLU
     reward_scale: float = 1.0  # the critic learns from rewards times this
     polyak: float = 0.005  # τ
     delay: int = 1  # the actor and all slow copies move at every delay-th update
     n_step: int = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
+    average: float = 1.0  # share of the newest weights that the deployed ones take at an update
     shift: int = 0  # most pixels by which pictures are moved at random, a window at a time
     random: float = 0.0  # ε, share of actions that are uniform instead
     fade: bool = False  # ε and noise fall to zero, linearly, by the end of the training
@@ -57,6 +59,8 @@ class OffPolicy(ActorCritic):
             raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
         if self.shift < 0:
             raise ValueError(f"shift is {self.shift}; it must be at least 0 pixels")
+        if not 0 < self.average <= 1:
+            raise ValueError(f"average is {self.average}; the newest weights' share lies in (0, 1]")
         if not 0 <= self.random <= 1:
             raise ValueError(f"random is {self.random}; ε lies in [0, 1]")
         if self.precision not in ("fp32", "bf16"):
@@ -78,10 +82,19 @@ class OffPolicy(ActorCritic):
         super()._build()
         self.target_critic = slow_copy(self.critic)
         self.target_critic_memory = slow_copy(self.critic_memory)
+        if self.average < 1:
+            memory, actor = slow_copy(self.policy.memory), slow_copy(self.policy.actor)
+            self.average_policy = Policy(self.policy.normalizer, memory, actor)
+
+    @property
+    def deployed(self) -> Policy:
+        """See `Learner`; a moving average of the policies so far, where one is asked for."""
+        return self.average_policy if self.average < 1 else self.policy
 
     def make_critic(self, inputs: int) -> nn.Module:
         """Q."""
-        return Critic(inputs, self.spec.action, self.hidden, heads=self.heads)
+        width = self.spec.action
+        return Critic(inputs, width, self.hidden, heads=self.heads, norm=self.layer_norm)
 
     # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
 
@@ -160,6 +173,8 @@ class OffPolicy(ActorCritic):
         if due:
             slow, online = zip(*self.slow_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.polyak)
+        if self.average < 1:
+            polyak(self.average_policy.parameters(), self.policy.parameters(), self.average)
         return metrics
 
     def augmented(self, batch: Batch) -> Batch:

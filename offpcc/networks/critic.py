@@ -12,10 +12,17 @@ class Critic(nn.Module):
     """Q_i(h, a): features (B, T, F) and actions (B, T, A) -> values (N, B, T, K)."""
 
     def __init__(
-        self, inputs: int, actions: int, hidden: Sequence[int], *, heads: int = 1, atoms: int = 1
+        self,
+        inputs: int,
+        actions: int,
+        hidden: Sequence[int],
+        *,
+        heads: int = 1,
+        atoms: int = 1,
+        norm: bool = False,
     ) -> None:
         super().__init__()
-        self.trunk = EnsembleMLP(heads, inputs + actions, hidden, atoms)
+        self.trunk = EnsembleMLP(heads, inputs + actions, hidden, atoms, norm=norm)
 
     def forward(self, feature: Tensor, action: Tensor, heads: int | None = None) -> Tensor:
         """Values (N, B, T, K); of the first `heads` heads only, if that is given."""
@@ -27,9 +34,17 @@ class Critic(nn.Module):
 class ChoiceCritic(nn.Module):
     """Q_i(h, ·) of all A choices at once."""
 
-    def __init__(self, inputs: int, choices: int, hidden: Sequence[int], *, heads: int = 1) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        choices: int,
+        hidden: Sequence[int],
+        *,
+        heads: int = 1,
+        norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.trunk = EnsembleMLP(heads, inputs, hidden, choices)
+        self.trunk = EnsembleMLP(heads, inputs, hidden, choices, norm=norm)
 
     def forward(self, feature: Tensor, action: Tensor) -> Tensor:
         """Values (N, B, T, 1) of one-hot actions (B, T, A)."""

@@ -62,11 +62,15 @@ class MLP(nn.Sequential):
 class EnsembleMLP(nn.Module):
     """N independent MLPs on the same input: (R, inputs) -> (N, R, outputs), R rows.
 
-    Each layer is one batched product.
+    Each layer is one batched product. norm: whether a layer's units are brought to mean 0 and
+    deviation 1 before its ReLU (Ba et al., 2016, 1607.06450), without gains and offsets.
     """
 
-    def __init__(self, heads: int, inputs: int, hidden: Sequence[int], outputs: int) -> None:
+    def __init__(
+        self, heads: int, inputs: int, hidden: Sequence[int], outputs: int, *, norm: bool = False
+    ) -> None:
         super().__init__()
+        self.norm = norm
         sizes = (inputs, *hidden, outputs)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
@@ -83,6 +87,9 @@ class EnsembleMLP(nn.Module):
         ]
         hidden = rows.expand(len(weight), -1, -1)
         for inner, offset in layers:
-            hidden = torch.baddbmm(offset, hidden, inner).relu_()
+            hidden = torch.baddbmm(offset, hidden, inner)
+            if self.norm:
+                hidden = nn.functional.layer_norm(hidden, hidden.shape[-1:])
+            hidden = hidden.relu_()
         with full_precision(hidden):
             return torch.baddbmm(bias, hidden.float(), weight)

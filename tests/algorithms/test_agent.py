@@ -150,7 +150,7 @@ def test_neither_acting_nor_learning_moves_the_statistics() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared) -> None:
-    settings = SMALL | {"shared": shared, "normalize": True, "decay": True}
+    settings = SMALL | {"shared": shared, "normalize": True, "decay": True, "average": 0.1}
     saved = algorithm(SPEC, **settings, seed=1)
     saved.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
     learn(saved)

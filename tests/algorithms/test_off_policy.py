@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from toys import SPEC, gradients, make_batch, weights
 
-from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, OffPolicy
+from offpcc.algorithms import DDPG, DSAC, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import Batch, Field, Spec
 from offpcc.networks import GRU, LSTM, Encoder
 
@@ -99,6 +99,66 @@ def test_skipped_updates_are_counted_until_a_good_one() -> None:
 def test_garbage_in_the_padding_is_no_reason_to_skip() -> None:
     agent = SAC(SPEC, **SMALL)
     assert agent.update(batch_for(agent, padding=3))["skipped"] == 0
+
+
+# The deployed policy
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_deployed_policy_is_a_moving_average_that_changes_nothing_else(
+    algorithm, shared
+) -> None:
+    settings = SMALL | {"shared": shared, "rate": 0.01}
+    plain, averaged = algorithm(SPEC, **settings), algorithm(SPEC, **settings, average=0.25)
+    wanted = {k: v.detach().clone() for k, v in plain.policy.named_parameters()}
+    for _ in range(3):
+        plain.update(batch_for(plain))
+        averaged.update(batch_for(averaged))
+        for name, newest in plain.policy.named_parameters():
+            wanted[name] = 0.75 * wanted[name] + 0.25 * newest.detach()
+    found = dict(averaged.deployed.named_parameters())
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        torch.testing.assert_close(found[name].detach(), wanted[name])
+        assert not torch.equal(wanted[name], dict(plain.policy.named_parameters())[name])
+    rest = {k: v for k, v in weights(averaged).items() if not k.startswith("average_")}
+    assert same(rest, weights(plain))
+    assert plain.deployed is plain.policy
+
+
+def test_the_deployed_policy_scales_by_the_newest_moments() -> None:
+    saved, restored = (SAC(SPEC, **SMALL, normalize=True, average=0.5) for _ in range(2))
+    saved.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
+    restored.load_state_dict(saved.state_dict())
+    ten = {"observation": torch.full((1, 3), 10.0)}
+    for agent in (saved, restored):
+        scaled = agent.deployed.normalizer(ten)["observation"]
+        assert torch.equal(scaled, saved.policy.normalizer(ten)["observation"])
+        assert not torch.equal(scaled, ten["observation"])
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
+def test_a_share_of_the_newest_weights_lies_between_0_and_1(share) -> None:
+    with pytest.raises(ValueError, match=r"average is .*; the newest weights' share lies in"):
+        DDPG(SPEC, average=share)
+
+
+# The critic's layers
+
+
+@pytest.mark.parametrize(("algorithm", "spec"), [*((a, SPEC) for a in ALGORITHMS), (DSAC, replace(SPEC, choices=(2,)))])
+@pytest.mark.parametrize("norm", [False, True])
+def test_only_with_layer_norm_the_size_of_the_critic_s_units_is_of_no_account(
+    algorithm, spec, norm
+) -> None:
+    agent = algorithm(spec, **SMALL, layer_norm=norm)
+    feature, action = torch.randn(3, 5, agent.critic_memory.size), torch.randn(3, 5, spec.action)
+    before = agent.critic(feature, action)
+    for part in (agent.critic.trunk.weights[0], agent.critic.trunk.biases[0]):
+        part.data *= 3
+    after = agent.critic(feature, action)
+    assert torch.allclose(after, before, rtol=1e-3, atol=1e-4) is norm
 
 
 # The reward's scale

@@ -38,6 +38,21 @@ def test_an_ensemble_is_its_mlps_side_by_side(hidden: tuple[int, ...]) -> None:
     torch.testing.assert_close(ensemble(rows), expected)
 
 
+@pytest.mark.parametrize("hidden", [(), (7,), (6, 5)])
+def test_with_norm_a_layer_s_units_have_mean_0_and_deviation_1_before_their_relu(
+    hidden: tuple[int, ...],
+) -> None:
+    ensemble, rows = EnsembleMLP(3, 4, hidden, 2, norm=True), torch.randn(11, 4)
+    for head in range(3):
+        *inner, last = [layer for layer in alone(ensemble, head) if isinstance(layer, nn.Linear)]
+        expected = rows
+        for layer in inner:
+            raw = layer(expected)
+            spread = (raw.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+            expected = ((raw - raw.mean(-1, keepdim=True)) / spread).relu()
+        torch.testing.assert_close(ensemble(rows)[head], last(expected))
+
+
 @pytest.mark.parametrize("heads", [1, 2, 3])
 def test_the_first_heads_of_an_ensemble_are_those_of_the_whole(heads: int) -> None:
     ensemble, rows = EnsembleMLP(3, 4, (6, 5), 2), torch.randn(11, 4)
