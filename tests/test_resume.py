@@ -28,7 +28,11 @@ CARTPOLE, PENDULUM = "cartpole-continuous-p-v0", "pendulum-p-v0"
 # Environment, algorithm and what its config has more: together, every kind of state there is.
 CASES = {
     "three normalised copies": (PENDULUM, "sac", "copies = 3\nnormalize = True\nsteps = 500"),
-    "whole episodes": (CARTPOLE, "rsac", "previous_action = True\nprevious_reward = True\naverage = 0.1"),
+    "whole episodes": (
+        CARTPOLE,
+        "rsac",
+        "previous_action = True\nprevious_reward = True\naverage = 0.1",
+    ),
     "stored states": (
         CARTPOLE,
         "rtd3",
@@ -243,7 +247,8 @@ def gone_on(folder: Path, parts: dict[str, Any], chunk: dict[str, Tensor]) -> di
     training.run()
     rows = [line.split(",") for line in (folder / "progress.csv").read_text().splitlines()]
     told = {"rows": [row[: -len(CLOCK)] for row in rows], "best": (folder / "best").read_text()}
-    weights = {name: torch.clone(part) for name, part in training.agent.deployed.state_dict().items()}
+    deployed = training.agent.deployed.state_dict()
+    weights = {name: torch.clone(part) for name, part in deployed.items()}
     return flat(told | weights | {"episodes": str(training.replay.episodes)})
 
 
