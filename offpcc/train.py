@@ -124,7 +124,7 @@ class Training:
             self.scores.append(Score(total, length, episode.success, episode.terms))
 
     def end_epoch(self) -> None:
-        """Evaluates the learner, writes the row, saves."""
+        """Evaluates what is deployed, writes the row, saves."""
         scores = self.evaluator(self.agent.deployed)
         self.epochs = self.collector.steps // self.epoch
         self.last_row = self._row(scores)

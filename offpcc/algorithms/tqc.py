@@ -32,8 +32,14 @@ class TQC(SAC):
 
     def make_critic(self, inputs: int) -> Critic:
         """θ, the heads' quantiles."""
-        sizes = {"heads": self.heads, "atoms": self.atoms}
-        return Critic(inputs, self.spec.action, self.hidden, **sizes, norm=self.layer_norm)
+        return Critic(
+            inputs,
+            self.spec.action,
+            self.hidden,
+            heads=self.heads,
+            atoms=self.atoms,
+            norm=self.layer_norm,
+        )
 
     def pessimistic(self, value: Tensor) -> Tensor:
         """All heads' atoms (B, T, N (M - d)), sorted, without the highest: equation 11."""
