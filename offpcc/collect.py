@@ -28,7 +28,8 @@ class Collector(Source):
     action is kept for `hold` steps, which carries random episodes further.
 
     With a `stretch`, episodes under way are handed over in stretches, all of them after each so
-    many steps of every copy, and only then are the weights taken over.
+    many steps of every copy, and only then are the weights taken over. `sync="step"` hands over
+    every step of a single copy at once; episodes of several copies go out whole.
 
     keep_states: whether episodes bring the acting states along, or states of width 0.
 
@@ -51,9 +52,13 @@ class Collector(Source):
         for name, value in (("hold", hold), ("stretch", stretch)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1 step")
+        if stretch and sync == "step":
+            raise ValueError("a stretch has the weights taken over at its end; sync is 'episode'")
+        self.sync_each = "stretch" if stretch else sync
+        if sync == "step" and len(worlds) == 1:
+            stretch = 1
         self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch
         self.kept = slice(None if keep_states else 0)  # of a state
-        self.sync_each = "stretch" if stretch else sync
         self.worlds = side_by_side(worlds)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])

@@ -22,6 +22,7 @@ class Tape:
     notes: dict[str, list[np.ndarray]] = field(default_factory=dict)
     terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward so far
     handed: int = 0  # steps that went out in earlier stretches
+    earned: float = 0.0  # the reward of these
 
     def note(self, notes: dict[str, np.ndarray]) -> None:
         """Keeps this copy's row of what the agent noted beside its actions, {name: (n, …)}."""
@@ -40,6 +41,7 @@ class Tape:
     def cut(self) -> Episode:
         """The stretch since the last cut, of an episode under way."""
         stretch = self._since_handed(False, ended=False)
+        self.earned += sum(self.reward[self.handed :])
         self.handed = len(self.action)
         return stretch
 
@@ -55,7 +57,7 @@ class Tape:
             terms=self.terms,
             copy=self.copy,
             steps_before=since,
-            reward_before=sum(self.reward[:since]),
+            reward_before=self.earned,
             **facts,
         )
 
@@ -70,6 +72,7 @@ class Tape:
             "notes": {k: torch.from_numpy(np.array(v)) for k, v in self.notes.items()},
             "terms": dict(self.terms),
             "handed": self.handed,
+            "earned": self.earned,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -79,3 +82,4 @@ class Tape:
         self.state = [s.numpy() for s in state["state"]]
         self.notes = {name: list(values.numpy()) for name, values in state["notes"].items()}
         self.terms, self.handed = dict(state["terms"]), state["handed"]
+        self.earned = state["earned"]

@@ -260,15 +260,16 @@ def test_a_sync_renews_the_memories_of_the_episodes_under_way() -> None:
     assert not plays(learner.policy, episode)
 
 
-def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own() -> None:
+@pytest.mark.parametrize("copies", [1, 2])
+def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(copies) -> None:
     learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
-    collector = Collector(learner, walks(2, steps=6), sync="step")
+    collector = Collector(learner, walks(copies, steps=6), sync="step")
     for _ in range(5):
         learn(learner)
         pasts = [torch.from_numpy(tape.stacked()["observation"]) for tape in collector.tapes]
         collector.step()
         past = torch.stack(pasts)
-        state = torch.zeros(2, learner.state_size)
+        state = torch.zeros(copies, learner.state_size)
         if past.shape[1] > 1:
             state = learner.refresh({"observation": past[:, :-1]})
         action = learner.act({"observation": past[:, -1]}, state, greedy=True)[0]
@@ -276,6 +277,16 @@ def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(
         np.testing.assert_allclose(found, action.numpy(), atol=1e-5)
         kept = np.stack([tape.state[-1] for tape in collector.tapes])
         np.testing.assert_allclose(kept, state.numpy(), atol=1e-5)
+
+
+def test_synced_at_every_step_a_single_copy_hands_over_every_step() -> None:
+    one = Collector(agent_with(), walks(1, steps=6), sync="step")
+    for step in range(14):
+        (stretch,) = one.step()
+        assert (len(stretch), stretch.steps_before) == (1, step % 6)
+        assert stretch.ended == (step % 6 == 5)
+    two = Collector(agent_with(), walks(2, steps=6), sync="step")
+    assert [len(two.step()) for _ in range(6)] == [0, 0, 0, 0, 0, 2]
 
 
 def test_an_unknown_sync_is_refused() -> None:
@@ -321,6 +332,11 @@ def test_no_step_is_neither_held_nor_a_stretch(name) -> None:
 
 
 # Stretches
+
+
+def test_a_stretch_and_a_sync_at_every_step_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match="weights taken over at its end; sync is 'episode'"):
+        Collector(agent_with(), walks(1), sync="step", stretch=5)
 
 
 def stretches(collector: Collector, steps: int) -> list[Episode]:

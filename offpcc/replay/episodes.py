@@ -1,4 +1,4 @@
-"""Episode replay: whole episodes in rings of steps, learned from as episodes or as windows."""
+"""Episode replay: episodes in rings of steps, learned from whole or as windows."""
 
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
@@ -17,7 +17,10 @@ from offpcc.replay.table import Table
 
 @dataclass
 class EpisodeReplay(Replay):
-    """Stores the newest `capacity` steps as whole episodes; yields `ratio` batches a new step.
+    """Stores the newest `capacity` steps by episode; yields `ratio` batches a new step.
+
+    Stretches that come one behind the other are one episode, learned from as it grows; where that
+    would take an eighth of the capacity it is parted, so that its beginning can leave.
 
     A whole episode is drawn uniformly; a window is drawn by its first learned step s in
     -(T-1) … L-1, and learns the steps s … s+T-1 that exist, so that every stored step is learned
@@ -52,13 +55,15 @@ class EpisodeReplay(Replay):
             raise ValueError(f"EpisodeReplay.mix is {self.mix}; η lies in [0, 1]")
         if not self.state_size:  # without memory there is nothing to warm
             self.burn_in = self.store_states = 0
+        self._every = self.store_states or self.capacity  # steps a stored state
         size = self.state_size if self.store_states else 0
-        states = self.capacity // self.store_states + 1 if size else 1
+        states = self.capacity // self._every + 1
         numbers = {"action": Field((self.spec.action,)), "reward": Field(())}
         self._observations = Ring(self.spec.observation, self.capacity + self.capacity // 8)
         self._steps = Ring(numbers, self.capacity)
         self._states = Ring({"state": Field((size,))}, states)
         self._table = Table("length", "terminated", "observation", "step", "state", "weight")
+        self._open: tuple[int, int] | None = None  # copy and step at which the newest goes on
         self._priorities: Priorities | None = None
         if self.priority:
             self._priorities = Priorities(self.priority, self.importance, self.mix)
@@ -78,15 +83,26 @@ class EpisodeReplay(Replay):
 
     @property
     def episodes(self) -> range:
-        """The numbers of the stored episodes, counted from the run's first."""
-        return self._table.live
+        """The numbers of the stored episodes that are over, counted from the run's first."""
+        live = self._table.live
+        return live[:-1] if self._open else live
 
     def add(self, episode: Episode) -> None:
-        """Stores an episode of L steps; the oldest ones make room."""
-        every = self.store_states or len(episode)
-        kept = episode.state[::every, : self._states.arrays["state"].shape[1]]
+        """Stores L steps, an episode or what comes next of one; the oldest ones make room."""
+        goes_on = self._open == (episode.copy, episode.steps_before)
+        before = int(self._table["length"][-1]) if goes_on else 0
+        if goes_on and before + len(episode) > self.capacity // 8:
+            before = 0
+        kept = episode.state[-before % self._every :: self._every]
+        states = {"state": kept[:, : self._states.arrays["state"].shape[1]]}
         steps = {"action": episode.action, "reward": episode.reward}
-        self._store(episode.observation, steps, {"state": kept}, episode.terminated)
+        if before:
+            self._make_room(len(episode))
+            self._lengthen(episode.observation, steps, states, episode.terminated)
+        else:
+            self._store(episode.observation, steps, states, episode.terminated)
+        reached = episode.copy, episode.steps_before + len(episode)
+        self._open = None if episode.ended else reached
 
     def _store(
         self,
@@ -95,14 +111,14 @@ class EpisodeReplay(Replay):
         states: dict[str, np.ndarray],
         terminated: bool,
     ) -> None:
+        """Adds an episode of L steps, or the first of one."""
         length = len(steps["reward"])
         if length > self.capacity:
             raise ValueError(
                 f"an episode of {length} steps does not fit a capacity of {self.capacity} steps; "
                 "raise EpisodeReplay.capacity"
             )
-        while len(self) + length > self.capacity:
-            self._drop_oldest()
+        self._make_room(length)
         weight = 1 if self.segment is None else length + self.segment - 1
         self._table.append(
             length=length,
@@ -115,11 +131,33 @@ class EpisodeReplay(Replay):
         if self._priorities is not None:
             self._priorities.append(weight)
 
+    def _lengthen(
+        self,
+        observation: dict[str, np.ndarray],
+        steps: dict[str, np.ndarray],
+        states: dict[str, np.ndarray],
+        terminated: bool,
+    ) -> None:
+        """Adds L steps to the newest episode, whose last observation is the first of these."""
+        length = len(steps["reward"])
+        weight = 0 if self.segment is None else length
+        self._observations.append({k: seen[1:] for k, seen in observation.items()}, length)
+        self._steps.append(steps, length)
+        self._states.append(states, len(states["state"]))
+        self._table.add_to_newest(length=length, terminated=terminated, weight=weight)
+        if self._priorities is not None:
+            self._priorities.append(weight)
+
+    def _make_room(self, length: int) -> None:
+        """Drops the oldest episodes until so many steps fit."""
+        while len(self) + length > self.capacity:
+            self._drop_oldest()
+
     def _drop_oldest(self) -> None:
         length = int(self._table["length"][0])
         self._observations.free(length + 1)
         self._steps.free(length)
-        self._states.free(-(-length // (self.store_states or length)))
+        self._states.free(-(-length // self._every))
         if self._priorities is not None:
             self._priorities.drop(int(self._table["weight"][0]))
         self._table.drop_oldest()
@@ -160,9 +198,8 @@ class EpisodeReplay(Replay):
         """Windows over the steps first … last-1 of the episodes in these rows of the table."""
         table = self._table
         begin = np.maximum(first - self.burn_in, 0)
-        every = self.store_states or self.capacity
         if self.store_states:
-            begin -= begin % every
+            begin -= begin % self._every
         burn_in = first - begin
         before = begin[:, None] + np.arange(burn_in.max())
         window = first[:, None] + np.arange((last - first).max() + 1)
@@ -174,7 +211,7 @@ class EpisodeReplay(Replay):
         ends = table["terminated"][row, None] & (step == table["length"][row, None] - 1) & mask
         state = np.zeros((len(row), self.state_size), np.float32)
         if self.store_states:
-            state = self._states.take(table["state"][row] + begin // every)["state"]
+            state = self._states.take(table["state"][row] + begin // self._every)["state"]
         return Batch(
             observation={k: torch.from_numpy(v) for k, v in observation.items()},
             action=torch.from_numpy(numbers["action"]),
@@ -186,9 +223,11 @@ class EpisodeReplay(Replay):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The sampling generator, what is owed, and the oldest episode's number."""
+        """The sampling generator, what is owed, the oldest's number, the episode under way."""
         random = self._random.bit_generator.state
         told = {"random": random, "owed": self._owed, "first": self.episodes.start}
+        if self._open:
+            told |= {"open": self._open, "growing": self._packed(self._table.live[-1:])}
         if self._priorities is not None:
             told["priorities"] = self._priorities.state_dict()
         return told
@@ -197,23 +236,31 @@ class EpisodeReplay(Replay):
         """Restores `state_dict`."""
         self._random.bit_generator.state, self._owed = state["random"], state["owed"]
         self._table.number_from(state["first"])
+        if "open" in state:
+            self.extend(state["growing"])
+            self._open = state["open"]
         if self._priorities is not None:
             self._priorities.load_state_dict(state["priorities"])
 
     def chunk(self, since: int) -> dict[str, Tensor]:
-        """Episodes `since` and later: their lengths and ends, then their rows, end to end."""
-        live, table = self.episodes, self._table
-        skip = max(since - live.start, 0)
-        parts = {"length": table["length"][skip:], "terminated": table["terminated"][skip:]}
+        """Episodes `since` and later that are over."""
+        over = self.episodes
+        return self._packed(over[max(since - over.start, 0) :])
+
+    def _packed(self, numbers: range) -> dict[str, Tensor]:
+        """The lengths and ends of the episodes with these numbers, then their rows, end to end."""
+        live, table = self._table.live, self._table
+        rows = slice(numbers.start - live.start, numbers.stop - live.start)
+        parts = {name: table[name][rows] for name in ("length", "terminated")}
         rings = (
             ("observation", self._observations),
             ("step", self._steps),
             ("state", self._states),
         )
         for column, ring in rings:
-            start = table[column][skip] if skip < len(live) else ring.written
-            rows = ring.take(np.arange(start, ring.written))
-            parts |= {f"{column}/{name}": values for name, values in rows.items()}
+            bounds = [*table[column], ring.written]
+            taken = ring.take(np.arange(bounds[rows.start], bounds[rows.stop]))
+            parts |= {f"{column}/{name}": values for name, values in taken.items()}
         return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in parts.items()}
 
     def extend(self, chunk: dict[str, Tensor]) -> None:
@@ -222,7 +269,7 @@ class EpisodeReplay(Replay):
         rows = {
             "observation": length + 1,
             "step": length,
-            "state": -(-length // (self.store_states or length)),
+            "state": -(-length // self._every),
         }
         pieces: dict[str, dict[str, list[np.ndarray]]] = {column: {} for column in rows}
         for name, values in chunk.items():

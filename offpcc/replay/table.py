@@ -34,6 +34,15 @@ class Table:
             self._columns[name][self._last] = value
         self._last += 1
 
+    def add_to_newest(self, terminated: int, length: int, weight: int) -> None:
+        """Lengthens the newest row's episode, which may end with that."""
+        newest = self._last - 1
+        self._total += weight
+        self._columns["terminated"][newest] = terminated
+        self._columns["length"][newest] += length
+        self._columns["weight"][newest] += weight
+        self._columns["cumulative"][newest] = self._total
+
     def drop_oldest(self) -> None:
         """Forgets the oldest row."""
         self._first += 1

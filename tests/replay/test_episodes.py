@@ -54,6 +54,21 @@ def episode(number: int, length: int, terminated: bool = False) -> Episode:
     )
 
 
+def part(whole: Episode, first: int, last: int) -> Episode:
+    """The stretch of its steps first … last-1."""
+    ended = last == len(whole)
+    return replace(
+        whole,
+        observation={k: seen[first : last + 1] for k, seen in whole.observation.items()},
+        action=whole.action[first:last],
+        reward=whole.reward[first:last],
+        terminated=whole.terminated and ended,
+        state=whole.state[first:last],
+        ended=ended,
+        steps_before=first,
+    )
+
+
 def replay_of(**settings: Any) -> EpisodeReplay:
     return EpisodeReplay(SPEC, STATE, **({"segment": 4, "batch": 8} | settings))
 
@@ -313,6 +328,90 @@ def test_an_empty_replay_yields_nothing() -> None:
     assert not [*replay_of().batches(10)]
 
 
+# Stretches
+
+
+def assert_same_windows(one: EpisodeReplay, other: EpisodeReplay) -> None:
+    """The same can be drawn from both, as often."""
+    assert len(one) == len(other)
+    mine, theirs = every_window(one), every_window(other)
+    for field in fields(Batch):
+        got, expected = getattr(mine, field.name), getattr(theirs, field.name)
+        torch.testing.assert_close(got, expected, rtol=0, atol=0)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    cuts=st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=5), min_size=1, max_size=8),
+    spare=st.integers(0, 60),
+    segment=SEGMENTS,
+    store_states=st.integers(0, 5),
+    priority=st.sampled_from([0.0, 0.6]),
+)
+def test_what_comes_in_stretches_is_one_episode_as_far_as_it_is_known(
+    cuts: list[list[int]], spare: int, segment: int | None, store_states: int, priority: float
+) -> None:
+    known: dict[str, Any] = {
+        "capacity": 8 * 25 + spare,
+        "segment": segment,
+        "store_states": store_states,
+        "burn_in": 2,
+        "priority": priority,
+    }
+    growing, so_far = replay_of(**known), replay_of(**known)
+    for number, lengths in enumerate(cuts * 4):
+        whole, ends = episode(number, sum(lengths), number % 2 == 0), np.cumsum(lengths)
+        for length, last in zip(lengths, ends.tolist(), strict=True):
+            growing.add(part(whole, last - length, last))
+            grown = replace(part(whole, 0, last), ended=True)
+            one_more = replay_of(**known)
+            one_more.extend(so_far.chunk(0))
+            one_more.add(grown)
+            if not priority:
+                assert_same_windows(growing, one_more)
+            assert len(growing.sample().mask) == 8
+        so_far.add(whole)
+        assert growing.episodes == so_far.episodes
+        torch.testing.assert_close(growing.chunk(0), so_far.chunk(0), rtol=0, atol=0)
+
+
+def test_an_episode_under_way_is_not_in_a_chunk_until_it_is_over() -> None:
+    replay, whole = filled([3, 4]), episode(2, 6)
+    replay.add(part(whole, 0, 4))
+    assert ([*replay.episodes], len(replay)) == ([0, 1], 11)
+    assert replay.chunk(0)["length"].tolist() == [3, 4]
+    replay.add(part(whole, 4, 6))
+    assert ([*replay.episodes], len(replay)) == ([0, 1, 2], 13)
+    assert replay.chunk(1)["length"].tolist() == [4, 6]
+
+
+def test_an_episode_that_is_not_gone_on_with_stays_as_long_as_it_is() -> None:
+    replay = replay_of(segment=None)
+    replay.add(part(episode(0, 6), 0, 4))
+    replay.add(part(episode(1, 6), 0, 2))
+    replay.add(part(episode(1, 6), 2, 6))
+    assert [*windows(every_window(replay))] == [(0, 0, 4, 0), (1, 0, 6, 0)]
+
+
+def test_stretches_of_several_copies_are_episodes_of_their_own() -> None:
+    replay, wholes = replay_of(segment=None), [replace(episode(k, 6), copy=k) for k in range(2)]
+    for first in (0, 3):
+        for whole in wholes:
+            replay.add(part(whole, first, first + 3))
+    found = [window[:3] for window in windows(every_window(replay))]
+    assert found == [(0, 0, 3), (1, 0, 3), (0, 3, 6), (1, 3, 6)]
+
+
+def test_an_episode_is_parted_where_it_would_fill_an_eighth_of_the_capacity() -> None:
+    replay, whole = replay_of(capacity=80, segment=None, store_states=4), episode(0, 100)
+    for step in range(len(whole)):
+        replay.add(part(whole, step, step + 1))
+        assert len(replay) == min(step + 1, 71 + step % 10)
+    batch = every_window(replay)
+    assert [*windows(batch)] == [(0, t, t + 10, t) for t in range(20, 100, 10)]
+    assert (batch.state.numpy() == state_of(0, np.arange(20, 100, 10))).all()
+
+
 class Shelf:
     """Keeps a replay as a checkpoint does: what is new in a chunk, chunks without use dropped."""
 
@@ -363,6 +462,8 @@ def assert_alike(one: EpisodeReplay, other: EpisodeReplay) -> None:
     segment=SEGMENTS,
     store_states=st.integers(0, 5),
     saves=st.lists(st.integers(1, 6), min_size=1, max_size=6),
+    stretch=st.integers(1, 30),
+    priority=st.sampled_from([0.0, 0.6]),
 )
 def test_a_restored_replay_goes_on_with_the_same_samples(
     lengths: list[tuple[int, bool]],
@@ -370,9 +471,12 @@ def test_a_restored_replay_goes_on_with_the_same_samples(
     segment: int | None,
     store_states: int,
     saves: list[int],
+    stretch: int,
+    priority: float,
 ) -> None:
     known: dict[str, Any] = {
-        "capacity": max(length for length, _ in lengths) + spare,
+        "capacity": max(length for length, _ in lengths) + 4 * spare,
+        "priority": priority,
         "segment": segment,
         "store_states": store_states,
         "burn_in": 2,
@@ -380,11 +484,15 @@ def test_a_restored_replay_goes_on_with_the_same_samples(
         "batch": 3,
     }
     never, stopped, shelf = replay_of(**known, seed=1), replay_of(**known, seed=1), Shelf()
-    coming = enumerate(lengths * 3)
+    coming = (
+        part(episode(number, length, terminated), first, min(first + stretch, length))
+        for number, (length, terminated) in enumerate(lengths * 3)
+        for first in range(0, length, stretch)
+    )
     for count in saves:
-        for _, (number, (length, terminated)) in zip(range(count), coming, strict=False):
-            never.add(episode(number, length, terminated))
-            stopped.add(episode(number, length, terminated))
+        for _, played in zip(range(count), coming, strict=False):
+            never.add(played)
+            stopped.add(played)
             assert_alike(never, stopped)
         shelf.save(stopped)
         stopped = shelf.load(replay_of(**known, seed=99))
