@@ -105,7 +105,7 @@ class Collector(Source):
     def sync(self) -> None:
         """The acting copy takes over the learner's weights; open episodes are remembered anew."""
         self.agent.sync(self.learner)
-        if not self.agent.state_size:
+        if not self.agent.policy.memory.state_size:
             return
         for copy, tape in enumerate(self.tapes):
             if tape.action:

@@ -91,16 +91,13 @@ class EpisodeReplay(Replay):
         """Stores L steps, an episode or what comes next of one; the oldest ones make room."""
         goes_on = self._open == (episode.copy, episode.steps_before)
         before = int(self._table["length"][-1]) if goes_on else 0
-        if goes_on and before + len(episode) > self.capacity // 8:
+        if before + len(episode) > self.capacity // 8:
             before = 0
         kept = episode.state[-before % self._every :: self._every]
         states = {"state": kept[:, : self._states.arrays["state"].shape[1]]}
         steps = {"action": episode.action, "reward": episode.reward}
-        if before:
-            self._make_room(len(episode))
-            self._lengthen(episode.observation, steps, states, episode.terminated)
-        else:
-            self._store(episode.observation, steps, states, episode.terminated)
+        store = self._lengthen if before else self._store
+        store(episode.observation, steps, states, episode.terminated)
         reached = episode.copy, episode.steps_before + len(episode)
         self._open = None if episode.ended else reached
 
@@ -140,6 +137,7 @@ class EpisodeReplay(Replay):
     ) -> None:
         """Adds L steps to the newest episode, whose last observation is the first of these."""
         length = len(steps["reward"])
+        self._make_room(length)
         weight = 0 if self.segment is None else length
         self._observations.append({k: seen[1:] for k, seen in observation.items()}, length)
         self._steps.append(steps, length)

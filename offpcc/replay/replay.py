@@ -10,11 +10,11 @@ from offpcc.data import Batch, Episode
 
 
 class Replay(ABC):
-    """Takes finished episodes and yields the batches that new steps of the world are worth."""
+    """Takes what was played and yields the batches that new steps of the world are worth."""
 
     @abstractmethod
     def add(self, episode: Episode) -> None:
-        """Takes one finished episode in."""
+        """Takes an episode in, or a stretch of one: see `Episode`."""
 
     @abstractmethod
     def batches(self, steps: int) -> Iterator[Batch]:
@@ -26,7 +26,7 @@ class Replay(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Counters and generators, without the episodes themselves."""
+        """Counters, generators, and what is under way, but no episode that is over."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -40,11 +40,11 @@ class Replay(ABC):
     @property
     @abstractmethod
     def episodes(self) -> range:
-        """The numbers of the stored episodes, counted from the run's first."""
+        """The numbers of the stored episodes that are over, counted from the run's first."""
 
     @abstractmethod
     def chunk(self, since: int) -> dict[str, Tensor]:
-        """The stored episodes with number `since` and later, end to end, for a checkpoint."""
+        """Those with number `since` and later, end to end, for a checkpoint."""
 
     @abstractmethod
     def extend(self, chunk: dict[str, Tensor]) -> None:
