@@ -96,8 +96,7 @@ class EpisodeReplay(Replay):
         kept = episode.state[-before % self._every :: self._every]
         states = {"state": kept[:, : self._states.arrays["state"].shape[1]]}
         steps = {"action": episode.action, "reward": episode.reward}
-        store = self._lengthen if before else self._store
-        store(episode.observation, steps, states, episode.terminated)
+        self._store(episode.observation, steps, states, episode.terminated, goes_on=before > 0)
         reached = episode.copy, episode.steps_before + len(episode)
         self._open = None if episode.ended else reached
 
@@ -107,49 +106,34 @@ class EpisodeReplay(Replay):
         steps: dict[str, np.ndarray],
         states: dict[str, np.ndarray],
         terminated: bool,
+        goes_on: bool = False,
     ) -> None:
-        """Adds an episode of L steps, or the first of one."""
-        length = len(steps["reward"])
+        """Adds L steps as an episode, or to the newest, where their first observation is its last.
+
+        Raises ValueError where they do not fit.
+        """
+        length, known = len(steps["reward"]), int(goes_on)
         if length > self.capacity:
             raise ValueError(
                 f"an episode of {length} steps does not fit a capacity of {self.capacity} steps; "
                 "raise EpisodeReplay.capacity"
             )
-        self._make_room(length)
-        weight = 1 if self.segment is None else length + self.segment - 1
-        self._table.append(
-            length=length,
-            terminated=terminated,
-            observation=self._observations.append(observation, length + 1),
-            step=self._steps.append(steps, length),
-            state=self._states.append(states, len(states["state"])),
-            weight=weight,
-        )
-        if self._priorities is not None:
-            self._priorities.append(weight)
-
-    def _lengthen(
-        self,
-        observation: dict[str, np.ndarray],
-        steps: dict[str, np.ndarray],
-        states: dict[str, np.ndarray],
-        terminated: bool,
-    ) -> None:
-        """Adds L steps to the newest episode, whose last observation is the first of these."""
-        length = len(steps["reward"])
-        self._make_room(length)
-        weight = 0 if self.segment is None else length
-        self._observations.append({k: seen[1:] for k, seen in observation.items()}, length)
-        self._steps.append(steps, length)
-        self._states.append(states, len(states["state"]))
-        self._table.add_to_newest(length=length, terminated=terminated, weight=weight)
-        if self._priorities is not None:
-            self._priorities.append(weight)
-
-    def _make_room(self, length: int) -> None:
-        """Drops the oldest episodes until so many steps fit."""
         while len(self) + length > self.capacity:
             self._drop_oldest()
+        seen = {key: values[known:] for key, values in observation.items()}
+        begins = {
+            "observation": self._observations.append(seen, length + 1 - known),
+            "step": self._steps.append(steps, length),
+            "state": self._states.append(states, len(states["state"])),
+        }
+        if goes_on:
+            weight = 0 if self.segment is None else length
+            self._table.add_to_newest(terminated=terminated, length=length, weight=weight)
+        else:
+            weight = 1 if self.segment is None else length + self.segment - 1
+            self._table.append(terminated=terminated, length=length, weight=weight, **begins)
+        if self._priorities is not None:
+            self._priorities.append(weight)
 
     def _drop_oldest(self) -> None:
         length = int(self._table["length"][0])
@@ -256,7 +240,7 @@ class EpisodeReplay(Replay):
             ("state", self._states),
         )
         for column, ring in rings:
-            bounds = [*table[column], ring.written]
+            bounds = np.append(table[column], ring.written)
             taken = ring.take(np.arange(bounds[rows.start], bounds[rows.stop]))
             parts |= {f"{column}/{name}": values for name, values in taken.items()}
         return {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in parts.items()}
