@@ -167,7 +167,8 @@ def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
     world = make_world("Pendulum-v1")
     agent, replay = algorithm(world.spec_of_agent), EpisodeReplay(world.spec_of_agent)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
-    ours = Training(agent, replay, Collector(agent, [world]), Evaluator([]), recorder)
+    collector = Collector(agent, [world], sync="step")  # as SAC and TD3 do by default
+    ours = Training(agent, replay, collector, Evaluator([]), recorder)
     peer = getattr(sb3, algorithm.__name__)(
         "MlpPolicy", "Pendulum-v1", learning_starts=1_000, batch_size=256, train_freq=1,
         gradient_steps=1, policy_kwargs={"net_arch": [256, 256]}, device="cpu",
