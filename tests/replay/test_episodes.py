@@ -346,17 +346,15 @@ def assert_same_windows(one: EpisodeReplay, other: EpisodeReplay) -> None:
     spare=st.integers(0, 60),
     segment=SEGMENTS,
     store_states=st.integers(0, 5),
-    priority=st.sampled_from([0.0, 0.6]),
 )
 def test_what_comes_in_stretches_is_one_episode_as_far_as_it_is_known(
-    cuts: list[list[int]], spare: int, segment: int | None, store_states: int, priority: float
+    cuts: list[list[int]], spare: int, segment: int | None, store_states: int
 ) -> None:
     known: dict[str, Any] = {
         "capacity": 8 * 25 + spare,
         "segment": segment,
         "store_states": store_states,
         "burn_in": 2,
-        "priority": priority,
     }
     growing, so_far = replay_of(**known), replay_of(**known)
     for number, lengths in enumerate(cuts * 4):
@@ -367,12 +365,19 @@ def test_what_comes_in_stretches_is_one_episode_as_far_as_it_is_known(
             one_more = replay_of(**known)
             one_more.extend(so_far.chunk(0))
             one_more.add(grown)
-            if not priority:
-                assert_same_windows(growing, one_more)
-            assert len(growing.sample().mask) == 8
+            assert_same_windows(growing, one_more)
         so_far.add(whole)
         assert growing.episodes == so_far.episodes
         torch.testing.assert_close(growing.chunk(0), so_far.chunk(0), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("segment", [None, 4])
+def test_by_priority_an_episode_is_drawn_as_it_grows(segment: int | None) -> None:
+    replay, whole = replay_of(segment=segment, priority=0.6, batch=400), episode(0, 12)
+    for step in range(len(whole)):
+        replay.add(part(whole, step, step + 1))
+        drawn = {window[:3] for window in windows(replay.sample())}
+        assert drawn == {(0, *steps) for steps in expected_windows(step + 1, segment)}
 
 
 def test_an_episode_under_way_is_not_in_a_chunk_until_it_is_over() -> None:
