@@ -1,6 +1,5 @@
 """Guard: the one way into an environment; what goes wrong there is a fault that says where."""
 
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from offpcc.faults import WorldFault
+from offpcc.notices import say_once
 from offpcc.spaces import SpaceError, shortened
 
 CALLS = ("constructor", "reset", "step", "render", "close")
@@ -64,7 +64,7 @@ class Guard:
             with self.close:
                 close()
         except WorldFault as fault:
-            print(f"{fault}; nothing is lost", file=sys.stderr, flush=True)
+            say_once("close", f"{fault}; nothing is lost")
 
     def fault(self, text: str, copy: int | None = 0) -> WorldFault:
         """The fault of one copy, or of all of them together (None), and where it came up."""
@@ -82,7 +82,8 @@ class Guard:
         """The latest actions of a copy's episode, the newest last."""
         count = min(self.steps[copy], len(self.actions))
         latest = list(self.actions)[len(self.actions) - count :]
-        return ", ".join(str(np.asarray(actions[copy]).tolist()) for actions in latest) or "none"
+        rounded = (np.round(np.asarray(actions[copy], float), 4).tolist() for actions in latest)
+        return ", ".join(map(str, rounded)) or "none"
 
 
 class Call:

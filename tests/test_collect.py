@@ -553,7 +553,7 @@ def where(collector: Collector, step: int, last: str) -> str:
 def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, told) -> None:
     collector, error = failure(fault)
     taken = collector.worlds[1].guard.actions
-    last = ", ".join(str(action.tolist()) for (action,) in taken)
+    last = ", ".join(str(action.astype(float).round(4).tolist()) for (action,) in taken)
     assert str(error) == f"{told}; {where(collector, 3, last)}"
     assert len(taken) == 3
     before = [action.tolist() for action in collector.tapes[1].action]
