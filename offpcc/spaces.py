@@ -69,7 +69,7 @@ class BoxReader(Reader):
         """See `Reader`; what leaves the bounds of a Box of floats is said once, and taken."""
         array = self.array(value, rows, self.space.shape)
         if self.bytes:
-            self._check_bytes(array, len(rows))
+            check_bytes(self.key, array, len(rows))
         with np.errstate(over="ignore"):
             stored = array.astype(self._dtype).reshape(*rows, *self.field.shape)
         if self.bytes:
@@ -84,16 +84,6 @@ class BoxReader(Reader):
     def original(self, stored: np.ndarray) -> np.ndarray:
         """See `Reader`."""
         return stored.reshape(len(stored), *self.space.shape).astype(self.space.dtype)
-
-    def _check_bytes(self, array: np.ndarray, axes: int) -> None:
-        if array.dtype == np.uint8:
-            return
-        if array.dtype.kind not in "iu":
-            raise SpaceError(f"{self.key} is of {array.dtype}; its space says uint8")
-        beyond = (array < 0) | (array > 255)
-        if beyond.any():
-            row = _first_row(beyond, axes)
-            raise SpaceError(f"{self.key} has {array[beyond][0]}; uint8 is 0 to 255", row)
 
     def _watch_bounds(self, array: np.ndarray) -> None:
         beyond = (array < self._low) | (array > self._high)
@@ -216,6 +206,21 @@ def numbers(name: str, value: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise SpaceError(f"{name} is not of numbers: {shortened(repr(value))}")
     return array
+
+
+def check_bytes(name: str, array: np.ndarray, axes: int = 0) -> None:
+    """Raises SpaceError for what is no array of whole numbers from 0 to 255.
+
+    axes: how many of the first ones are those of a batch.
+    """
+    if array.dtype == np.uint8:
+        return
+    if array.dtype.kind not in "iu":
+        raise SpaceError(f"{name} is of {array.dtype}; its space says uint8")
+    beyond = (array < 0) | (array > 255)
+    if beyond.any():
+        row = _first_row(beyond, axes)
+        raise SpaceError(f"{name} has {array[beyond][0]}; uint8 is 0 to 255", row)
 
 
 def scalar(name: str, value: Any) -> float:

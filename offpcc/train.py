@@ -64,6 +64,7 @@ class Training:
                     f"Training.{name} is {getattr(self, name)}; it must be at least {least}"
                 )
         self.epochs = self.updates = self.episodes = 0
+        self.due = False  # whether an evaluation and a row are
         self.scores: list[Score] = []  # of the training episodes since the last row
         self.best = float("-inf")
         self.seconds = 0.0
@@ -78,7 +79,7 @@ class Training:
         try:
             self.learn(0)  # the rest of what was owed when a stop came between two updates
             while True:
-                if self.collector.steps // self.epoch > self.epochs:
+                if self.due or self.collector.steps // self.epoch > self.epochs:
                     self.end_epoch()
                 if self.collector.steps >= self.steps:
                     break
@@ -152,11 +153,13 @@ class Training:
 
         An evaluation changes nothing that is saved, and may fail; a resumed run makes it again.
         """
+        self.due = True
         self.save()
         scores = self.evaluator(self.agent.deployed)
         self.epochs = self.collector.steps // self.epoch
         self.last_row = self._row(scores)
         skipped = self.recorder.write(self.last_row).get("skipped", 0.0)
+        self.due = False
         if skipped > MOST_SKIPPED:
             say_once(
                 "skipped",
@@ -227,6 +230,7 @@ class Training:
         own = {
             "epoch": self.epoch,
             "epochs": self.epochs,
+            "due": self.due,
             "updates": self.updates,
             "episodes": self.episodes,
             "scores": [tuple(score) for score in self.scores],
