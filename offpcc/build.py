@@ -74,7 +74,8 @@ def settle_precision(
 
 def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
     """A batch as this replay will give them, of made-up observations."""
-    length = LONG if replay.segment is None else min(replay.burn_in + replay.segment, SMALL // 8)
+    most = 3 * (replay.burn_in + (replay.segment or 0))  # so that most windows are whole
+    length = min(max(LONG, most), SMALL)
     random = np.random.default_rng(0)
     episode = Episode(
         observation={
