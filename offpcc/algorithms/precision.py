@@ -4,7 +4,7 @@ Copies of the agent are updated, so that the agent and its generators stay as th
 """
 
 import copy
-import time
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
@@ -75,10 +75,10 @@ def _twin(agent: "OffPolicy", precision: str) -> "OffPolicy":
 def _seconds(agent: "OffPolicy", batch: Batch) -> float:
     """What an update takes."""
     device = torch.get_device_module(agent.policy.device.type)
-    begun = time.perf_counter()
+    begun = perf_counter()
     agent.update(batch)
     device.synchronize()
-    return time.perf_counter() - begun
+    return perf_counter() - begun
 
 
 def _device(agent: "OffPolicy") -> str:
