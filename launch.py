@@ -26,6 +26,7 @@ DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name th
 WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
 REPORT = "with --compare: only the report, from results/ or from the rows that DIR has"
 JOBS = "runs side by side, each a process of its own with its share of the cores"
+PRECISION = "of an update's passes; auto: bf16 where the device has it and it is not slower"
 MEMORY = "ablated: --evaluate plays again with it emptied at every step, and says what it is worth"
 WATCHED, RECORDED = 10, 3  # episodes
 
@@ -57,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     set_("--envs", type=int, metavar="N", help="copies of the environment")
     set_("--jobs", type=int, metavar="J", help=JOBS)
     set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
-    set_("--precision", choices=("fp32", "bf16"), help="of an update's passes")
+    set_("--precision", choices=("auto", "fp32", "bf16"), help=PRECISION)
     set_("--wandb", choices=("online", "offline", "off"), help=WANDB)
     set_("--debug", action="store_true", help="show tracebacks")
     group = p.add_argument_group("runs that exist")
