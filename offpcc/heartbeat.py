@@ -10,8 +10,6 @@ import os
 import signal
 import struct
 import tempfile
-import time
-from threading import Thread
 from types import FrameType
 from typing import NamedTuple
 
@@ -23,7 +21,6 @@ CLOSE = 5.0  # seconds for close
 EXIT = 25.0  # seconds from the mark of an orderly end to the end
 HURRY = 5.0  # seconds for a call once the run was asked to stop
 ANSWER, HURRIED_ANSWER = 5.0, 3.0  # seconds in which a worker may end an overdue call itself
-POLL = 0.2  # seconds between two looks at the page
 
 CALLS = ("", "constructor", "reset", "step", "render", "close", "exit")
 SIZE = 4096  # bytes
@@ -68,22 +65,22 @@ def finish(code: int) -> None:
     begin("exit", -1, -1, -1, -1)
 
 
-def attach(lifeline: int | None) -> bool:
+def attach() -> bool:
     """Shares the page of a supervisor, or gives False where there is none.
 
-    lifeline: a file descriptor that comes to its end when the supervisor does; see `Lifeline`.
-    From now on SIGUSR1 raises Overdue in a call that the supervisor finds overdue.
+    From then on SIGUSR1 raises Overdue in a call that the supervisor finds overdue.
     """
     global _page, _attached
     if VARIABLE not in os.environ:
         return False
+    import fcntl  # for POSIX systems only, as supervisors are
+
     descriptor = int(os.environ.pop(VARIABLE))
+    os.set_inheritable(descriptor, False)
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)  # until this process ends; no fork has it
     _page, _attached = mmap.mmap(descriptor, SIZE), True
-    os.close(descriptor)
     os.register_at_fork(after_in_child=_detach)
     signal.signal(signal.SIGUSR1, _raise_overdue)
-    if lifeline is not None:
-        Thread(target=_follow, args=(lifeline, Watch(_page)), daemon=True).start()
     return True
 
 
@@ -102,18 +99,6 @@ def _raise_overdue(number: int, frame: FrameType | None) -> None:
     call, (asked, limit, stop) = read(_page), _OVERDUE.unpack_from(_page, _OVERDUE_AT)
     if call and call.number == asked and call.name != "exit":
         raise Overdue(complaint(call, limit, stop))
-
-
-def _follow(lifeline: int, watch: "Watch") -> None:
-    """Waits for the supervisor's end; stops this process as the supervisor would have done."""
-    os.read(lifeline, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    watch.hurry(signal.SIGTERM)
-    while (verdict := watch.observe(POLL)) != "kill":
-        if verdict == "ask":
-            os.kill(os.getpid(), signal.SIGUSR1)
-        time.sleep(POLL)
-    os._exit(128 + signal.SIGTERM)
 
 
 # What the supervisor reads
@@ -154,6 +139,17 @@ def create() -> int:
     _TIMEOUT.pack_into(page, _TIMEOUT_AT, TIMEOUT)
     page.close()
     return descriptor
+
+
+def alive(descriptor: int) -> bool:
+    """Whether the worker lives that has attached itself to this page."""
+    import fcntl
+
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def read(page: Page) -> Call | None:

@@ -24,11 +24,7 @@ class Lifeline:
         os.close(self._write)
 
     def start(
-        self,
-        command: Sequence[str],
-        env: Mapping[str, str],
-        pass_fds: Sequence[int] = (),
-        **options: Any,
+        self, command: Sequence[str], env: Mapping[str, str], **options: Any
     ) -> "subprocess.Popen[str]":
         """A process in a session of its own: a terminal's Ctrl-C comes to it through us, and once.
 
@@ -37,10 +33,15 @@ class Lifeline:
         return subprocess.Popen(
             command,
             env={**env, VARIABLE: str(self._read)},
-            pass_fds=(self._read, *pass_fds),
+            pass_fds=[self._read],
             start_new_session=True,
             **options,
         )
+
+    def wait(self) -> None:
+        """In a fork of the parent: returns when the parent ends."""
+        os.close(self._write)
+        os.read(self._read, 1)
 
 
 def inherited() -> int | None:

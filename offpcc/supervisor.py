@@ -10,6 +10,7 @@ import mmap
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from typing import Self
 
 from offpcc import heartbeat
 from offpcc.faults import FAULT
-from offpcc.heartbeat import POLL, Watch
+from offpcc.heartbeat import Watch
 from offpcc.interrupt import ONE_REQUEST, stop_signals
 from offpcc.lifeline import Lifeline, inherited
 
+POLL = 0.2  # seconds between two looks at the page
 LONGEST = 1.0  # seconds that a look at the page may count for: a laptop may have slept
 KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # come from outside
 DONE = "all was done, but the process did not end (a thread of the environment's?) and was killed"
@@ -33,10 +35,9 @@ def run(main: Callable[[], int], observed: bool, again: str = "") -> int:
     The worker is the same command anew, which comes to this call again. again: how a run is
     continued, or nothing. For POSIX systems.
     """
-    lifeline = inherited()
-    if heartbeat.attach(lifeline):
+    if heartbeat.attach():
         return _work(main)
-    return Supervisor(lifeline, again).run() if observed else main()
+    return Supervisor(again).run() if observed else main()
 
 
 def _work(main: Callable[[], int]) -> int:
@@ -85,11 +86,10 @@ class Inbox:
 class Supervisor:
     """The observer of one worker.
 
-    lifeline: see `Inbox`; again: how a stopped run is continued, or nothing.
+    again: how a stopped run is continued, or nothing.
     """
 
-    def __init__(self, lifeline: int | None, again: str) -> None:
-        self._inbox = Inbox(lifeline)
+    def __init__(self, again: str) -> None:
         self._resume = f"; the last checkpoint stands, continue with {again}" if again else ""
         self._descriptor = heartbeat.create()
         self._page = mmap.mmap(self._descriptor, heartbeat.SIZE)
@@ -102,20 +102,48 @@ class Supervisor:
         """Starts the worker; gives the exit code once it has ended."""
         command = [sys.executable, *sys.orig_argv[1:]]
         env = {**os.environ, heartbeat.VARIABLE: str(self._descriptor)}
-        with self._inbox, Lifeline() as lifeline:
-            self._worker = lifeline.start(command, env, pass_fds=[self._descriptor])
-            before = time.monotonic()
-            while (status := self._status()) is None:
-                for number in self._inbox.wait(POLL):
-                    self._take(number)
-                now = time.monotonic()
-                if not self._suspended:
-                    self._observe(min(now - before, LONGEST))
-                before = now
+        with Inbox(inherited()) as inbox, Lifeline() as lifeline:
+            # In a session of its own: a terminal's Ctrl-C comes to it through us, and once.
+            self._worker = subprocess.Popen(
+                command, env=env, pass_fds=[self._descriptor], start_new_session=True
+            )
+            guard = self._fork_guard(lifeline)
+            status = self._attend(inbox)
+            os.kill(guard, signal.SIGKILL)
         code, line = self._answer(status)
         if line:
             print(f"launch.py: {line}", file=sys.stderr)
         return code
+
+    def _fork_guard(self, lifeline: Lifeline) -> int:
+        """A process that stops the worker should this one be killed; gives its id."""
+        if process := os.fork():
+            return process
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (*stop_signals(), signal.SIGTSTP):
+            signal.signal(number, signal.SIG_IGN)
+        for descriptor in (0, 1, 2):
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        lifeline.wait()
+        with suppress(ProcessLookupError):  # the worker is gone
+            self._take(signal.SIGTERM)
+            while heartbeat.alive(self._descriptor):
+                self._observe(POLL)
+                time.sleep(POLL)
+        os._exit(0)
+
+    def _attend(self, inbox: Inbox) -> int:
+        """The worker's exit code once it has ended, or minus the signal that ended it."""
+        before = time.monotonic()
+        while (status := self._status()) is None:
+            for number in inbox.wait(POLL):
+                self._take(number)
+            now = time.monotonic()
+            if not self._suspended:
+                self._observe(min(now - before, LONGEST))
+            before = now
+        return status
 
     def _status(self) -> int | None:
         """The worker's exit code, or minus the signal that ended it; None while it lives."""
