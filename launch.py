@@ -90,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         return dispatch(asked)
-    except (Exception, KeyboardInterrupt, faults.Overdue) as error:
-        # Where every fault becomes a line and a code.
+    except (Exception, KeyboardInterrupt, SystemExit, faults.Overdue) as error:
+        # Where every fault becomes a line and a code. Only other people's code ends a program.
         if asked.debug:
             traceback.print_exc()
         print(f"launch.py: {complaint(error)}", file=sys.stderr)
@@ -106,7 +106,7 @@ def exit_code(error: BaseException) -> int:
         (faults.DivergedError, 3),
         (faults.NoCheckpointError, 4),
         (faults.RunLockedError, 5),
-        ((faults.WorldFault, faults.Overdue), faults.FAULT),
+        ((faults.WorldFault, faults.Overdue, SystemExit), faults.FAULT),
         (OSError, 7),
         ((ValueError, TypeError, ImportError), 2),
     )
@@ -117,6 +117,8 @@ def complaint(error: BaseException) -> str:
     """The line for an error."""
     if isinstance(error, KeyboardInterrupt):
         return str(error) or "stopped"
+    if isinstance(error, SystemExit):
+        return f"an environment, or a module of yours, ended the program by exit({error.code!r})"
     line = (str(error) or type(error).__name__).splitlines()[0]
     if exit_code(error) != 1:
         return line

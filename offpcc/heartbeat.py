@@ -55,7 +55,7 @@ def end() -> None:
 
 
 def configure(timeout: float | None) -> None:
-    """Sets how many seconds a call may take; None or 0: as many as it wants."""
+    """Sets how many seconds a call may take, close CLOSE at most; None or 0: no limit."""
     _TIMEOUT.pack_into(_page, _TIMEOUT_AT, timeout or 0.0)
 
 
@@ -215,6 +215,6 @@ class Watch:
         timeout = _TIMEOUT.unpack_from(self._page, _TIMEOUT_AT)[0] or math.inf
         if call.name == "exit":
             timeout = EXIT
-        elif call.name == "close":
+        elif call.name == "close" and timeout < math.inf:
             timeout = min(timeout, CLOSE)
         return min(timeout, HURRY) if self._stop else timeout

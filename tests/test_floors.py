@@ -12,7 +12,7 @@ FLOORS = (
     "algorithms",
     "train evaluate collect record checkpoint export plot"
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
-    " world dataset source board",
+    " world dataset source board heartbeat lifeline streams supervisor",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
     " served trained demonstrate jobs suite rows compare report",
 )
