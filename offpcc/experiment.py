@@ -1,12 +1,12 @@
 """Experiment: from a request to a finished run: begun, resumed, recorded and described."""
 
 import hashlib
-import json
 from typing import Any
 
 import numpy as np
 
 from offpcc import bindings
+from offpcc.atomic_io import strict_json
 from offpcc.build import build
 from offpcc.checkpoint import Checkpoints
 from offpcc.config import Config
@@ -144,7 +144,7 @@ class Experiment:
         try:
             training.run()
         except DivergedError as error:
-            self.folder.replace("diverged.json", json.dumps(diagnosis(training, error), indent=2))
+            self.folder.replace("diverged.json", strict_json(diagnosis(training, error)))
             raise
         except Stopped:
             self._refuse_unsaved()
