@@ -51,7 +51,7 @@ def refuse_others(planned: Sequence[Planned], rows: Path) -> None:
 
 
 def _refuse(run: Planned, config: Config, facts: Path, file: Path) -> None:
-    told, old = json.loads(facts.read_text(encoding="utf-8")), bindings.compose([file])
+    told, old = json.loads(facts.read_text(encoding="utf-8-sig")), bindings.compose([file])
     was = {key: told[key] for key in ("env", "algo", "seed")}
     now = {"env": run.request.env, "algo": run.request.algo, "seed": run.seed}
     was = {**was, "steps": old.values["Training.steps"], **old.fixed(FREE)}

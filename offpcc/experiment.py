@@ -165,7 +165,7 @@ class Experiment:
     def _connect(self, interrupt: Interrupt, step: int) -> None:
         """Gives the training what it writes to, and what may stop it."""
         training = self.training
-        progress = Progress(training.steps, step)
+        progress = Progress(training.steps, step, training.warm_up)
         training.evaluator.interrupt = training.interrupt = interrupt
         training.advance = progress.advance
         names = columns(training.agent)

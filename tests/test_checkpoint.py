@@ -293,13 +293,13 @@ def reseal(folder: Path) -> None:
 def test_each_file_and_name_is_synced_before_it_is_published_and_after(tmp_path, monkeypatch):
     folder = tmp_path / "run" / "checkpoints"
     disk = Disk(tmp_path, monkeypatch)
-    checkpoints, replay = Checkpoints(folder, keep=1), replay_of(2)
-    for step in (100, 200, 200, 300):  # the third takes the second's place
-        play(replay)
+    checkpoints, replay = Checkpoints(folder, keep=1), replay_of(0)
+    for step in (0, 100, 200, 200, 300):  # the fourth takes the third's place
         save(checkpoints, step, replay)
         checkpoints.save_best({"weight": torch.full((2,), float(step + disk.renames))})
         assert not [*disk.lost()]
-    assert disk.renames == 12  # a chunk, a checkpoint and a best policy each
+        play(replay)
+    assert disk.renames == 14  # a checkpoint, a best policy and, but for the first, a chunk each
     assert load(folder)[0] == 300
 
 

@@ -121,7 +121,7 @@ def _read_run(folder: Path) -> Run | None:
 
 def _read_columns(path: Path) -> dict[str, Array]:
     """Read a progress.csv; a last line without its end was cut by a kill and does not count."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")[:-1]
     names = lines[0].split(",") if lines else list(NEEDED)
     if missing := sorted(set(NEEDED) - set(names)):
         raise ValueError(f"{path} has no columns {missing}; it is not a run's, move it away")
@@ -148,6 +148,6 @@ def _evaluation_episodes(path: Path) -> int | None:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8")).get("evaluation_episodes")
+        return json.loads(path.read_text(encoding="utf-8-sig")).get("evaluation_episodes")
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); repair or remove it") from error
