@@ -165,6 +165,8 @@ class Experiment:
     def _connect(self, interrupt: Interrupt, step: int) -> None:
         """Gives the training what it writes to, and what may stop it."""
         training = self.training
+        if training.collector.description:
+            print(training.collector.description, flush=True)
         progress = Progress(training.steps, step, training.warm_up)
         training.evaluator.interrupt = training.interrupt = interrupt
         training.advance = progress.advance
