@@ -129,6 +129,11 @@ def test_a_cut_that_no_flag_explains_is_told(tmp_path) -> None:
     assert (len(flagged.episodes), flagged.cuts) == (2, 0)
 
 
+def test_a_flag_cuts_where_the_next_row_goes_on_by_chance(tmp_path) -> None:
+    found = read_episodes(arrays(tmp_path, truncated=np.array([0, 0, 1, 0, 0])), door_of())
+    assert [len(e) for e in found.episodes] == [2, 1, 2]
+
+
 def test_rows_are_compared_as_they_are_stored_and_not_by_their_types(tmp_path) -> None:
     random = np.random.default_rng(0)
     seen = random.normal(size=(10, 21, 2))
