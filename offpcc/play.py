@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
 import torch
 from torch import Tensor
@@ -57,7 +56,8 @@ def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> dict[
 
     Gives back what that file holds. ablated: plays the same starts again with a memory that is
     emptied before every step, and prints what memory is worth: the mean difference, episode by
-    episode. Raises ValueError for an agent that has no memory, OSError where nothing can be written.
+    episode. Raises ValueError for an agent that has no memory, and OSError where the
+    file cannot be written.
     """
     policy = load(path)
     if ablated and not policy.memory.state_size:
@@ -158,6 +158,8 @@ class Filming(Singles):
         if not isinstance(picture, np.ndarray):
             raise ValueError(f"{self._world.unwrapped} draws no pictures (render_mode 'rgb_array')")
         if self._writer is None:
+            import imageio.v2 as imageio  # only a video needs it
+
             self._file.parent.mkdir(exist_ok=True)
             rate = float(self._world.metadata.get("render_fps") or 30)
             self._writer = imageio.get_writer(self._file, fps=rate, macro_block_size=1)
