@@ -19,7 +19,7 @@ EXAMPLES = """examples:
   python launch.py --compare memory --jobs 2
   python launch.py --plot results/pendulum-p-v0
 
-exit codes: 0 done, 2 usage or config, 3 diverged, 4 no valid checkpoint, 5 run locked,
+exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
 6 environment fault, 7 storage fault, 130 or 143 stopped by a signal (continue with --resume)"""
 
 DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
@@ -101,7 +101,7 @@ def exit_code(error: BaseException) -> int | None:
     known = (
         (faults.Stopped, 128 + getattr(error, "number", 0)),
         (KeyboardInterrupt, 130),
-        (faults.DivergedError, 3),
+        ((faults.DivergedError, faults.NoUpdateError), 3),
         (faults.NoCheckpointError, 4),
         (faults.RunLockedError, 5),
         (faults.WorldFault, 6),

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from gymnasium.error import DependencyNotInstalled
 
 from offpcc import bindings
 from offpcc.algorithms import Agent, Learner
@@ -84,14 +83,14 @@ def _source(recipe: Recipe, agent: Agent, replay: Replay, worlds: Copies, seed: 
     return dataset
 
 
-def build_world(env: str, render_mode: str | None = None) -> World:
+def build_world(env: str, render_mode: str | None = None, copy: int = 0) -> World:
     """A fresh copy of a world, as the config given to gin asks for it.
 
-    Raises ConfigError for one that cannot be served.
+    Raises ConfigError for one that cannot be served, WorldFault for one that cannot be made.
     """
     try:
-        world: World = configured(make_world)(env, render_mode=render_mode)
-    except (ValueError, DependencyNotInstalled) as error:
+        world: World = configured(make_world)(env, render_mode=render_mode, copy=copy)
+    except ValueError as error:
         raise ConfigError(f"{env}: {error}") from error
     return world
 
@@ -99,9 +98,9 @@ def build_world(env: str, render_mode: str | None = None) -> World:
 def build_copies(env: str, count: int) -> Copies:
     """So many of them, stepped together where the world can do that."""
     world = build_world(env)
-    together = vectorised(env, count) if count > 1 else None
+    together = vectorised(env, count, world.limit) if count > 1 else None
     if together is None:
-        return Singles([world, *(build_world(env) for _ in range(count - 1))])
+        return Singles([world, *(build_world(env, copy=n) for n in range(1, count))])
     world.close()
     return Together(together, **world.settings)
 

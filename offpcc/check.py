@@ -2,12 +2,15 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from contextlib import closing
 
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 
 from offpcc.data import Observation
+from offpcc.evaluate import MAX_EPISODE_STEPS
+from offpcc.faults import WorldFault
 from offpcc.world import World, make_world
 
 COLOUR = re.compile(r"\x1b\[\d*m")  # which gymnasium paints its warnings with
@@ -19,14 +22,25 @@ def check_world(env: str) -> dict[str, str]:
 
     Raises ValueError for an unknown id, and for spaces that cannot be served.
     """
-    repeats = _repeats(env)
-    alone = _independent(env) if repeats == "yes" else "not known, as an episode does not repeat"
+    repeats = _verdict(_repeats, env)
+    unknown = "not known, as an episode does not repeat"
     return {
-        "offpcc serves its spaces": _serves(env),
-        "gymnasium's check_env passes": _checked(env),
+        "offpcc serves its spaces": _verdict(_serves, env),
+        "gymnasium's check_env passes": _verdict(_checked, env),
         "reset(seed) repeats an episode, whatever was played before": repeats,
-        "two copies do not touch each other": alone,
+        "two copies do not touch each other": _verdict(_independent, env)
+        if repeats == "yes"
+        else unknown,
+        "an episode ends": _verdict(_ends, env),
     }
+
+
+def _verdict(check: Callable[[str], str], env: str) -> str:
+    """What a check says, or what went wrong in it."""
+    try:
+        return check(env)
+    except WorldFault as fault:
+        return f"NO: {fault}"
 
 
 def _serves(env: str) -> str:
@@ -40,15 +54,17 @@ def _checked(env: str) -> str:
     with warnings.catch_warnings(record=True) as caught, closing(make_world(env)) as world:
         warnings.simplefilter("always")
         try:
-            check_env(world.unwrapped, skip_render_check=True)
-        except Exception as error:  # whatever other people's worlds raise
+            with world.guard.step:
+                check_env(world.unwrapped, skip_render_check=True)
+        except WorldFault as fault:
+            error = fault.__cause__
             return f"NO, {type(error).__name__}: {error}"
     told = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
     return f"yes, with warnings: {told}" if told else "yes"
 
 
 def _repeats(env: str) -> str:
-    with closing(make_world(env)) as world, closing(make_world(env)) as fresh:
+    with closing(make_world(env)) as world, closing(make_world(env, copy=1)) as fresh:
         first = _episode(world, 1)
         _episode(world, 2)
         if not _same(first, _episode(world, 1)):
@@ -57,9 +73,22 @@ def _repeats(env: str) -> str:
 
 
 def _independent(env: str) -> str:
-    with closing(make_world(env)) as world, closing(make_world(env)) as other:
+    with closing(make_world(env)) as world, closing(make_world(env, copy=1)) as other:
         alone = _episode(world, 1)
         return "yes" if _same(alone, _episode(world, 1, beside=other)) else "NO"
+
+
+def _ends(env: str) -> str:
+    with closing(make_world(env)) as world:
+        if world.limit is not None:
+            return f"yes, after {world.limit} steps at the latest"
+        seen = len(_episode(world, 1)) - 1
+    if seen < STEPS:
+        return f"yes; one of random actions after {seen} steps"
+    return (
+        f"not known: not within {STEPS} steps, and there is no time limit; evaluations cut an "
+        f"episode after {MAX_EPISODE_STEPS:_} steps, or where make_world.max_episode_steps says"
+    )
 
 
 def _episode(world: World, seed: int, beside: World | None = None) -> list[Observation]:
@@ -70,11 +99,11 @@ def _episode(world: World, seed: int, beside: World | None = None) -> list[Obser
         beside.reset(seed=seed + 1)
     for _ in range(STEPS):
         action = random.uniform(-1, 1, world.spec_of_agent.action)
-        if beside and any(beside.step(-action)[2:4]):
+        if beside and beside.play(-action).ended:
             beside.reset()
-        observation, _, terminated, truncated, _ = world.step(action)
-        seen.append(observation)
-        if terminated or truncated:
+        outcome = world.play(action)
+        seen.append(outcome.seen)
+        if outcome.ended:
             break
     return seen
 

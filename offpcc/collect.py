@@ -1,8 +1,6 @@
 """Collector: plays copies of a world with an acting copy of the agent and hands over episodes."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,13 @@ from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
-from offpcc.source import Source, refuse_non_finite, seed_of
+from offpcc.outcome import Outcome
+from offpcc.source import Source, seed_of
 from offpcc.tape import Tape
 from offpcc.world import World
+
+LONG = 2_000  # steps, twice the longest episode of our recipes
+UNLIMITED = 200  # steps; for one copy of a world without a time limit
 
 
 class Collector(Source):
@@ -31,9 +33,14 @@ class Collector(Source):
     many steps of every copy, and only then are the weights taken over. `sync="step"` hands over
     every step of a single copy at once; episodes of several copies go out whole.
 
+    An episode in progress that is longer than `long_episode` steps is handed over as it grows, in
+    pieces of so many steps, and each piece brings newer weights. None: 2,000, or 200 for one copy
+    of a world without a time limit.
+
     keep_states: whether episodes bring the acting states along, or states of width 0.
 
-    Raises ValueError for settings that cannot work, WorldFault when a world fails.
+    Raises ValueError for settings that cannot work, WorldFault when a world fails: then all is as
+    it was before the step.
     """
 
     def __init__(
@@ -45,11 +52,13 @@ class Collector(Source):
         sync: str = "episode",
         hold: int = 1,
         stretch: int | None = None,
+        long_episode: int | None = None,
         keep_states: bool = True,
     ) -> None:
         if sync not in ("episode", "step"):
             raise ValueError(f"sync is {sync!r}; it is 'episode' or 'step'")
-        for name, value in (("hold", hold), ("stretch", stretch)):
+        lengths = (("hold", hold), ("stretch", stretch), ("long_episode", long_episode))
+        for name, value in lengths:
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1 step")
         if stretch and sync == "step":
@@ -60,42 +69,72 @@ class Collector(Source):
         self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch
         self.kept = slice(None if keep_states else 0)  # of a state
         self.worlds = side_by_side(worlds)
+        endless = self.worlds.limit is None and len(worlds) == 1
+        self.long_episode = long_episode or (UNLIMITED if endless else LONG)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
         self.tapes = [Tape(copy, 0) for copy in range(len(worlds))]
         self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
-        self._begin(range(len(worlds)))
+        self._begin()
 
     def step(self, uniform: bool = False) -> list[Episode]:
         """Steps every copy once, with uniform actions if asked; gives what is handed over."""
         if self.sync_each == "step" or (self.stretch and self._at_a_cut()):
             self.sync()
-        for tape, state in zip(self.tapes, self.state.cpu().numpy(), strict=True):
-            tape.state.append(state[self.kept])
+        self._begin()
+        generators = self.agent.generator.get_state(), self.random.bit_generator.state
+        try:
+            actions, after, noted = self._choose(uniform)
+            outcomes = self.worlds.step(actions)
+        except WorldFault:
+            self.agent.generator.set_state(generators[0])
+            self.random.bit_generator.state = generators[1]
+            raise
+        self._note(actions, noted)
+        self.state = after
+        episodes = self._take(outcomes)
+        if not self.steps:
+            self.terms = tuple(outcomes[0].terms)
+        self.steps += len(self.worlds)
+        grown = self._grown()
+        if (episodes and self.sync_each == "episode") or (grown and not self.stretch):
+            self.sync()
+        return episodes + grown
+
+    def _choose(self, uniform: bool) -> tuple[np.ndarray, torch.Tensor, dict[str, np.ndarray]]:
+        """Actions (n, A) for the latest observations, the next states, and the agent's notes."""
         latest = [tape.observation[-1] for tape in self.tapes]
         batch = {k: np.stack([seen[k] for seen in latest]) for k in latest[0]}
         inputs = {k: torch.from_numpy(v).to(self.state.device) for k, v in batch.items()}
-        action, self.state, notes = self.agent.act(inputs, self.state)
-        actions, noted = action.cpu().numpy(), {k: v.cpu().numpy() for k, v in notes.items()}
-        for tape in self.tapes:
-            tape.note(noted)
-        if uniform:
-            actions = self._uniform(actions.shape)
-        ended = self._step(actions)
-        if not self.steps:
-            self.terms = tuple(self._first_terms(ended))
-        episodes = list(ended.values())
-        self.steps += len(self.worlds)
-        if self.stretch and self._at_a_cut():
-            episodes += [tape.cut() for tape in self.tapes if tape.action]
-        self._begin(ended)
-        if ended and self.sync_each == "episode":
-            self.sync()
-        return episodes
+        action, after, notes = self.agent.act(inputs, self.state)
+        actions = action.cpu().numpy()
+        noted = {k: v.cpu().numpy() for k, v in notes.items()}
+        return self._uniform(actions.shape) if uniform else actions, after, noted
 
-    def _first_terms(self, ended: dict[int, Episode]) -> Iterable[str]:
-        """The names that the first copy's first step had."""
-        return ended[0].terms if 0 in ended else self.tapes[0].terms
+    def _note(self, actions: np.ndarray, noted: dict[str, np.ndarray]) -> None:
+        """Writes down what each copy did, and from which state."""
+        for tape, action, state in zip(self.tapes, actions, self.state.cpu().numpy(), strict=True):
+            tape.state.append(state[self.kept])
+            tape.note(noted)
+            tape.action.append(action)
+
+    def _take(self, outcomes: Sequence[Outcome]) -> list[Episode]:
+        """Writes down what a step came to; gives the episodes that ended."""
+        ended = []
+        for copy, (tape, outcome) in enumerate(zip(self.tapes, outcomes, strict=True)):
+            tape.terms = added(tape.terms, outcome.terms)
+            tape.observation.append(outcome.seen)
+            tape.reward.append(outcome.reward)
+            if outcome.ended:
+                ended.append(tape.finish(outcome.terminated, outcome.success))
+                self.tapes[copy] = Tape(copy, tape.episode + 1)
+                self.state[copy] = 0
+        return ended
+
+    def _grown(self) -> list[Episode]:
+        """Stretches of episodes in progress that are due: all at a cut, else what is long."""
+        least = (1 if self._at_a_cut() else np.inf) if self.stretch else self.long_episode
+        return [tape.cut() for tape in self.tapes if len(tape) - tape.handed >= least]
 
     def _at_a_cut(self) -> bool:
         """Whether a stretch has just come to its end."""
@@ -103,16 +142,21 @@ class Collector(Source):
         return made > 0 and made % (self.stretch or 1) == 0
 
     def sync(self) -> None:
-        """The acting copy takes over the learner's weights; open episodes are remembered anew."""
+        """The acting copy takes over the learner's weights; open episodes are remembered anew.
+
+        What has been handed over of a long episode is let go of then.
+        """
         self.agent.sync(self.learner)
-        if not self.agent.policy.memory.state_size:
-            return
+        remembers = bool(self.agent.policy.memory.state_size)
         for copy, tape in enumerate(self.tapes):
-            if tape.action:
+            if tape.action and remembers:
                 past = {k: torch.from_numpy(v[None, :-1]) for k, v in tape.stacked().items()}
                 past = {k: v.to(self.state.device) for k, v in past.items()}
-                fresh = self.agent.refresh(past)[0]
+                before = None if tape.memory is None else tape.memory[None].to(self.state.device)
+                fresh = self.agent.refresh(past, before)[0]
                 self.state[copy, : len(fresh)] = fresh
+            if len(tape.action) >= LONG and tape.handed == len(tape):
+                tape.forget(self.state[copy].clone())
 
     def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uniform actions (n, A), drawn anew at every `hold`-th step of an episode."""
@@ -120,57 +164,20 @@ class Collector(Source):
         if choices := self.learner.spec.choices:
             actions = one_hot(actions, choices)
         for copy, tape in enumerate(self.tapes):
-            if len(tape.action) % self.hold:
+            if len(tape) % self.hold and tape.action:
                 actions[copy] = tape.action[-1]
         return actions
 
-    def _step(self, actions: np.ndarray) -> dict[int, Episode]:
-        """Steps the copies with actions (n, A); gives the episodes that ended, by copy."""
-        ended = {}
-        outcomes = self.worlds.step(actions)
-        for copy, action in enumerate(actions):
-            tape = self.tapes[copy]
-            tape.action.append(action)
-            with self._told(copy):
-                outcome = next(outcomes)
-                tape.terms = added(tape.terms, outcome.terms)
-            seen, reward, terminated, truncated, info = outcome
-            told = seen | {"reward": np.asarray(reward)}
-            refuse_non_finite(told, partial(self._where, copy))
-            tape.observation.append(seen)
-            tape.reward.append(reward)
-            if terminated or truncated:
-                success = info.get("success")
-                ended[copy] = tape.finish(terminated, None if success is None else bool(success))
-                self.tapes[copy] = Tape(copy, tape.episode + 1)
-        return ended
+    def _begin(self) -> None:
+        """Resets the copies whose episode is yet to begin."""
+        self._reset([tape.copy for tape in self.tapes if not tape.observation])
 
-    def _begin(self, copies: Iterable[int]) -> None:
-        """Resets some copies, their memories too."""
-        seeds = {copy: seed_of(self.seed, copy, self.tapes[copy].episode) for copy in copies}
-        first = self.worlds.reset(seeds)
-        for copy in seeds:
-            with self._told(copy, " at reset"):
-                seen = next(first)
-            refuse_non_finite(seen, partial(self._where, copy))
-            self.tapes[copy].observation.append(seen)
-            self.state[copy] = 0
-
-    @contextmanager
-    def _told(self, copy: int, when: str = "") -> Iterator[None]:
-        """Inside, whatever is raised becomes a WorldFault that says where and when."""
-        try:
-            yield
-        except Exception as error:  # a world is other people's code and may raise anything
-            raise WorldFault(f"the world raised {error!r}{when}; {self._where(copy)}") from error
-
-    def _where(self, copy: int) -> str:
-        tape = self.tapes[copy]
-        last = ", ".join(str(action.tolist()) for action in tape.action[-3:]) or "none"
-        return (
-            f"copy {copy}, seed {self.seed}, episode {tape.episode}, "
-            f"step {len(tape.action)}, last actions {last}"
-        )
+    def _reset(self, copies: Sequence[int]) -> None:
+        """Begins the episodes of their tapes."""
+        numbers = {copy: self.tapes[copy].episode for copy in copies}
+        seeds = {copy: seed_of(self.seed, copy, number) for copy, number in numbers.items()}
+        for copy, seen in zip(copies, self.worlds.reset(seeds, numbers), strict=True):
+            self.tapes[copy].observation = [seen]
 
     def state_dict(self) -> dict[str, Any]:
         """Acting weights, generators, counters, and every open episode."""
@@ -202,19 +209,21 @@ class Collector(Source):
 
     def _replay(self, kept: list[dict[str, Any]], state: torch.Tensor) -> None:
         """Brings every copy to where its tape had stopped, or to the next episode's start."""
-        self.tapes = [Tape(copy, tape["episode"]) for copy, tape in enumerate(kept)]
-        ended = self._play_again([np.array(tape["action"]) for tape in kept])
-        dropped = []
-        for copy, (tape, old) in enumerate(zip(self.tapes, kept, strict=True)):
-            again, before = tape.stacked(), old["observation"]
+        old = [Tape(copy, tape["episode"]) for copy, tape in enumerate(kept)]
+        for tape, content in zip(old, kept, strict=True):
+            tape.load_state_dict(content)
+        self.tapes = [Tape(tape.copy, tape.episode, begin=tape.begin) for tape in old]
+        ended = self._play_again([tape.actions() for tape in old])
+        self.state = torch.zeros_like(self.state)
+        for copy, content in enumerate(kept):
+            again, before = self.tapes[copy].stacked(), content["observation"]
             if copy in ended or any(not np.array_equal(again[k], v) for k, v in before.items()):
-                dropped.append(copy)
-                self.tapes[copy] = Tape(copy, old["episode"] + 1)
+                self.exact = False
+                self.tapes[copy] = Tape(copy, old[copy].episode + 1)
                 continue
-            tape.load_state_dict(old)
+            self.tapes[copy].load_state_dict(content)
             self.state[copy] = state[copy]
-        self.exact = self.exact and not dropped
-        self._begin(dropped)
+        self._begin()
 
     def _play_again(self, actions: list[np.ndarray]) -> set[int]:
         """Plays episodes anew with their actions (L, A); gives the copies whose episode ended.
@@ -225,14 +234,17 @@ class Collector(Source):
         late = [longest - len(own) for own in actions]
         self.worlds.rest()
         for step in range(longest):
-            self._begin(copy for copy, start in enumerate(late) if start == step)
+            self._reset([copy for copy, start in enumerate(late) if start == step])
             under_way = [copy for copy, start in enumerate(late) if start <= step]
             rows = np.zeros((len(actions), self.learner.spec.action), np.float32)
             rows[under_way] = [actions[copy][step - late[copy]] for copy in under_way]
             for copy, outcome in enumerate(self.worlds.step(rows)):
                 if copy in under_way:
-                    self.tapes[copy].observation.append(outcome.seen)
-                    if outcome.terminated or outcome.truncated:
+                    tape = self.tapes[copy]
+                    if step - late[copy] < tape.begin:
+                        tape.observation.clear()
+                    tape.observation.append(outcome.seen)
+                    if outcome.ended:
                         ended.add(copy)
-        self._begin(copy for copy, start in enumerate(late) if start == longest)
+        self._reset([copy for copy, start in enumerate(late) if start == longest])
         return ended

@@ -1,8 +1,8 @@
 """Copies: n worlds side by side, each stepped in turn or all of them in one step."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -10,27 +10,15 @@ from gymnasium.vector import VectorEnv
 
 from offpcc.catalog import bare
 from offpcc.data import Observation, Spec
+from offpcc.guard import Guard
+from offpcc.outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
 from offpcc.world import Door, World
-
-
-class Outcome(NamedTuple):
-    """What a step of one copy came to."""
-
-    seen: Observation
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: Mapping[str, Any]
-
-    @property
-    def terms(self) -> dict[str, float]:
-        """What the reward is the sum of, by name, where the world says: `info["rewards"]`."""
-        told = self.info.get("rewards")
-        return {k: float(v) for k, v in told.items()} if isinstance(told, Mapping) else {}
 
 
 class Copies(ABC):
     """n copies of a world. One whose episode has ended rests until it is reset."""
+
+    limit: int | None = None  # steps after which the environment itself cuts an episode
 
     @property
     def spec_of_agent(self) -> Spec:
@@ -47,11 +35,16 @@ class Copies(ABC):
         """How many."""
 
     @abstractmethod
-    def reset(self, seeds: Mapping[int, int]) -> Iterator[Observation]:
-        """The first observations of some copies, in their order, from a seed each."""
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
+        """The first observations of some copies, in their order, from a seed each.
+
+        episodes: the numbers of the episodes that begin, for faults; left out: the next ones.
+        """
 
     @abstractmethod
-    def step(self, actions: np.ndarray) -> Iterator[Outcome]:
+    def step(self, actions: np.ndarray) -> list[Outcome]:
         """One step of each copy with its action of (n, A) in [-1, 1]; a resting one repeats."""
 
     @abstractmethod
@@ -68,6 +61,9 @@ class Singles(Copies):
 
     def __init__(self, worlds: Iterable[World]) -> None:
         self.worlds = list(worlds)
+        for copy, world in enumerate(self.worlds):
+            world.guard.first = copy
+        self.limit = self.worlds[0].limit if self.worlds else None
         self.last: dict[int, Outcome] = {}
 
     @property
@@ -83,20 +79,22 @@ class Singles(Copies):
         """One of the worlds."""
         return self.worlds[copy]
 
-    def reset(self, seeds: Mapping[int, int]) -> Iterator[Observation]:
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
         """See `Copies`."""
         for copy, seed in seeds.items():
-            seen = self.worlds[copy].reset(seed=seed)[0]
-            self.last[copy] = Outcome(seen, 0.0, False, False, {})
-            yield seen
+            number = episodes[copy] if episodes else None
+            seen = self.worlds[copy].reset(seed=seed, episode=number)[0]
+            self.last[copy] = Outcome(seen, 0.0, False, False)
+        return [self.last[copy].seen for copy in seeds]
 
-    def step(self, actions: np.ndarray) -> Iterator[Outcome]:
+    def step(self, actions: np.ndarray) -> list[Outcome]:
         """See `Copies`."""
         for copy, (world, action) in enumerate(zip(self.worlds, actions, strict=True)):
-            last = self.last[copy]
-            if not (last.terminated or last.truncated):
-                last = self.last[copy] = Outcome(*world.step(action))
-            yield last
+            if not self.last[copy].ended:
+                self.last[copy] = world.play(action)
+        return [self.last[copy] for copy in range(len(self))]
 
     def rest(self) -> None:
         """See `Copies`."""
@@ -112,13 +110,24 @@ class Singles(Copies):
 class Together(Copies):
     """A vector environment that says `ended_copies_rest` in its metadata and keeps to it.
 
-    It takes a seed for each copy and a `reset_mask` of those to reset.
+    It takes a seed for each copy and a `reset_mask` of those to reset. The settings are those of
+    `World`.
     """
 
-    def __init__(self, env: VectorEnv, **settings: bool) -> None:
-        """`settings` are the door's."""
+    def __init__(
+        self,
+        env: VectorEnv,
+        *,
+        guard: Guard | None = None,
+        limit: int | None = None,
+        success: str = "last",
+        **settings: bool,
+    ) -> None:
         self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out
+        self.guard, self.limit = guard or Guard(env.num_envs), limit
         self._door = Door(env.single_observation_space, env.single_action_space, **settings)
+        self._any = success == "any"
+        self._success: list[bool | None] = [None] * env.num_envs  # of each episode's steps so far
 
     @property
     def door(self) -> Door:
@@ -129,22 +138,41 @@ class Together(Copies):
         """How many."""
         return int(self.env.num_envs)
 
-    def reset(self, seeds: Mapping[int, int]) -> Iterator[Observation]:
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
         """See `Copies`."""
+        if not seeds:
+            return []
+        for copy, seed in seeds.items():
+            self.guard.begin(copy, seed, episodes[copy] if episodes else None)
+            self._success[copy] = None
         every = [seeds.get(copy) for copy in range(len(self))]
         mask = np.array([seed is not None for seed in every])
-        seen, _ = self.env.reset(seed=every, options={"reset_mask": mask})
-        yield from (self.door.first(row(seen, copy)) for copy in seeds)
+        with self.guard.reset:
+            given = self.env.reset(seed=every, options={"reset_mask": mask})
+        observation, _ = self.guard.read(parts_of, "reset", given, RESET)
+        seen = self._rows(self.guard.read(self.door.first, observation, (len(self),)))
+        return [seen[copy] for copy in seeds]
 
-    def step(self, actions: np.ndarray) -> Iterator[Outcome]:
+    def step(self, actions: np.ndarray) -> list[Outcome]:
         """See `Copies`."""
-        seen, rewards, terminated, truncated, info = self.env.step(self.door.raw(actions))
-        told = without_masks(info)
-        for copy, (action, reward) in enumerate(zip(actions, rewards.tolist(), strict=True)):
-            observation = self.door.after(row(seen, copy), action, reward)
-            extra = {key: row(values, copy) for key, values in told.items()}
-            ends = bool(terminated[copy]), bool(truncated[copy])
-            yield Outcome(observation, reward, *ends, extra)
+        raw = self.door.raw(actions)
+        self.guard.take(raw)
+        with self.guard.step:
+            given = self.env.step(raw)
+        rows = (len(self),)
+        observation, rewards, *ends, info = self.guard.read(steps_of, given, len(self))
+        seen = self.guard.read(self.door.after, observation, actions, rewards, rows)
+        success, terms = self.guard.read(infos_of, info, len(self))
+        if self._any:
+            success = self._success = list(map(either, self._success, success))
+        columns = (self._rows(seen), rewards.tolist(), *ends, success, terms)
+        return list(map(Outcome, *columns))
+
+    def _rows(self, seen: Observation) -> list[Observation]:
+        """Each copy's part of a batch."""
+        return [{key: values[copy] for key, values in seen.items()} for copy in range(len(self))]
 
     def rest(self) -> None:
         """See `Copies`."""
@@ -152,34 +180,25 @@ class Together(Copies):
 
     def close(self) -> None:
         """See `Copies`."""
-        self.env.close()
+        self.guard.close_quietly(self.env.close)
 
 
-def vectorised(env: str, count: int) -> VectorEnv | None:
-    """An id's own vector environment, if it has one whose ended copies rest until a reset."""
+def vectorised(env: str, count: int, limit: int | None = None) -> VectorEnv | None:
+    """An id's own vector environment, if it has one whose ended copies rest until a reset.
+
+    limit: steps after which episodes are cut; None: the environment's own. Raises WorldFault for
+    whatever its constructor raises.
+    """
     if gymnasium.spec(bare(env)).vector_entry_point is None:
         return None
-    made = gymnasium.make_vec(bare(env), count)
+    guard = Guard(count)
+    cut: dict[str, Any] = {"max_episode_steps": limit} if limit else {}
+    with guard.constructor:
+        made = gymnasium.make_vec(bare(env), num_envs=count, vectorization_mode=None, **cut)
     if made.metadata.get("ended_copies_rest"):
         return made
-    made.close()
+    guard.close_quietly(made.close)
     return None
-
-
-def without_masks(info: Mapping[str, Any]) -> dict[str, Any]:
-    """A vector environment's info without the `_name` arrays that say whose `name` is given."""
-    return {
-        key: without_masks(values) if isinstance(values, Mapping) else values
-        for key, values in info.items()
-        if not key.startswith("_")
-    }
-
-
-def row(values: Any, copy: int) -> Any:
-    """One copy's part of a batch of observations, or of an info."""
-    if isinstance(values, Mapping):
-        return {key: row(part, copy) for key, part in values.items()}
-    return values[copy]
 
 
 def side_by_side(worlds: Copies | Sequence[World]) -> Copies:

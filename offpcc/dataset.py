@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.spaces import Box
 
-from offpcc.copies import Copies, row
+from offpcc.copies import Copies
 from offpcc.data import Episode, Spec
 from offpcc.source import Source
 from offpcc.transitions import ARRAYS, minari_data_set, read_array
@@ -106,17 +106,19 @@ def _seen(played: Played, door: Door) -> Episode:
     """What an agent sees of it, its own past included."""
     if played.rewards.ndim != 1:
         raise ValueError(f"rewards have shape {played.rewards.shape}; they are (L,)")
-    steps = list(zip(played.actions, played.rewards.tolist(), strict=True))
-    seen = [door.first(row(played.observations, 0))]
-    seen += [door.after(row(played.observations, t + 1), *step) for t, step in enumerate(steps)]
-    observation = {key: np.stack([each[key] for each in seen]) for key in seen[0]}
+    steps = len(played.rewards)
+    observation = door.first(played.observations, (steps + 1,))
+    if "previous_action" in observation:
+        observation["previous_action"][1:] = np.clip(played.actions, -1, 1)
+    if "previous_reward" in observation:
+        observation["previous_reward"][1:, 0] = played.rewards
     _check(observation, played, door.spec)
     return Episode(
         observation,
         played.actions.astype(np.float32),
         played.rewards.astype(np.float32),
         played.terminated,
-        np.zeros((len(steps), 0), np.float32),
+        np.zeros((steps, 0), np.float32),
     )
 
 

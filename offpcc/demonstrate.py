@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from offpcc.algorithms import Policy, Variant
+from offpcc.bindings import configured
 from offpcc.catalog import bare
-from offpcc.copies import Copies, Outcome
+from offpcc.copies import Copies
 from offpcc.data import OWN_PAST, Observation
 from offpcc.evaluate import Evaluator, mean_and_error
 from offpcc.folder import RunFolder
+from offpcc.outcome import Outcome
 from offpcc.play import SEED, SIDE_BY_SIDE
 from offpcc.trained import copies_of, load
 from offpcc.transitions import ARRAYS, refuse_taken, write_minari
@@ -95,7 +97,7 @@ def _played(
     """The steps of so many episodes, what to say of them, and the way back to the world's own."""
     witness = Witness(copies_of(path, min(episodes, SIDE_BY_SIDE)))
     try:
-        scores = Evaluator(witness, episodes, SEED)(policy)
+        scores = configured(Evaluator)(witness, episodes, SEED)(policy)
     finally:
         witness.close()
     mean, error = mean_and_error([score.total for score in scores])
@@ -130,8 +132,8 @@ class Witness(Copies):
     """Copies whose steps are written down, episode by episode, in the order that they began."""
 
     def __init__(self, copies: Copies) -> None:
-        self.copies = copies
-        self.episodes: list[list[Step]] = []
+        self.copies, self.limit = copies, copies.limit
+        self.begun: list[list[Step]] = []
         self.open: dict[int, list[Step]] = {}  # by copy
         self.latest: dict[int, Observation] = {}
 
@@ -140,29 +142,41 @@ class Witness(Copies):
         """See `Copies`."""
         return self.copies.door
 
+    @property
+    def episodes(self) -> list[list[Step]]:
+        """The steps of each episode; one that was cut from outside ends as by a time limit."""
+        return [
+            [*steps[:-1], steps[-1]._replace(truncated=not steps[-1].terminated)]
+            for steps in self.begun
+        ]
+
     def __len__(self) -> int:
         """How many."""
         return len(self.copies)
 
-    def reset(self, seeds: Mapping[int, int]) -> Iterator[Observation]:
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
         """See `Copies`."""
-        for copy, seen in zip(seeds, self.copies.reset(seeds), strict=True):
+        first = self.copies.reset(seeds, episodes)
+        for copy, seen in zip(seeds, first, strict=True):
             self.open[copy] = []
-            self.episodes.append(self.open[copy])
+            self.begun.append(self.open[copy])
             self.latest[copy] = seen
-            yield seen
+        return first
 
-    def step(self, actions: np.ndarray) -> Iterator[Outcome]:
+    def step(self, actions: np.ndarray) -> list[Outcome]:
         """See `Copies`."""
-        for copy, outcome in enumerate(self.copies.step(actions)):
+        outcomes = self.copies.step(actions)
+        for copy, outcome in enumerate(outcomes):
             if copy in self.open:
                 ends = outcome.terminated, outcome.truncated
                 before, self.latest[copy] = self.latest[copy], outcome.seen
                 step = Step(before, outcome.seen, actions[copy], outcome.reward, *ends)
                 self.open[copy].append(step)
-                if any(ends):
+                if outcome.ended:
                     del self.open[copy]
-            yield outcome
+        return outcomes
 
     def rest(self) -> None:
         """See `Copies`."""

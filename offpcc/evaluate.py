@@ -8,8 +8,13 @@ import numpy as np
 import torch
 
 from offpcc.algorithms import Policy
-from offpcc.copies import Copies, Outcome, side_by_side
+from offpcc.copies import Copies, side_by_side
+from offpcc.notices import say_once
+from offpcc.outcome import Outcome
 from offpcc.world import World
+
+MAX_EPISODE_STEPS = 10_000  # of an evaluation's episode, in an environment without a time limit
+NO_LIMIT = "the environment has no time limit; make_world.max_episode_steps sets one"
 
 
 class Score(NamedTuple):
@@ -17,16 +22,13 @@ class Score(NamedTuple):
 
     total: float  # undiscounted return
     length: int  # steps
-    success: bool | None  # None where the world does not say
+    success: bool | None  # of the last step; None where the world does not say
     terms: Mapping[str, float] = {}  # sums of what the reward is made of, where the world says
 
     def after(self, step: Outcome) -> "Score":
         """The score with one more step."""
-        told = step.info.get("success")
-        success = self.success if told is None else bool(told)
-        return Score(
-            self.total + step.reward, self.length + 1, success, added(self.terms, step.terms)
-        )
+        terms = added(self.terms, step.terms)
+        return Score(self.total + step.reward, self.length + 1, step.success, terms)
 
 
 def added(terms: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
@@ -66,18 +68,24 @@ class Evaluator:
     episodes: int = 10
     seed: int = 0
     interrupt: Callable[[], None] = lambda: None  # called at every step
+    max_episode_steps: int | None = None  # None: the environment's time limit, else 10,000
 
     def __post_init__(self) -> None:
         if self.episodes < 0:
             raise ValueError(f"Evaluator.episodes is {self.episodes}; it must be at least 0")
+        if self.max_episode_steps is not None and self.max_episode_steps < 1:
+            raise ValueError(
+                f"Evaluator.max_episode_steps is {self.max_episode_steps}; it must be at least 1"
+            )
 
     def __call__(self, policy: Policy) -> list[Score]:
         """One score an episode, in the order of their seeds."""
         scores: list[Score] = []
         worlds = side_by_side(self.worlds)
         while len(scores) < self.episodes:
-            seeds = [self._seed(len(scores) + copy) for copy in range(len(worlds))]
-            scores += play(policy, worlds, seeds, self.interrupt)
+            first = len(scores)
+            seeds = [self._seed(first + copy) for copy in range(len(worlds))]
+            scores += play(policy, worlds, seeds, self.interrupt, first, self.max_episode_steps)
         return scores[: self.episodes]
 
     def _seed(self, episode: int) -> int:
@@ -91,9 +99,17 @@ def play(
     worlds: Copies,
     seeds: Sequence[int],
     interrupt: Callable[[], None] = lambda: None,
+    first: int = 0,
+    max_episode_steps: int | None = None,
 ) -> list[Score]:
-    """One greedy episode of each copy, side by side."""
-    seen = list(worlds.reset(dict(enumerate(seeds))))
+    """One greedy episode of each copy, side by side.
+
+    first: the number of the first copy's episode, for faults. max_episode_steps: where an episode
+    is cut, which is said; None: where the environment itself cuts it, or after 10,000 steps.
+    """
+    limit = max_episode_steps or worlds.limit or MAX_EPISODE_STEPS
+    numbers = {copy: first + copy for copy in range(len(worlds))}
+    seen = worlds.reset(dict(enumerate(seeds)), numbers)
     state = policy.initial_state(len(worlds))
     scores = [Score(0.0, 0, None)] * len(worlds)
     under_way = [True] * len(worlds)
@@ -106,5 +122,9 @@ def play(
             seen[copy] = outcome.seen
             if under_way[copy]:
                 scores[copy] = scores[copy].after(outcome)
-                under_way[copy] = not (outcome.terminated or outcome.truncated)
+                under_way[copy] = not outcome.ended
+                if under_way[copy] and scores[copy].length >= limit:
+                    under_way[copy] = False
+                    why = "as Evaluator.max_episode_steps says" if max_episode_steps else NO_LIMIT
+                    say_once("cut", f"an episode was cut after {limit:_} steps: {why}")
     return scores

@@ -138,11 +138,15 @@ class Experiment:
         self._train(continued(before, now, {"step": step, "exact": exact}))
 
     def _train(self, description: dict[str, Any]) -> None:
-        """To the end; the description has the final scores then."""
+        """To the end; the description has the final scores then, before worlds are closed."""
         self.folder.write(description)
         training = self.training
         try:
             training.run()
+            self._refuse_unsaved()
+            final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
+            exact = training.collector.exact
+            self.folder.write(description | {"final": final, "resume_exact": exact})
         except DivergedError as error:
             self.folder.replace("diverged.json", strict_json(diagnosis(training, error)))
             raise
@@ -153,10 +157,6 @@ class Experiment:
             training.recorder.close()
             training.collector.worlds.close()
             side_by_side(training.evaluator.worlds).close()
-        self._refuse_unsaved()
-        final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
-        exact = training.collector.exact
-        self.folder.write(description | {"final": final, "resume_exact": exact})
 
     def _refuse_unsaved(self) -> None:
         if self.training.save_failed:

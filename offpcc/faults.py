@@ -23,6 +23,10 @@ class DivergedError(RuntimeError):
     """Too many updates in a row were not finite."""
 
 
+class NoUpdateError(RuntimeError):
+    """A run came to its last step without a single update."""
+
+
 class NoCheckpointError(RuntimeError):
     """No checkpoint of the run is valid."""
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,19 @@ from torch import Tensor
 
 from offpcc.algorithms import Policy, Variant
 from offpcc.atomic_io import strict_json
-from offpcc.copies import Outcome, Singles
+from offpcc.bindings import configured
+from offpcc.copies import Singles
 from offpcc.data import Observation
-from offpcc.evaluate import Evaluator, Score, mean_and_error, play, summary
+from offpcc.evaluate import (
+    MAX_EPISODE_STEPS,
+    Evaluator,
+    Score,
+    mean_and_error,
+    play,
+    summary,
+)
 from offpcc.folder import RunFolder
+from offpcc.outcome import Outcome
 from offpcc.trained import copies_of, load, world_of
 from offpcc.world import World
 
@@ -42,11 +51,12 @@ def chance(world: World, episodes: int) -> tuple[float, float]:
     returns = []
     for episode in range(episodes):
         world.reset(seed=SEED + episode)
-        total, ended = 0.0, False
-        while not ended:
-            action = random.uniform(-1, 1, world.spec_of_agent.action)
-            _, reward, terminated, truncated, _ = world.step(action)
-            total, ended = total + reward, terminated or truncated
+        total = 0.0
+        for _ in range(world.limit or MAX_EPISODE_STEPS):
+            outcome = world.play(random.uniform(-1, 1, world.spec_of_agent.action))
+            total += outcome.reward
+            if outcome.ended:
+                break
         returns.append(total)
     return mean_and_error(returns)
 
@@ -101,7 +111,7 @@ def watch(path: Path | str, episodes: int) -> None:
     world, policy = world_of(path, "human"), load(path)
     try:
         for episode in range(episodes):
-            print(_told(episode, play(policy, Singles([world]), [SEED + episode])[0]), flush=True)
+            print(_told(episode, _played(policy, Singles([world]), episode)), flush=True)
     except KeyboardInterrupt as closed:
         if not closed.args:  # Ctrl-C, and not the window
             raise
@@ -118,16 +128,24 @@ def record(path: Path | str, episodes: int) -> list[Path]:
     world, policy = world_of(path, "rgb_array"), load(path)
     folder = Path(path) / "videos"
     files = []
-    for episode in range(episodes):
-        files.append(folder / f"episode-{episode}.mp4")
-        filming = Filming(world, files[-1])
-        try:
-            told = _told(episode, play(policy, filming, [SEED + episode])[0])
-        finally:
-            filming.stop()
-        print(f"{told}: {files[-1]}", flush=True)
-    world.close()
+    try:
+        for episode in range(episodes):
+            files.append(folder / f"episode-{episode}.mp4")
+            filming = Filming(world, files[-1])
+            try:
+                told = _told(episode, _played(policy, filming, episode))
+            finally:
+                filming.stop()
+            print(f"{told}: {files[-1]}", flush=True)
+    finally:
+        world.close()
     return files
+
+
+def _played(policy: Policy, worlds: Singles, episode: int) -> Score:
+    """What the episode of this number comes to in one world."""
+    limit = configured(Evaluator)([]).max_episode_steps
+    return play(policy, worlds, [SEED + episode], first=episode, max_episode_steps=limit)[0]
 
 
 class Filming(Singles):
@@ -138,15 +156,19 @@ class Filming(Singles):
         self._world, self._file = world, file
         self._writer: Any = None
 
-    def reset(self, seeds: Mapping[int, int]) -> Iterator[Observation]:
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
         """As the world; the first picture."""
-        yield from super().reset(seeds)
+        seen = super().reset(seeds, episodes)
         self._film()
+        return seen
 
-    def step(self, actions: np.ndarray) -> Iterator[Outcome]:
+    def step(self, actions: np.ndarray) -> list[Outcome]:
         """As the world; the next picture."""
-        yield from super().step(actions)
+        outcomes = super().step(actions)
         self._film()
+        return outcomes
 
     def stop(self) -> None:
         """Closes the file."""
@@ -170,7 +192,8 @@ class Filming(Singles):
 def _scores(path: Path | str, policy: Policy, episodes: int) -> list[Score]:
     worlds = copies_of(path, min(episodes, SIDE_BY_SIDE))
     try:
-        return Evaluator(worlds, episodes, SEED)(policy)
+        scores: list[Score] = configured(Evaluator)(worlds, episodes, SEED)(policy)
+        return scores
     finally:
         worlds.close()
 

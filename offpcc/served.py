@@ -50,9 +50,9 @@ SERVED: dict[str, Callable[..., Any]] = {item.__name__: item for item in (*ROOTS
 
 # Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
 GIVEN = {
-    "advance", "agent", "checkpoints", "collector", "critic_state", "device", "env", "evaluator",
-    "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode", "replay", "seed",
-    "spec", "state_size", "store_states", "worlds",
+    "advance", "agent", "checkpoints", "collector", "copy", "critic_state", "device", "env",
+    "evaluator", "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode",
+    "replay", "seed", "spec", "state_size", "store_states", "worlds",
 }  # fmt: skip
 
 

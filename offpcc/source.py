@@ -1,14 +1,12 @@
 """Source: where the episodes that an agent learns from come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from offpcc.copies import Copies
-from offpcc.data import Episode, Observation
-from offpcc.faults import WorldFault
+from offpcc.data import Episode
 
 
 class Source(ABC):
@@ -41,10 +39,3 @@ class Source(ABC):
 def seed_of(run: int, copy: int, episode: int) -> int:
     """The seed of a copy's next episode, which has had so many before."""
     return int(np.random.SeedSequence([run, copy, episode]).generate_state(1)[0])
-
-
-def refuse_non_finite(values: Observation, where: Callable[[], str]) -> None:
-    """Raises WorldFault, which says where, for a value of a world's that is not finite."""
-    for key, value in values.items():
-        if not np.isfinite(value).all():
-            raise WorldFault(f"{key} is {value}; {where()}")

@@ -13,13 +13,15 @@ from offpcc.algorithms import Learner
 from offpcc.checkpoint import Checkpoints
 from offpcc.data import Episode
 from offpcc.evaluate import Evaluator, Score, summary
-from offpcc.faults import DivergedError, Stopped
+from offpcc.faults import DivergedError, NoUpdateError, Stopped, WorldFault
+from offpcc.notices import say_once
 from offpcc.record import Recorder
 from offpcc.replay import Replay
 from offpcc.source import Source
 
 CLOCK = ("seconds", "steps_per_second", "updates_per_second")
 COUNTS = ("env_steps", "updates", "episodes")
+MOST_SKIPPED = 0.05  # share of an epoch's updates that may be skipped without a word
 SCORES = tuple(
     f"{side}_{what}"
     for side in ("train", "test")
@@ -36,8 +38,8 @@ def columns(agent: Learner) -> tuple[str, ...]:
 class Training:
     """One run: `run` goes on until `steps`, or until `interrupt` raises.
 
-    Each epoch ends with an evaluation of the learner, a row, and a checkpoint. Raises ValueError
-    for settings that cannot work.
+    Each epoch ends with a checkpoint, an evaluation of the learner, and a row. Raises ValueError
+    for settings that cannot work; in `run`, Stopped, WorldFault, DivergedError, NoUpdateError.
     """
 
     agent: Learner
@@ -62,6 +64,7 @@ class Training:
                     f"Training.{name} is {getattr(self, name)}; it must be at least {least}"
                 )
         self.epochs = self.updates = self.episodes = 0
+        self.due = False  # whether an evaluation and a row are
         self.scores: list[Score] = []  # of the training episodes since the last row
         self.best = float("-inf")
         self.seconds = 0.0
@@ -74,8 +77,9 @@ class Training:
         """Trains to the end; saves, whether it ends or is interrupted."""
         self._since = time.perf_counter()
         try:
+            self.learn(0)  # the rest of what was owed when a stop came between two updates
             while True:
-                if self.collector.steps // self.epoch > self.epochs:
+                if self.due or self.collector.steps // self.epoch > self.epochs:
                     self.end_epoch()
                 if self.collector.steps >= self.steps:
                     break
@@ -83,9 +87,13 @@ class Training:
                 self.step()
             if self.row_at["env_steps"] < self.collector.steps:
                 self.end_epoch()
-        except Stopped:
+        except (Stopped, WorldFault):
             self.save()
             raise
+        if not self.updates:
+            raise NoUpdateError(
+                f"no update was made in {self.collector.steps:_} steps: {self._lack()}"
+            )
 
     def step(self) -> None:
         """One step of every copy, and the updates that it is worth."""
@@ -93,20 +101,37 @@ class Training:
         for episode in self.collector.step(uniform=before < self.warm_up):
             self.take(episode)
         made = self.collector.steps - before
-        if self.collector.steps > self.warm_up:
-            self.tell_progress()
-            for batch in self.replay.batches(made):
-                metrics = self.agent.update(batch)
-                if "errors" in metrics:
-                    self.replay.weigh(batch, metrics.pop("errors"))
-                self.recorder.add(metrics)
-                self.updates += 1
-        if self.collector.steps % 100 < made and self.agent.bad_in_a_row >= self.patience:
-            raise DivergedError(
-                f"{int(self.agent.bad_in_a_row)} updates in a row had a loss or gradient that is "
-                "not finite; the weights are those before them. Lower rate, or set clip"
-            )
+        self.learn(made)
         self.advance(made)
+
+    def learn(self, made: int) -> None:
+        """The updates that so many new steps are worth; a stop is heard between two of them."""
+        if self.collector.steps <= self.warm_up:
+            return
+        self.tell_progress()
+        for batch in self.replay.batches(made):
+            metrics = self.agent.update(batch)
+            if "errors" in metrics:
+                self.replay.weigh(batch, metrics.pop("errors"))
+            self.recorder.add(metrics)
+            self.updates += 1
+            self._refuse_divergence()
+            self.interrupt()
+
+    def _refuse_divergence(self) -> None:
+        # On a GPU a look waits for the device, so there is one in `patience` updates.
+        bad = self.agent.bad_in_a_row
+        if (bad.is_cpu or self.updates % self.patience == 0) and bad >= self.patience:
+            raise DivergedError(
+                f"{int(bad)} updates in a row had a loss or gradient that is not finite; the "
+                "weights are those before them. Lower rate, set clip, or scale rewards down"
+            )
+
+    def _lack(self) -> str:
+        """Why nothing could be learned."""
+        if self.collector.steps <= self.warm_up:
+            return f"the first {self.warm_up:_} are uniform (warm_up); ask for more steps"
+        return self.replay.lack
 
     def tell_progress(self) -> None:
         """Tells the agent how much of the training is done, once that has begun."""
@@ -124,16 +149,27 @@ class Training:
             self.scores.append(Score(total, length, episode.success, episode.terms))
 
     def end_epoch(self) -> None:
-        """Evaluates what is deployed, writes the row, saves."""
+        """Saves, evaluates what is deployed, and writes the row.
+
+        An evaluation changes nothing that is saved, and may fail; a resumed run makes it again.
+        """
+        self.due = True
+        self.save()
         scores = self.evaluator(self.agent.deployed)
         self.epochs = self.collector.steps // self.epoch
         self.last_row = self._row(scores)
-        self.recorder.write(self.last_row)
+        skipped = self.recorder.write(self.last_row).get("skipped", 0.0)
+        self.due = False
+        if skipped > MOST_SKIPPED:
+            say_once(
+                "skipped",
+                f"{skipped:.0%} of an epoch's updates were skipped: their loss or gradient was not "
+                "finite. Look at the rewards' size and at the learning rate",
+            )
         self.scores.clear()
         if scores and self.last_row["test_return"] > self.best:
             self.best = self.last_row["test_return"]
             self._keep(lambda kept: kept.save_best(self.agent.deployed.state_dict()))
-        self.save()
 
     def _row(self, scores: list[Score]) -> dict[str, float]:
         self._tick()
@@ -194,6 +230,7 @@ class Training:
         own = {
             "epoch": self.epoch,
             "epochs": self.epochs,
+            "due": self.due,
             "updates": self.updates,
             "episodes": self.episodes,
             "scores": [tuple(score) for score in self.scores],

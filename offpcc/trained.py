@@ -16,9 +16,10 @@ from offpcc.bindings import configured
 from offpcc.build import build_agent, build_copies, build_world
 from offpcc.checkpoint import Checkpoints
 from offpcc.copies import Copies
-from offpcc.data import Spec
+from offpcc.data import Field, Spec
 from offpcc.folder import RunFolder
 from offpcc.recipe import Recipe
+from offpcc.spaces import check_bytes
 from offpcc.world import World
 
 Given = Mapping[str, Any] | NDArray[Any] | Tensor
@@ -41,7 +42,7 @@ class Trained(Variant):
 
         observation: a mapping {key: (n, …)}, or its one key's array alone; of arrays or tensors; of
         one world without n. The action comes back the same way. Raises ValueError for other keys
-        and shapes.
+        and shapes, and for pictures that are not of whole numbers from 0 to 255.
         """
         named = self._named(observation)
         alone = all(np.ndim(named[k]) == len(f.shape) for k, f in self.spec.observation.items())
@@ -65,17 +66,22 @@ class Trained(Variant):
                 f"the policy reads {wanted}, and {missing} is not there; "
                 "offpcc.world_of(path) is a world that gives them all"
             )
-        return {
-            key: value if isinstance(value, Tensor) else np.asarray(value, field.dtype)
-            for key, field in self.spec.observation.items()
-            for value in (observation[key],)
-        }
+        return {key: _typed(key, observation[key], f) for key, f in self.spec.observation.items()}
 
     def _check(self, tensors: dict[str, Tensor], copies: int) -> None:
         for key, field in self.spec.observation.items():
             wanted, found = (copies, *field.shape), tuple(tensors[key].shape)
             if found != wanted:
                 raise ValueError(f"{key} has shape {found}; a state of {copies} wants {wanted}")
+
+
+def _typed(key: str, value: Any, field: Field) -> Any:
+    """A value in the type that the policy reads. Raises ValueError for pictures of other values."""
+    if field.dtype == "uint8":
+        check_bytes(key, np.asarray(value))
+    if isinstance(value, Tensor):
+        return value.to(getattr(torch, field.dtype))
+    return np.asarray(value, field.dtype)
 
 
 def load(path: str | Path, best: bool = False) -> Trained:

@@ -24,7 +24,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 LAUNCH = [sys.executable, str(ROOT / "launch.py")]
 
-STEPS = "step"  # of a world, or of several together
+STEPS = "play step"  # of a world, or of several together
 FILES = "fsync rename replace mkdir unlink truncate rmtree"
 
 # A short run with small networks.
@@ -187,7 +187,7 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
         return call
 
     for owner, name in (
-        (World, "step"),
+        (World, "play"),
         (Together, "step"),
         (shutil, "rmtree"),
         *((os, n) for n in FILES.split()[:-1]),

@@ -81,7 +81,30 @@ class Wordy(Honest):
     action_space = spaces.Text(5)
 
 
-WORLDS = {kind.__name__: kind for kind in (Honest, Deaf, Remembering, Twin, Broken, Wordy)}
+class Raising(Honest):
+    """Has no simulator."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("there is no such robot")
+
+
+class Leaving(Honest):
+    """Ends the interpreter in a step."""
+
+    def step(self, action: Any) -> Any:
+        raise SystemExit(0)
+
+
+class Endless(Honest):
+    """Has no end."""
+
+    def step(self, action: Any) -> Any:
+        seen, reward, *_ = super().step(action)
+        return seen, reward, False, False, {}
+
+
+KINDS = (Honest, Deaf, Remembering, Twin, Broken, Wordy, Raising, Leaving, Endless)
+WORLDS = {kind.__name__: kind for kind in KINDS}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -97,6 +120,7 @@ SPACES = "offpcc serves its spaces"
 GYMNASIUM = "gymnasium's check_env passes"
 SEED = "reset(seed) repeats an episode, whatever was played before"
 COPIES = "two copies do not touch each other"
+END = "an episode ends"
 
 
 @pytest.mark.parametrize(
@@ -106,14 +130,19 @@ COPIES = "two copies do not touch each other"
         ("Deaf", [GYMNASIUM, SEED]),
         ("Remembering", [GYMNASIUM, SEED]),
         ("Twin", [COPIES]),
-        ("Broken", [GYMNASIUM]),
+        ("Broken", [GYMNASIUM, SEED, END]),
+        ("Raising", [SPACES, GYMNASIUM, SEED, END]),
+        ("Leaving", [GYMNASIUM, SEED, END]),
     ],
 )
 def test_what_is_wrong_with_a_world_is_found(name, failed):
     said = check_world(f"check-{name}-v0")
-    assert [*said] == [SPACES, GYMNASIUM, SEED, COPIES]
+    assert [*said] == [SPACES, GYMNASIUM, SEED, COPIES, END]
     assert [what for what, verdict in said.items() if verdict.startswith("NO")] == failed
-    assert said[SPACES] == "yes; observation observation (1,); action (1,)"
+    if END not in failed:
+        assert said[END] == "yes; one of random actions after 20 steps"
+    if SPACES not in failed:
+        assert said[SPACES] == "yes; observation observation (1,); action (1,)"
 
 
 def test_what_a_world_that_does_not_repeat_would_break_is_said():
@@ -126,6 +155,23 @@ def test_warnings_are_told_in_plain_text():
     said = check_world("check-Honest-v0")
     assert said[GYMNASIUM].startswith("yes, with warnings: WARN: A Box observation space minimum")
     assert "\x1b" not in said[GYMNASIUM]
+
+
+def test_what_went_wrong_is_said_with_where_and_when():
+    said = check_world("check-Leaving-v0")
+    assert said[SEED].startswith(
+        "NO: the environment raised SystemExit(0) in step; copy 0, episode 0"
+    )
+    said = check_world("check-Raising-v0")
+    assert said[SPACES] == (
+        "NO: the environment raised RuntimeError('there is no such robot') in constructor; copy 0"
+    )
+
+
+def test_an_episode_that_does_not_end_is_no_fault_and_said():
+    said = check_world("check-Endless-v0")
+    assert said[END].startswith("not known: not within 200 steps, and there is no time limit")
+    assert check_world("Pendulum-v1")[END] == "yes, after 200 steps at the latest"
 
 
 @pytest.mark.parametrize("env", ["pendulum-p-v0", "cartpole-continuous-va-v0"])

@@ -17,6 +17,7 @@ from offpcc.collect import Collector
 from offpcc.data import Episode
 from offpcc.faults import WorldFault
 from offpcc.networks import LSTM, Encoder, Identity
+from offpcc.source import seed_of
 from offpcc.world import World, make_world
 
 
@@ -407,6 +408,81 @@ def test_a_collector_restored_within_a_stretch_and_at_a_cut_plays_on_bit_for_bit
         assert told == [(s.copy, s.steps_before, s.reward_before, s.ended) for s in found]
 
 
+# Long episodes
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_what_has_grown_long_is_handed_over_and_brings_newer_weights(copies) -> None:
+    learner = agent_with(noise=0.0)
+    constant_actor(learner.policy.actor, 0.0, 0.0)
+    collector = Collector(learner, walks(copies, steps=12), seed=4, long_episode=5)
+    for step in range(12):
+        constant_actor(learner.policy.actor, step / 20, 0.0)
+        pieces = collector.step()
+        acted = 0.0 if step < 5 else np.tanh(0.2) if step < 10 else np.tanh(0.45)
+        if step < 11:
+            assert [t.action[-1][0] for t in collector.tapes] == pytest.approx(copies * [acted])
+        assert [len(piece) for piece in pieces] == copies * {4: [5], 9: [5], 11: [2]}.get(step, [])
+        assert all(piece.ended == (step == 11) for piece in pieces)
+        assert all(piece.steps_before == step + 1 - len(piece) for piece in pieces)
+
+
+def test_shorter_episodes_stay_as_they_are() -> None:
+    whole = Collector(agent_with(), walks(2), seed=4, long_episode=8)
+    other = Collector(agent_with(), walks(2), seed=4, long_episode=10**6)
+    one, two = played(whole, 40), played(other, 40)
+    assert len(one) > 8 and all(same(one[key], two[key]) for key in two)
+
+
+@pytest.mark.parametrize(("limit", "copies", "expected"), [(9, 1, 2_000), (None, 1, 200),
+                                                          (None, 2, 2_000)])  # fmt: skip
+def test_how_long_is_long_depends_on_the_time_limit(limit, copies, expected) -> None:
+    worlds = [World(Walk(), limit=limit) for _ in range(copies)]
+    assert Collector(agent_with(), worlds).long_episode == expected
+
+
+@pytest.mark.parametrize("how", [{"long_episode": 5}, {"stretch": 5}, {"sync": "step"}])
+def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
+    how, monkeypatch
+) -> None:
+    monkeypatch.setattr("offpcc.collect.LONG", 10)
+    learner = agent_with(SAC, critic_state=True)
+
+    def made() -> Collector:
+        return Collector(learner, walks(1, steps=10**6), seed=4, **how)
+
+    collector, plain = made(), Collector(learner, walks(1, steps=10**6), seed=4)
+    handed = stretches(collector, 47)
+    stretches(plain, 47)
+    tape = collector.tapes[0]
+    assert tape.begin >= 40 and len(tape.observation) <= 8 and len(tape) == 47
+    # The weights never changed, so forgetting changed nothing but rounding.
+    torch.testing.assert_close(collector.state, plain.state, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(tape.actions(), plain.tapes[0].actions(), atol=1e-5)
+    assert sum(map(len, handed)) == tape.handed >= 45
+    restored = made()
+    restored.load_state_dict(through_the_disk(collector.state_dict()))
+    assert restored.exact and torch.equal(restored.state, collector.state)
+    one, two = stretches(collector, 20), stretches(restored, 20)
+    assert len(one) == len(two) > 2 and all(map(same, one, two))
+
+
+@pytest.mark.parametrize("part", ["past", "begin", "memory"])
+def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
+    monkeypatch.setattr("offpcc.collect.LONG", 10)
+    learner = agent_with(SAC)
+    collector, restored = (
+        Collector(learner, walks(1, steps=10**6), seed=4, long_episode=5) for _ in range(2)
+    )
+    stretches(collector, 23)
+    state = through_the_disk(collector.state_dict())
+    state["tapes"][0][part] = {"past": [], "begin": 0, "memory": None}[part]
+    restored.load_state_dict(state)
+    learn(learner)
+    one, two = stretches(collector, 20), stretches(restored, 20)
+    assert not (restored.exact and all(map(same, one, two)))
+
+
 # Faults
 
 
@@ -460,6 +536,10 @@ def failure(fault: Callable[[Any], Any], at_reset: bool = False) -> tuple[Collec
     return collector, caught.value
 
 
+def where(collector: Collector, step: int, last: str) -> str:
+    return f"copy 1, episode 1 (seed {seed_of(9, 1, 1)}), step {step}, last actions {last}"
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -467,30 +547,53 @@ def failure(fault: Callable[[Any], Any], at_reset: bool = False) -> tuple[Collec
         (lost(float("-inf"), 1), "reward is -inf"),
         (lost(float("nan"), 0), "observation is [1.5 nan 2.5]"),
         (lost(float("inf"), 0), "observation is [1.5 inf 2.5]"),
-        (blow_up, "the world raised RuntimeError('the joint broke')"),
+        (blow_up, "the environment raised RuntimeError('the joint broke') in step"),
     ],
 )
 def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, told) -> None:
     collector, error = failure(fault)
-    last = ", ".join(str(action.tolist()) for action in collector.tapes[1].action)
-    assert str(error) == f"{told}; copy 1, seed 9, episode 1, step 3, last actions {last}"
-    assert len(collector.tapes[1].action) == 3
+    taken = collector.worlds[1].guard.actions
+    last = ", ".join(str(action.astype(float).round(4).tolist()) for (action,) in taken)
+    assert str(error) == f"{told}; {where(collector, 3, last)}"
+    assert len(taken) == 3
+    before = [action.tolist() for action in collector.tapes[1].action]
+    assert before == [action.tolist() for (action,) in [*taken][:2]], "the step was not made"
 
 
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
         (lost(float("nan"), 0), "observation is [1.5 nan 2.5]"),
-        (blow_up, "the world raised RuntimeError('the joint broke') at reset"),
+        (blow_up, "the environment raised RuntimeError('the joint broke') in reset"),
     ],
 )
 def test_so_is_a_reset_that_fails(fault, told) -> None:
-    error = failure(fault, at_reset=True)[1]
-    assert str(error) == f"{told}; copy 1, seed 9, episode 1, step 0, last actions none"
+    collector, error = failure(fault, at_reset=True)
+    assert str(error) == f"{told}; {where(collector, 0, 'none')}"
 
 
 def test_what_a_world_raised_is_not_lost() -> None:
     assert isinstance(failure(blow_up)[1].__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize("at_reset", [False, True])
+@pytest.mark.parametrize("uniform", [False, True])
+def test_after_a_fault_a_collector_is_as_it_was_before_the_step(at_reset, uniform) -> None:
+    def made(fault: Callable[[Any], Any]) -> Collector:
+        worlds = [World(Walk(steps=5)), World(Faulty(fault, at_reset))]
+        return Collector(agent_with(SAC), worlds, seed=9)
+
+    sound, broken = made(lambda step: step), made(blow_up)
+    played(sound, 5 if at_reset else 7, uniform=uniform)
+    with pytest.raises(WorldFault):
+        for _ in range(20):
+            broken.step(uniform=uniform)
+    assert broken.steps == sound.steps
+    restored = made(lambda step: step)
+    restored.load_state_dict(through_the_disk(broken.state_dict()))
+    assert restored.exact
+    one, two = continued(sound), continued(restored)
+    assert len(one) == len(two) > 6 and all(map(same, one, two))
 
 
 # Saving
@@ -549,7 +652,7 @@ def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said() -> No
     assert not restored.exact
     honest, dropped = restored.tapes
     assert (honest.episode, len(honest.action)) == (1, 4)
-    assert (dropped.episode, len(dropped.action), len(dropped.observation)) == (2, 0, 1)
+    assert (dropped.episode, len(dropped), len(dropped.observation)) == (2, 0, 1)
     assert (restored.state[1] == 0).all() and (restored.state[0] != 0).any()
     episodes = played(restored, 9)
     assert {key: len(episode) for key, episode in episodes.items()} == {(0, 1): 9, (1, 2): 9}

@@ -10,9 +10,10 @@ from toys import SPEC, Walk
 
 from offpcc.algorithms import DDPG, SAC, OffPolicy
 from offpcc.collect import Collector
-from offpcc.copies import Outcome, Singles
+from offpcc.copies import Singles
 from offpcc.evaluate import Evaluator, Score, mean_and_error, play, summary
 from offpcc.networks import LSTM
+from offpcc.outcome import Outcome
 from offpcc.world import World
 
 
@@ -74,15 +75,28 @@ def test_a_score_is_what_the_greedy_episode_comes_to() -> None:
     assert score == Score(pytest.approx(total), length, None)
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_success_is_what_the_world_says_last(told) -> None:
+@pytest.mark.parametrize("success", [True, False, None])
+def test_success_is_what_the_last_step_says(success) -> None:
     class Judged(Walk):
         def step(self, action: Any) -> Any:
             *step, _ = super().step(action)
-            return *step, {} if self.left == 0 else {"success": told == (self.left == 1)}
+            last = {} if success is None else {"success": success}
+            return *step, last if self.left == 0 else {"success": not success}
 
     (score,) = play(agent_with().policy, Singles([World(Judged(steps=4))]), [0])
-    assert score.success is told
+    assert score.success is success
+
+
+def test_an_episode_without_an_end_is_cut_and_that_is_said_once(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("offpcc.notices._said", set())
+    monkeypatch.setattr("offpcc.evaluate.MAX_EPISODE_STEPS", 30)
+    endless = [World(Walk(steps=10**6)), World(Walk(steps=5))]
+    scores = Evaluator(endless, episodes=4)(agent_with().policy)
+    assert [score.length for score in scores] == [30, 5, 30, 5]
+    said = capsys.readouterr().err
+    assert said.count("an episode was cut after 30 steps: the environment has no time limit") == 1
+    bounded = Evaluator([World(Walk(steps=10**6), limit=50)], 1, max_episode_steps=12)
+    assert [score.length for score in bounded(agent_with().policy)] == [12]
 
 
 def test_an_evaluation_leaves_policy_collector_and_generators_as_they_were() -> None:
@@ -139,7 +153,6 @@ def test_a_summary_has_the_mean_of_each_term_of_the_reward() -> None:
 
 def test_the_terms_of_a_reward_are_summed_over_the_episode() -> None:
     score = Score(0.0, 0, None)
-    for rewards in ({"speed": np.float32(1.5)}, {"speed": 2.0, "fuel": -1}, [1, 2], None):
-        info = {} if rewards is None else {"rewards": rewards}
-        score = score.after(Outcome({}, 1.0, False, False, info))
-    assert score == Score(4.0, 4, None, {"speed": 3.5, "fuel": -1.0})
+    for terms in ({"speed": 1.5}, {"speed": 2.0, "fuel": -1.0}, {}):
+        score = score.after(Outcome({}, 1.0, False, False, None, terms))
+    assert score == Score(3.0, 3, None, {"speed": 3.5, "fuel": -1.0})

@@ -119,7 +119,8 @@ def test_a_checkpoint_says_what_it_is_of(run):
     assert manifest["step"] == 120 and manifest["spec"] == run.read()["spec"]
     assert manifest["versions"] == run.read()["versions"]
     assert manifest["config"] == hashlib.sha256((run / "config.gin").read_bytes()).hexdigest()
-    assert manifest["csv_offset"] == (run / "progress.csv").stat().st_size
+    *before, _ = (run / "progress.csv").read_bytes().splitlines(keepends=True)
+    assert manifest["csv_offset"] == sum(map(len, before)), "the row comes after the checkpoint"
 
 
 def test_the_seed_decides(run, tmp_path):
@@ -130,7 +131,7 @@ def test_the_seed_decides(run, tmp_path):
 def test_a_seed_that_is_not_given_is_drawn_printed_and_stored(tmp_path, capsys):
     seeds = set()
     for run_id in (1, 2):
-        run = begin(tmp_path, "steps = 10", seed=None, run_id=run_id)
+        run = begin(tmp_path, "steps = 10\nwarm_up = 5", seed=None, run_id=run_id)
         seeds.add(run.read()["seed"])
         assert f"{run.path}: seed {run.read()['seed']}, on cpu\n" in capsys.readouterr().out
     assert len(seeds) == 2
@@ -193,14 +194,14 @@ def wandb(monkeypatch) -> list[dict[str, Any]]:
 
 
 def test_wandb_is_off_unless_asked_for(tmp_path, wandb):
-    begin(tmp_path, "steps = 10")
+    begin(tmp_path, "steps = 10\nwarm_up = 5")
     assert wandb == []
 
 
 def test_variables_switch_wandb_on(tmp_path, wandb, monkeypatch):
     monkeypatch.setenv("OFFPCC_WANDB_PROJECT", "memory")
     monkeypatch.setenv("OFFPCC_WANDB_ENTITY", "lab")
-    begin(tmp_path, "steps = 10", run_id=3)
+    begin(tmp_path, "steps = 10\nwarm_up = 5", run_id=3)
     (arguments,) = wandb
     told = arguments.pop("config")
     assert arguments == {
@@ -211,7 +212,7 @@ def test_variables_switch_wandb_on(tmp_path, wandb, monkeypatch):
         "name": "run_id=3",
     }
     assert (told["seed"], told["SAC.discount"], told["Training.steps"]) == (1, 0.99, 10)
-    begin(tmp_path, "steps = 10", run_id=4, wandb="off")
+    begin(tmp_path, "steps = 10\nwarm_up = 5", run_id=4, wandb="off")
     assert len(wandb) == 1
 
 
@@ -254,7 +255,7 @@ def test_a_replay_larger_than_memory_is_refused_before_it_is_made(tmp_path, monk
     with pytest.raises(ConfigError, match=r"26.0 MB .* 10.0 MB .* that fits is 384_615"):
         begin(tmp_path, "capacity = 1_000_000")
     assert not (tmp_path / "results").exists()
-    begin(tmp_path, "steps = 10\ncapacity = 384_000")
+    begin(tmp_path, "steps = 10\nwarm_up = 5\ncapacity = 384_000")
 
 
 def test_stored_states_count_among_what_a_replay_takes(tmp_path, monkeypatch):
@@ -265,22 +266,22 @@ def test_stored_states_count_among_what_a_replay_takes(tmp_path, monkeypatch):
 
 
 def test_a_run_that_exists_is_left_alone_unless_it_may_be_replaced(tmp_path):
-    run = begin(tmp_path, "steps = 10")
+    run = begin(tmp_path, "steps = 10\nwarm_up = 5")
     before = contents(run.path)
     with pytest.raises(RunExistsError):
-        begin(tmp_path, "steps = 10")
+        begin(tmp_path, "steps = 10\nwarm_up = 5")
     assert contents(run.path) == before
     (run / "videos").mkdir()
-    replaced = begin(tmp_path, "steps = 10", overwrite=True, seed=5)
+    replaced = begin(tmp_path, "steps = 10\nwarm_up = 5", overwrite=True, seed=5)
     assert replaced.read()["seed"] == 5 and not (run / "videos").exists()
 
 
 def test_a_run_that_another_is_at_work_on_is_left_alone(tmp_path):
-    run = begin(tmp_path, "steps = 10")
+    run = begin(tmp_path, "steps = 10\nwarm_up = 5")
     with run.locked():
         for how in ({}, {"overwrite": True}, {"resume": True}):
             with pytest.raises(RunLockedError, match=f"process {os.getpid()} is at work on"):
-                begin(tmp_path, "steps = 10", **how)
+                begin(tmp_path, "steps = 10\nwarm_up = 5", **how)
 
 
 # Resuming
@@ -320,7 +321,7 @@ def test_longer_runs_are_continued_as_if_they_had_been_meant(tmp_path):
     [
         (["hidden = (17,)"], r"SAC.hidden: \(16,\) -> \(17,\)"),
         (["discount = 0.5"], "SAC.discount: 0.99 -> 0.5"),
-        (["warm_up = 40"], "Training.warm_up: 30 -> 40"),
+        (["warm_up = 40"], "Training.warm_up: 5 -> 40"),
         (["copies = 2"], "Recipe.copies: 1 -> 2"),
         (["summarizer = @LSTM"], "LSTM.layers: None -> 1, .*SAC.summarizer: @Identity -> @LSTM"),
         (["previous_action = True"], "make_world.previous_action: False -> True"),
@@ -336,7 +337,7 @@ def test_what_makes_it_another_run_is_refused_with_the_difference(small, lines, 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
-    begin(folder, "steps = 10")
+    begin(folder, "steps = 10\nwarm_up = 5")
     return folder
 
 
@@ -369,7 +370,7 @@ def test_other_versions_are_noted(small, monkeypatch, capsys):
 
 
 def test_where_no_checkpoint_is_valid_the_run_is_left_as_it_is(tmp_path):
-    run = begin(tmp_path, "steps = 10")
+    run = begin(tmp_path, "steps = 10\nwarm_up = 5")
     for path in run.path.glob("checkpoints/step-*/manifest.json"):
         path.write_text("{}")
     before = contents(run.path)

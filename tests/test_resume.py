@@ -205,10 +205,11 @@ IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait 
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.
 NO_MATTER = {
     *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),
-    *("recorder/unwritten", "collector/exact"),
+    *("recorder/unwritten", "collector/exact", "training/due"),
     # Of stretches, and of worlds that tell their rewards' terms: test_collect.py, test_train.py.
     *("collector/terms", "collector/tapes/0/terms", "collector/tapes/0/notes"),
     *("collector/tapes/0/handed", "collector/tapes/0/earned"),
+    *("collector/tapes/0/begin", "collector/tapes/0/past", "collector/tapes/0/memory"),
 }
 
 

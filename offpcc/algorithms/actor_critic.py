@@ -133,12 +133,13 @@ class ActorCritic(Agent):
         return action, after, notes
 
     @torch.no_grad()
-    def refresh(self, observation: dict[str, Tensor]) -> Tensor:
+    def refresh(self, observation: dict[str, Tensor], state: Tensor | None = None) -> Tensor:
         """See `Agent.refresh`."""
         observation = self.policy.normalizer(observation)
         copies = len(next(iter(observation.values())))
-        zeros = torch.zeros(copies, self.state_size, device=self.device)
-        pairs = zip(self._carried(), self._apart(zeros), strict=True)
+        if state is None:
+            state = torch.zeros(copies, self.state_size, device=self.device)
+        pairs = zip(self._carried(), self._apart(state), strict=True)
         return torch.cat([memory.unroll(observation, part)[1] for memory, part in pairs], 1)
 
     def acting_parts(self) -> dict[str, nn.Module]:

@@ -122,8 +122,11 @@ class Agent(Learner):
         """Actions (n, A) in [-1, 1], the next state (n, S), and notes {name: (n, …)}."""
 
     @abstractmethod
-    def refresh(self, observation: dict[str, Tensor]) -> Tensor:
-        """The memories' part of the state (n, ≤ S), by today's weights, after {key: (n, T, …)}."""
+    def refresh(self, observation: dict[str, Tensor], state: Tensor | None = None) -> Tensor:
+        """The memories' part of the state (n, ≤ S), by today's weights, after {key: (n, T, …)}.
+
+        state: the one (n, S) before them; None: zeros.
+        """
 
     def acting_parts(self) -> dict[str, nn.Module]:
         """The modules that `act` uses, by attribute; an acting copy has its own of each."""

@@ -82,6 +82,11 @@ class Kept(Replay):
             yield Batch({}, nothing, nothing, nothing, nothing, nothing, nothing)
 
     @property
+    def lack(self) -> str:
+        """See `Replay`."""
+        return "the baseline's rollout is longer, or its ratio is 0"
+
+    @property
     def nbytes(self) -> int:
         """See `Replay`."""
         held = vars(self._buffer or self.baseline.model.rollout_buffer).values()

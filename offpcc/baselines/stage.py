@@ -12,8 +12,7 @@ from offpcc.actions import actions_of
 from offpcc.copies import Copies
 from offpcc.data import Episode, Field, Observation, Spec
 from offpcc.evaluate import Score
-from offpcc.faults import WorldFault
-from offpcc.source import refuse_non_finite, seed_of
+from offpcc.source import seed_of
 
 
 class Stage(VecEnv):
@@ -47,20 +46,15 @@ class Stage(VecEnv):
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Steps every copy; one whose episode ends begins the next."""
-        try:
-            outcomes = list(self.worlds.step(self._actions))
-        except Exception as error:  # a world is other people's code and may raise anything
-            raise WorldFault(f"the world raised {error!r}; {self._where()}") from error
+        outcomes = self.worlds.step(self._actions)
         seen: list[Observation] = []
         infos: list[dict[str, Any]] = []
         for copy, outcome in enumerate(outcomes):
             infos.append({})
             seen.append(outcome.seen)
-            told = outcome.seen | {"reward": np.asarray(outcome.reward)}
-            refuse_non_finite(told, self._where)
             self.scores[copy] = self.scores[copy].after(outcome)
             self.terms = self.terms or tuple(outcome.terms)
-            if outcome.terminated or outcome.truncated:
+            if outcome.ended:
                 infos[copy] = {
                     "terminal_observation": self.shown(outcome.seen),
                     "TimeLimit.truncated": not outcome.terminated,
@@ -68,7 +62,7 @@ class Stage(VecEnv):
                 self._finish(copy, outcome.terminated)
                 seen[copy] = self._begin(copy)
         rewards = np.array([self.reward_scale * o.reward for o in outcomes], np.float32)
-        dones = np.array([o.terminated or o.truncated for o in outcomes])
+        dones = np.array([outcome.ended for outcome in outcomes])
         return self._stacked(seen), rewards, dones, infos
 
     def shown(self, seen: Observation) -> Any:
@@ -85,14 +79,10 @@ class Stage(VecEnv):
         return np.stack(rows)
 
     def _begin(self, copy: int) -> Observation:
-        seed = seed_of(self.seed_of_run, copy, self.numbers[copy])
+        number = self.numbers[copy]
+        seed = seed_of(self.seed_of_run, copy, number)
         self.numbers[copy] += 1
-        try:
-            seen = next(iter(self.worlds.reset({copy: seed})))
-        except Exception as error:
-            raise WorldFault(f"the world raised {error!r} at reset; {self._where()}") from error
-        refuse_non_finite(seen, self._where)
-        return seen
+        return self.worlds.reset({copy: seed}, {copy: number})[0]
 
     def _finish(self, copy: int, terminated: bool) -> None:
         """Hands a copy's episode over: what it came to, for its steps are in the model's store."""
@@ -105,9 +95,6 @@ class Stage(VecEnv):
                 steps_before=score.length, reward_before=score.total,
             )
         )  # fmt: skip
-
-    def _where(self) -> str:
-        return f"seed {self.seed_of_run}, episodes {self.numbers}, last actions {self._actions}"
 
     def close(self) -> None:
         """Nothing: the worlds are closed by whoever made them."""

@@ -55,11 +55,12 @@ class Recorder:
         self._check_known(metrics)
         self._pending.append(metrics)
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Row) -> Row:
         """Append these values, and for every metric added its mean over the updates that had it.
 
-        NaN counts in no mean; a column without a value stays empty. Raises ValueError for a column
-        that is unknown or given twice, and for a progress.csv with another run's rows.
+        Gives the values by column. NaN counts in no mean; a column without a value stays empty.
+        Raises ValueError for a column that is unknown or given twice, and for a progress.csv with
+        another run's rows.
         """
         self._check_known(row)
         self._check_begun()
@@ -74,6 +75,7 @@ class Recorder:
         self._gathered = {}
         for mirror in self._mirrors:
             mirror.write(ordered)
+        return ordered
 
     def close(self) -> None:
         """Close the mirrors; progress.csv needs no closing."""

@@ -14,13 +14,15 @@ from offpcc.replay.replay import Replay
 from offpcc.replay.ring import Ring
 from offpcc.replay.table import Table
 
+LONGEST_GROWN = 2_000  # steps
+
 
 @dataclass
 class EpisodeReplay(Replay):
     """Stores the newest `capacity` steps by episode; yields `ratio` batches a new step.
 
-    Stretches that come one behind the other are one episode, learned from as it grows; where that
-    would take an eighth of the capacity it is parted, so that its beginning can leave.
+    Stretches that come one behind the other are one episode, learned from as it grows; it is parted
+    at 2,000 steps, or an eighth of the capacity, so that its beginning can leave and be saved.
 
     A whole episode is drawn uniformly; a window is drawn by its first learned step s in
     -(T-1) … L-1, and learns the steps s … s+T-1 that exist, so that every stored step is learned
@@ -91,7 +93,7 @@ class EpisodeReplay(Replay):
         """Stores L steps, an episode or what comes next of one; the oldest ones make room."""
         goes_on = self._open == (episode.copy, episode.steps_before)
         before = int(self._table["length"][-1]) if goes_on else 0
-        if before + len(episode) > self.capacity // 8:
+        if before + len(episode) > min(self.capacity // 8, LONGEST_GROWN):
             before = 0
         kept = episode.state[-before % self._every :: self._every]
         states = {"state": kept[:, : self._states.arrays["state"].shape[1]]}
@@ -150,6 +152,11 @@ class EpisodeReplay(Replay):
         while self._owed >= 1 and len(self):
             self._owed -= 1
             yield self.sample()
+
+    @property
+    def lack(self) -> str:
+        """See `Replay`."""
+        return f"ratio is {self.ratio}" if len(self) else "no episode has ended"
 
     def sample(self) -> Batch:
         """B draws, as one batch; the cost hardly depends on the capacity.

@@ -20,6 +20,11 @@ class Replay(ABC):
     def batches(self, steps: int) -> Iterator[Batch]:
         """The batches owed for this many new environment steps."""
 
+    @property
+    @abstractmethod
+    def lack(self) -> str:
+        """What was missing, in words, where nothing was owed."""
+
     def weigh(self, batch: Batch, errors: Tensor) -> None:
         """Takes the critic's errors |δ| (B, T) on the last batch."""
         return  # unless draws go by them

@@ -59,6 +59,11 @@ class Rollout(Replay):
         if long:
             yield self._windows(*zip(*long, strict=True))
 
+    @property
+    def lack(self) -> str:
+        """See `Replay`."""
+        return f"a rollout is {self.steps:_} steps of each copy (rollout)"
+
     def _discounted(self, stretch: Episode) -> np.ndarray:
         """Σ γ^k r_{t-k} (L,) of an episode so far, going on where the copy's last stretch ended."""
         total = self._earned[stretch.copy] if stretch.steps_before else 0.0
