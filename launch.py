@@ -329,7 +329,7 @@ def play(asked: argparse.Namespace, path: Path) -> None:
     from offpcc import play
 
     if asked.evaluate:
-        print(play.evaluate(path, asked.evaluate, ablated=asked.memory == "ablated"))
+        play.evaluate(path, asked.evaluate, ablated=asked.memory == "ablated")
     if asked.demonstrate:
         from offpcc.demonstrate import demonstrate
 

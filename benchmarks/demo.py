@@ -1,56 +1,152 @@
-"""Trains an agent with a memory and one without on a pendulum whose speed is hidden.
+"""Trains agents with a memory beside agents without one, on two tasks that hide something.
 
-Ends with the returns of both and of chance, a picture of the learning curves and a video.
+Ends with the returns of all and of chance, a picture of the learning curves and videos.
 """
 
+import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import domains  # noqa: F401 - registers the ids
-from offpcc import play, run
-from offpcc.plot import learning_curves
-from offpcc.plot.runs import find_runs
-from offpcc.world import make_world
+from offpcc import jobs
+from offpcc.faults import Stopped
+from offpcc.request import Request
 
-ENV = "pendulum-p-v0"
-AGENTS = {"rsac": "SAC with an LSTM", "sac": "SAC without a memory"}
-STEPS = 6_000
 EPISODES = 100
 FOLDER = Path("build") / "demo"  # not among the results, which --plot compares
 
 
-def main() -> None:
-    """Trains both, compares them, and says where the pictures are."""
+@dataclass(frozen=True)
+class Agent:
+    """An algorithm, in words, and what it came to: the lowest and highest return of ten seeds."""
+
+    algo: str
+    words: str
+    ten_seeds: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """An environment, what it hides, and two agents: the first one remembers."""
+
+    env: str
+    words: str
+    steps: int
+    epoch: int  # environment steps
+    agents: tuple[Agent, Agent]
+
+    def request(self, agent: Agent) -> Request:
+        """A run of one of the agents, on one core."""
+        bind = [f"steps = {self.steps}", f"epoch = {self.epoch}", "threads = 1"]
+        return Request(self.env, agent.algo, bind=bind, seed=1, results=FOLDER)
+
+
+TASKS = (  # the longest runs first
+    Task(
+        "pendulum-p-v0",
+        "the angle of a pendulum is seen, its speed is not; swing it up, and hold it there",
+        80_000,
+        8_192,
+        (
+            Agent("lstm_ppo", "PPO with an LSTM", (-213, -190)),
+            Agent("ppo", "PPO without a memory", (-1150, -1050)),
+        ),
+    ),
+    Task(
+        "t-maze10-v0",
+        "a cue is shown once; ten steps later, turn to its side (1), not to the other (-1)",
+        3_000,
+        500,
+        (
+            Agent("rsac", "SAC with an LSTM", (1.0, 1.0)),
+            Agent("sac", "SAC without a memory", (-0.14, 0.14)),
+        ),
+    ),
+)
+
+
+def main() -> int:
+    """Trains all agents, compares them, and says where the pictures are; gives the exit code."""
     began = time.perf_counter()
-    print(
-        f"{ENV}: an agent sees the pendulum's angle, but not its speed. Two learn to swing it up."
+    for task in TASKS:
+        print(f"{task.env}: {task.words}")
+    side_by_side = min(2, jobs.cores())
+    print(f"\nfour agents learn this, {side_by_side} at a time; about 3 minutes on 2 cores\n")
+    requests = [task.request(agent) for task in TASKS for agent in task.agents]
+    code = jobs.run([jobs.Job(each, ("--overwrite",)) for each in requests], side_by_side)
+    if code:
+        return code
+    for task in TASKS:
+        compare(task)
+    attempt("picture", picture)
+    for task in TASKS:
+        attempt("video", lambda task=task: video(task))
+    print(f"\nin {(time.perf_counter() - began) / 60:.1f} minutes. Go on with\n\n{commands()}")
+    return 0
+
+
+def compare(task: Task) -> None:
+    """Prints the returns of a task's agents and of chance."""
+    from offpcc import play
+    from offpcc.world import make_world
+
+    print(f"\n{task.env}: return of {EPISODES} episodes, 95 % interval; what ten seeds came to")
+    for agent in task.agents:
+        mean, error = play.score(task.request(agent).folder.path, EPISODES)
+        low, high = agent.ten_seeds
+        ten = f"{low:g} to {high:g}" if low < high else f"{low:g}, each"
+        tell(agent.words, mean, error, ten)
+    tell("chance", *play.chance(make_world(task.env), EPISODES))
+
+
+def tell(words: str, mean: float, error: float, ten_seeds: str = "") -> None:
+    """A line of a table."""
+    low, high = mean - 1.96 * error, mean + 1.96 * error
+    print(f"  {words:22s}{mean:9.2f}  {f'{low:.2f} to {high:.2f}':22s}  {ten_seeds}".rstrip())
+
+
+def picture() -> None:
+    """Draws the learning curves of all agents."""
+    from offpcc.plot import find_runs, learning_curves
+
+    runs = find_runs(task.request(agent).folder.path for task in TASKS for agent in task.agents)
+    print(f"\npicture: {learning_curves(runs, FOLDER / 'curves.png')}\nvideos:")
+
+
+def video(task: Task) -> None:
+    """Records an episode of the agent that remembers."""
+    from offpcc import play
+
+    play.record(task.request(task.agents[0]).folder.path, episodes=1)
+
+
+def attempt(what: str, make: Callable[[], None]) -> None:
+    """Makes something to look at, or says why there is none; the returns stand anyway."""
+    try:
+        make()
+    except Exception as error:  # a missing package, a codec, a display: none is worth the ending
+        print(f"no {what}: {type(error).__name__}: {error}")
+
+
+def commands() -> str:
+    """What to type next."""
+    python = os.path.relpath(sys.executable)
+    agent = f"--env {TASKS[0].env} --algo {TASKS[0].agents[0].algo}"
+    return (
+        f"  {python} launch.py {agent} --results {FOLDER} --evaluate 1000\n"
+        f"  {python} launch.py --env pendulum-p-v0 --algo rsac --run_id 1\n"
+        f"  {python} launch.py --list"
     )
-    runs = {algo: train(algo) for algo in AGENTS}
-    print(f"\nreturn of {EPISODES} episodes, mean ± standard error")
-    for algo, what in AGENTS.items():
-        tell(what, *play.score(runs[algo], EPISODES))
-    tell("chance", *play.chance(make_world(ENV), EPISODES))
-    print("agents that see the speed, too, reach about -150\n")
-    picture = learning_curves(find_runs(runs.values()), FOLDER / "curves.png")
-    (video,) = play.record(runs["rsac"], episodes=1)
-    print(f"\npicture: {picture}\nvideo:   {video}")
-    print(f"in {(time.perf_counter() - began) / 60:.1f} minutes")
-
-
-def train(algo: str) -> Path:
-    """One run's folder."""
-    print(f"\n{AGENTS[algo]}, {STEPS:,} steps")
-    settings = {"results": FOLDER, "seed": 1, "overwrite": True}
-    return run(ENV, algo, steps=STEPS, bind=["epoch = 500", "threads = 1"], **settings).path
-
-
-def tell(what: str, mean: float, error: float) -> None:
-    """A line of the table."""
-    print(f"  {what:22s} {mean:8.1f} ± {error:.1f}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except Stopped as stopped:
+        print("stopped; `make demo` begins again", file=sys.stderr)
+        sys.exit(128 + stopped.number)

@@ -64,7 +64,7 @@ def read(file: Path, outer: Sequence[Path] = ()) -> list[Binding]:
     if file.resolve() in outer:
         raise ConfigError(f"{file} includes itself")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"config {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from offpcc.atomic_io import make_folder, sync_folder
 from offpcc.faults import NoCheckpointError
 from offpcc.replay import Replay
-from offpcc.sealed import Facts, check, read_manifest, read_state, sync, write_manifest, write_state
+from offpcc.sealed import Facts, check, read_manifest, read_state, write_manifest, write_state
 
 FORMAT = 1
 FILE = re.compile(r"[a-z]+\.pt|chunks/\d{9,}-\d{9,}\.pt")
@@ -115,7 +116,7 @@ class Checkpoints:
     ) -> None:
         """A folder of parts, in one piece; one that has its name already gives way to it."""
         draft, final, old = (self.folder / f"{mark}{name}" for mark in (".tmp-", "", ".old-"))
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         shutil.rmtree(draft, ignore_errors=True)
         try:
             draft.mkdir()
@@ -127,7 +128,7 @@ class Checkpoints:
                 shutil.rmtree(old, ignore_errors=True)
                 final.rename(old)
             draft.rename(final)
-            sync(self.folder)
+            sync_folder(self.folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)  # a full disk needs the room
         shutil.rmtree(old, ignore_errors=True)
@@ -139,14 +140,14 @@ class Checkpoints:
         if first < live.stop:
             name = f"chunks/{first:09d}-{live.stop:09d}.pt"
             folder = self.folder / "chunks"
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             draft = folder / ".tmp-chunk.pt"
             try:
                 facts = write_state(draft, replay.chunk(first))
                 draft.rename(self.folder / name)
             finally:
                 draft.unlink(missing_ok=True)  # a full disk needs the room
-            sync(folder)
+            sync_folder(folder)
             self._chunks[name] = facts
         self._chunks = {n: facts for n, facts in self._chunks.items() if _span(n)[1] > live.start}
 

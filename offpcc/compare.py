@@ -52,7 +52,7 @@ def refuse_others(planned: Sequence[Planned], rows: Path) -> None:
 
 
 def _refuse(run: Planned, config: Config, facts: Path, file: Path) -> None:
-    told, old = json.loads(facts.read_text(encoding="utf-8")), bindings.compose([file])
+    told, old = json.loads(facts.read_text(encoding="utf-8-sig")), bindings.compose([file])
     either = [k for k, v in config.values.items() if k.endswith(".precision") and v == "auto"]
     free = (*FREE, *either)
     was = {key: told[key] for key in ("env", "algo", "seed")}

@@ -13,6 +13,9 @@ from offpcc.source import Source
 from offpcc.transitions import ARRAYS, minari_data_set, read_array
 from offpcc.world import Door
 
+# By how much what came after a row may differ from the next row: files may have several precisions.
+RELATIVE, ABSOLUTE = 1e-5, 1e-6
+
 
 class Played(NamedTuple):
     """L steps as the world told them; actions in [-1, 1]."""
@@ -21,22 +24,43 @@ class Played(NamedTuple):
     actions: np.ndarray  # (L, A)
     rewards: np.ndarray  # (L,)
     terminated: bool
+    cut: bool = False  # it ends, without a flag, where the next row does not go on from it
+
+
+class Recorded(NamedTuple):
+    """The episodes of a data set, and how many of them end without a flag before the last row."""
+
+    episodes: list[Episode]
+    cuts: int
+
+    def __str__(self) -> str:
+        """How many episodes, how long they are, and what is odd about them."""
+        lengths = [len(episode) for episode in self.episodes]
+        shortest, longest = min(lengths), max(lengths)
+        many = shortest if shortest == longest else f"{shortest} to {longest}"
+        told = f"{len(lengths)} episodes of {many} steps (median {np.median(lengths):g})"
+        if self.cuts:
+            told += f"; {self.cuts} cuts that no flag explains: there, next_obs is not the next obs"
+        if longest == 1 < len(lengths):
+            told += "; no episode is longer than one step, so no memory has anything to hold"
+        return told
 
 
 class Dataset(Source):
     """Hands over all episodes of a data set in its first step, and nothing after that.
 
     No world is stepped: a step is what updates are counted by. source: a folder of .npy files, as
-    `--demonstrate` writes it, or the id of a Minari data set on this machine.
+    `--demonstrate` writes it, or the id of a Minari data set on this machine. description: a line
+    on its episodes.
 
     Raises ValueError for what is neither, and for episodes that are not of this world.
     """
 
     def __init__(self, worlds: Copies, source: str) -> None:
         self.worlds = worlds
-        self.episodes = list(read_episodes(source, worlds.door))
-        if not self.episodes:
-            raise ValueError(f"{source} has no episodes")
+        recorded = read_episodes(source, worlds.door)
+        self.episodes = recorded.episodes
+        self.description = f"{source}: {recorded}"
 
     def step(self, uniform: bool = False) -> list[Episode]:
         """All episodes, then none."""
@@ -54,19 +78,28 @@ class Dataset(Source):
         self.episodes = [] if self.steps else self.episodes
 
 
-def read_episodes(source: str, door: Door) -> Iterator[Episode]:
-    """The episodes of a data set as an agent behind this door would have played them."""
+def read_episodes(source: str, door: Door) -> Recorded:
+    """The episodes of a data set as an agent behind this door would have played them.
+
+    Raises ValueError for a source that is no data set, that is empty, or not of this world.
+    """
     if not source:
         raise ValueError(
             "dataset is not set; it is a folder of .npy files, as --demonstrate writes it, or the "
             "id of a Minari data set"
         )
-    played = _of_folder if Path(source).is_dir() else _of_minari
+    read = _of_folder if Path(source).is_dir() else _of_minari
+    episodes, cuts = [], 0
     try:
-        for episode in played(source, door):
-            yield _seen(episode, door)
+        with np.errstate(over="ignore"):  # of float32: what is not finite then is refused by name
+            for played in read(source, door):
+                episodes.append(_seen(played, door))
+                cuts += played.cut
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{source}: {error}") from error
+    if not episodes:
+        raise ValueError(f"{source} has no episodes")
+    return Recorded(episodes, cuts)
 
 
 def _seen(played: Played, door: Door) -> Episode:
@@ -103,8 +136,8 @@ def _check(observation: dict[str, np.ndarray], played: Played, spec: Spec) -> No
         raise ValueError("actions are not one-hot, as this world's choices are")
     numbers = {"actions": played.actions, "rewards": played.rewards}
     for name, values in (observation | numbers).items():
-        if not np.isfinite(values).all():
-            raise ValueError(f"not all {name} are finite")
+        if not np.isfinite(values.astype(np.float32)).all():
+            raise ValueError(f"not all {name} are finite as float32, in which they are stored")
 
 
 def _check_pictures(told: Any, door: Door) -> None:
@@ -125,17 +158,25 @@ def _of_folder(source: str, door: Door) -> Iterator[Played]:
     )
     if len({len(part) for part in (obs, after, action, reward, terminated, truncated)}) > 1:
         raise ValueError("the arrays have different lengths")
+    if obs.shape != after.shape:
+        raise ValueError(f"obs has shape {obs.shape}, and next_obs {after.shape}")
     if not len(obs) or any(part.ndim != 1 for part in (reward, terminated, truncated)):
         raise ValueError("reward, terminated and truncated are (N,), of at least one row")
-    goes_on = np.array([np.array_equal(*pair) for pair in zip(after, obs[1:], strict=False)], bool)
-    ends = terminated.astype(bool) | truncated.astype(bool)
-    ends[:-1] |= ~goes_on
+    flagged = terminated.astype(bool) | truncated.astype(bool)
+    ends = flagged | ~_goes_on(obs, after)
     first = 0
-    for last in np.flatnonzero(ends).tolist() + [len(obs) - 1] * (not ends[-1]):
+    for last in np.flatnonzero(ends).tolist():
         part = slice(first, last + 1)
         seen = np.concatenate((obs[part], after[last : last + 1]))
-        yield Played(seen, action[part], reward[part], bool(terminated[last]))
+        cut = last + 1 < len(obs) and not flagged[last]
+        yield Played(seen, action[part], reward[part], bool(terminated[last]), cut)
         first = last + 1
+
+
+def _goes_on(obs: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Whether what came after each row is what the next row begins with (N,); not of the last."""
+    before, then = (part.reshape(len(part), -1) for part in (obs, after))
+    return np.append(np.isclose(then[:-1], before[1:], RELATIVE, ABSOLUTE).all(1), False)
 
 
 def _of_minari(source: str, door: Door) -> Iterator[Played]:

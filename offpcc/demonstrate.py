@@ -1,6 +1,7 @@
 """Demonstrate: what a trained policy plays, as files, for those who learn from it."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,13 +12,14 @@ from torch import Tensor
 
 from offpcc.algorithms import Policy, Variant
 from offpcc.bindings import configured
+from offpcc.catalog import bare
 from offpcc.copies import Copies
 from offpcc.data import OWN_PAST, Observation
 from offpcc.evaluate import Evaluator, mean_and_error
 from offpcc.folder import RunFolder
 from offpcc.outcome import Outcome
 from offpcc.play import SEED, SIDE_BY_SIDE
-from offpcc.trained import copies_of, load, world_of
+from offpcc.trained import copies_of, load
 from offpcc.transitions import ARRAYS, refuse_taken, write_minari
 from offpcc.world import Door
 
@@ -28,17 +30,30 @@ def demonstrate(path: Path | str, episodes: int) -> str:
     obs and next_obs (N, X) hold what the world shows, its keys one behind the other; action (N, A),
     reward, terminated and truncated (N,) lie beside them, a row a step, episodes end to end.
     """
-    played, said = _played(path, load(path), episodes)
-    folder = Path(path) / "demonstrations"
-    folder.mkdir(exist_ok=True)
+    played, said, _ = _played(path, load(path), episodes)
     rows = [
         (shown(step.before), shown(step.after), step.action, *map(np.asarray, step[3:]))
         for episode in played
         for step in episode
     ]
-    for name, values in zip(ARRAYS, zip(*rows, strict=True), strict=True):
-        np.save(folder / f"{name}.npy", np.stack(values))
-    return f"{folder}: {said}"
+    arrays = dict(zip(ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
+    return f"{_save(arrays, Path(path) / 'demonstrations')}: {said}"
+
+
+def _save(arrays: dict[str, np.ndarray], folder: Path) -> Path:
+    """Arrays as files of a folder, over those of an earlier one; all of them or none."""
+    draft = folder.with_name(f".{folder.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        for name, values in arrays.items():
+            np.save(draft / f"{name}.npy", values)
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # a full disk needs the room
+    return folder
 
 
 def record_data(path: Path | str, episodes: int) -> str:
@@ -48,18 +63,20 @@ def record_data(path: Path | str, episodes: int) -> str:
     ValueError without minari, and where there is such a data set.
     """
     facts = RunFolder(path).read()
-    world = re.sub(r"-v\d+$", "", facts["env"].rpartition(":")[2])
-    name = f"{world}/{facts['algo']}-{re.sub('[^-_a-zA-Z0-9]', '_', Path(path).name)}-v0"
+    name = _data_set(facts["env"], facts["algo"], Path(path).name)
     refuse_taken(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        played, said = _played(path, Drawn(load(path)), episodes)
-    world_itself = world_of(path)
-    door = world_itself.door
-    world_itself.close()
+        played, said, door = _played(path, Drawn(load(path)), episodes)
     rows = [_raw(episode, door) for episode in played]
     write_minari(name, rows, door.spaces, env=facts["env"], algorithm=facts["algo"])
     return f"{name}: {said}"
+
+
+def _data_set(env: str, algo: str, run: str) -> str:
+    """The id of a run's data set, in the letters that Minari takes."""
+    world = re.sub("[^-_a-zA-Z0-9/]", "_", re.sub(r"-v\d+$", "", bare(env)))
+    return f"{world:_<2s}/{algo}-{re.sub('[^-_a-zA-Z0-9]', '_', run)}-v0"
 
 
 def _raw(episode: "list[Step]", door: Door) -> dict[str, Any]:
@@ -74,8 +91,10 @@ def _raw(episode: "list[Step]", door: Door) -> dict[str, Any]:
     }
 
 
-def _played(path: Path | str, policy: Policy, episodes: int) -> "tuple[list[list[Step]], str]":
-    """The steps of so many episodes, and what to say of them."""
+def _played(
+    path: Path | str, policy: Policy, episodes: int
+) -> "tuple[list[list[Step]], str, Door]":
+    """The steps of so many episodes, what to say of them, and the way back to the world's own."""
     witness = Witness(copies_of(path, min(episodes, SIDE_BY_SIDE)))
     try:
         scores = configured(Evaluator)(witness, episodes, SEED)(policy)
@@ -84,7 +103,8 @@ def _played(path: Path | str, policy: Policy, episodes: int) -> "tuple[list[list
     mean, error = mean_and_error([score.total for score in scores])
     played = witness.episodes[:episodes]
     steps = sum(map(len, played))
-    return played, f"{steps} steps of {episodes} episodes, return {mean:.1f} ± {error:.1f}"
+    said = f"{steps} steps of {episodes} episodes, return {mean:.1f} ± {error:.1f}"
+    return played, said, witness.door
 
 
 class Drawn(Variant):

@@ -1,12 +1,12 @@
 """Experiment: from a request to a finished run: begun, resumed, recorded and described."""
 
 import hashlib
-import json
 from typing import Any
 
 import numpy as np
 
 from offpcc import bindings
+from offpcc.atomic_io import strict_json
 from offpcc.build import build, settle_precision
 from offpcc.checkpoint import Checkpoints
 from offpcc.config import Config
@@ -152,7 +152,7 @@ class Experiment:
             exact = training.collector.exact
             self.folder.write(description | {"final": final, "resume_exact": exact})
         except DivergedError as error:
-            self.folder.replace("diverged.json", json.dumps(diagnosis(training, error), indent=2))
+            self.folder.replace("diverged.json", strict_json(diagnosis(training, error)))
             raise
         except Stopped:
             self._refuse_unsaved()
@@ -169,7 +169,9 @@ class Experiment:
     def _connect(self, interrupt: Interrupt, step: int) -> None:
         """Gives the training what it writes to, and what may stop it."""
         training = self.training
-        progress = Progress(training.steps, step)
+        if training.collector.description:
+            print(training.collector.description, flush=True)
+        progress = Progress(training.steps, step, training.warm_up)
         training.evaluator.interrupt = training.interrupt = interrupt
         training.advance = progress.advance
         names = columns(training.agent)

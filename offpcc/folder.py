@@ -1,6 +1,5 @@
 """A run's folder: results/<env>/<algo>/<run_id>/, its lock, and its description run.json."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -9,7 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from offpcc.atomic_io import make_folder, replace_file, strict_json
 from offpcc.faults import RunExistsError, RunLockedError, RunMissingError
+
+LOCK = "run.lock"  # empty: some versions of filelock truncate the file, whoever holds it
+HOLDER = "run.pid"  # the process that holds the lock, or the last that did
 
 
 class RunFolder:
@@ -38,24 +41,19 @@ class RunFolder:
 
     def write(self, description: dict[str, Any]) -> None:
         """Replaces run.json."""
-        self.replace("run.json", json.dumps(description, indent=2) + "\n")
+        self.replace("run.json", strict_json(description))
 
     def replace(self, name: str, text: str) -> None:
         """Writes a file in one piece: a kill leaves the old one or the new one."""
-        draft = self / f".{name}"
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self / name)
+        replace_file(self / name, text)
 
     def clear(self) -> None:
-        """Removes what an earlier run left here, run.json first; the lock stays."""
+        """Removes what an earlier run left here, run.json first; the lock and its holder stay."""
         (self / "run.json").unlink(missing_ok=True)
         for item in self.path.iterdir():
             if item.is_dir() and not item.is_symlink():
                 shutil.rmtree(item)
-            elif item.name != "run.lock":
+            elif item.name not in (LOCK, HOLDER):
                 item.unlink()
 
     def check(self, resume: bool = False, overwrite: bool = False) -> None:
@@ -63,7 +61,7 @@ class RunFolder:
 
         Raises RunLockedError if a process is at work on it, RunMissingError, RunExistsError.
         """
-        if (self / "run.lock").exists():
+        if (self / LOCK).exists():
             with self._lock():
                 pass
         if resume:
@@ -85,21 +83,28 @@ class RunFolder:
 
         Raises RunLockedError with the other's process id.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self._lock() as lock:
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+        make_folder(self.path)
+        with self._lock():
+            (self / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
             yield
 
     @contextmanager
-    def _lock(self) -> Iterator[Any]:
-        with (self / "run.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                lock.seek(0)
-                raise RunLockedError(
-                    f"process {lock.read().strip()} is at work on {self.path}"
-                ) from error
-            yield lock
+    def _lock(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout  # 0.1 s, which --help need not wait for
+
+        lock = FileLock(self / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunLockedError(f"{self._holder()} is at work on {self.path}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _holder(self) -> str:
+        """Which process holds the lock; it may have had no time to say so."""
+        try:
+            return f"process {(self / HOLDER).read_text(encoding='utf-8')}"
+        except OSError:
+            return "another process"

@@ -1,18 +1,17 @@
 """Playing a trained policy: in a window, into videos, or many times for a score."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
 import torch
 from torch import Tensor
 
 from offpcc.algorithms import Policy, Variant
+from offpcc.atomic_io import strict_json
 from offpcc.bindings import configured
 from offpcc.copies import Singles
 from offpcc.data import Observation
@@ -24,6 +23,7 @@ from offpcc.evaluate import (
     play,
     summary,
 )
+from offpcc.folder import RunFolder
 from offpcc.outcome import Outcome
 from offpcc.trained import copies_of, load, world_of
 from offpcc.world import World
@@ -61,12 +61,13 @@ def chance(world: World, episodes: int) -> tuple[float, float]:
     return mean_and_error(returns)
 
 
-def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> str:
-    """Plays greedy episodes; says, and writes to evaluation.json, what they came to.
+def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> dict[str, Any]:
+    """Plays greedy episodes; prints what they came to, and only then writes evaluation.json.
 
-    ablated: plays the same starts again with a memory that is emptied before every step, and says
-    what memory is worth: the mean difference, episode by episode. Raises ValueError for an agent
-    that has no memory.
+    Gives back what that file holds. ablated: plays the same starts again with a memory that is
+    emptied before every step, and prints what memory is worth: the mean difference, episode by
+    episode. Raises ValueError for an agent that has no memory, and OSError where the
+    file cannot be written.
     """
     policy = load(path)
     if ablated and not policy.memory.state_size:
@@ -77,7 +78,7 @@ def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> str:
     told = {"episodes": episodes, **row, "test_return_low": low, "test_return_high": high}
     success = f", success {row['test_success']:.2f}" if "test_success" in row else ""
     said = f"{path}: {episodes} episodes, {_said(row['test_return'], row['test_return_se'])}"
-    said += f", length {row['test_length']:.0f}{success}"
+    print(f"{said}, length {row['test_length']:.0f}{success}", flush=True)
     if ablated:
         without = _scores(path, Forgetful(policy), episodes)
         row = summary("ablated", without)
@@ -85,13 +86,14 @@ def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> str:
         worth, error = mean_and_error([kept.total - emptied.total for kept, emptied in pairs])
         told |= row | {"memory_worth": worth, "memory_worth_se": error}
         low, high = _interval(worth, error)
-        said += (
-            f"\n{path}: its memory emptied at every step, "
+        print(
+            f"{path}: its memory emptied at every step, "
             f"{_said(row['ablated_return'], row['ablated_return_se'])}; memory is worth "
-            f"{worth:.1f}, 95 % interval {low:.1f} to {high:.1f}"
+            f"{worth:.1f}, 95 % interval {low:.1f} to {high:.1f}",
+            flush=True,
         )
-    (Path(path) / "evaluation.json").write_text(json.dumps(told, indent=2) + "\n")
-    return said
+    RunFolder(path).replace("evaluation.json", strict_json(told))
+    return told
 
 
 class Forgetful(Variant):
@@ -178,6 +180,8 @@ class Filming(Singles):
         if not isinstance(picture, np.ndarray):
             raise ValueError(f"{self._world.unwrapped} draws no pictures (render_mode 'rgb_array')")
         if self._writer is None:
+            import imageio.v2 as imageio  # only a video needs it
+
             self._file.parent.mkdir(exist_ok=True)
             rate = float(self._world.metadata.get("render_fps") or 30)
             self._writer = imageio.get_writer(self._file, fps=rate, macro_block_size=1)

@@ -5,15 +5,28 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
+# Without tqdm's own time left, which counts on steps without updates, too.
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
+
 
 class Progress:
-    """A mirror of the rows for the person who waits."""
+    """A mirror of the rows for the person who waits.
 
-    def __init__(self, steps: int, start: int = 0) -> None:
-        self._steps = steps
+    warm_up: steps without updates, which are so fast that no time left is told from them. start:
+    the step at which a resumed run goes on.
+    """
+
+    def __init__(self, steps: int, start: int = 0, warm_up: int = 0) -> None:
+        self._steps, self._warm_up = steps, warm_up
+        self._row_at = start  # environment steps
         self._shown = sys.stderr.isatty()
         self._bar = tqdm(
-            total=steps, initial=start, unit="step", disable=not self._shown, dynamic_ncols=True
+            total=steps,
+            initial=start,
+            unit="step",
+            disable=not self._shown,
+            dynamic_ncols=True,
+            bar_format=BAR,
         )
 
     def advance(self, steps: int) -> None:
@@ -23,24 +36,31 @@ class Progress:
 
     def write(self, row: Mapping[str, float]) -> None:
         """Shows a row."""
-        told = _scores(row)
+        scores, left = _scores(row), self._left(row)
+        self._row_at = int(row["env_steps"])
         if self._shown:
-            self._bar.set_postfix_str(told)
+            self._bar.set_postfix_str(scores + left)
             return
-        rate = row["steps_per_second"]
-        left = _duration(max(self._steps - row["env_steps"], 0) / max(rate, 1e-9))
-        print(
-            f"{row['env_steps']:.0f} / {self._steps} steps, {told}{rate:.0f} steps/s, {left} left",
-            flush=True,
-        )
+        rate = f"{row['steps_per_second']:.0f} steps/s"
+        print(f"{self._row_at} / {self._steps} steps, {scores}{rate}, {left}", flush=True)
 
     def close(self) -> None:
         """Leaves the terminal clean."""
         self._bar.close()
 
+    def _left(self, row: Mapping[str, float]) -> str:
+        """The time left at the rate of the row's steps behind the warm-up."""
+        steps, rate = row["env_steps"], row["steps_per_second"]
+        made = steps - self._row_at
+        learned_from = steps - max(self._row_at, self._warm_up)
+        if not row.get("updates") or min(made, learned_from) <= 0:
+            return "no update yet"
+        seconds = made / max(rate, 1e-9)
+        return f"{_duration(max(self._steps - steps, 0) * seconds / learned_from)} left"
+
 
 def _scores(row: Mapping[str, float]) -> str:
-    """What the row says of returns; empty where nothing was played."""
+    """What the row says of returns, with a comma behind it; empty where nothing was played."""
     told = ""
     for side in ("train", "test"):
         if f"{side}_return" in row:

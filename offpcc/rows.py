@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from offpcc.atomic_io import make_folder
 from offpcc.folder import RunFolder
 from offpcc.suite import Planned
 
@@ -38,7 +39,7 @@ def keep_rows(planned: Sequence[Planned], rows: Path) -> int:
     for run in planned:
         source, target = run.request.folder, RunFolder(rows_of(run, rows))
         if source.exists and "final" in (told := source.read()):
-            target.path.mkdir(parents=True, exist_ok=True)
+            make_folder(target.path)
             line, config = RunFolder(target.path.parent), source / "config.gin"
             line.replace("config.gin", config.read_text(encoding="utf-8"))
             target.replace("progress.csv", _columns_of(source / "progress.csv"))

@@ -6,7 +6,6 @@ Only tensors and plain containers are written, and nothing else is ever unpickle
 import hashlib
 import io
 import json
-import os
 from collections import OrderedDict
 from pathlib import Path
 from types import NoneType
@@ -14,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from offpcc.atomic_io import sync_folder, write_file
 
 Facts = dict[str, Any]  # a file's size and SHA-256
 PLAIN = (Tensor, int, float, bool, str, NoneType)
@@ -28,7 +29,7 @@ def write_state(path: Path, state: Any) -> Facts:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
-    _write(path, content)
+    write_file(path, content)
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
@@ -50,8 +51,8 @@ def check(path: Path, facts: Facts) -> None:
 def write_manifest(folder: Path, manifest: Facts) -> None:
     """Writes manifest.json with its own SHA-256, and makes the folder's names last."""
     sealed = manifest | {"seal": _digest(manifest)}
-    _write(folder / "manifest.json", json.dumps(sealed, indent=1).encode())
-    sync(folder)
+    write_file(folder / "manifest.json", _plain_json(sealed, indent=1))
+    sync_folder(folder)
 
 
 def read_manifest(folder: Path) -> Facts:
@@ -60,15 +61,6 @@ def read_manifest(folder: Path) -> Facts:
     if not isinstance(sealed, dict) or sealed.pop("seal", None) != _digest(sealed):
         raise ValueError("manifest.json is damaged: its SHA-256 differs")
     return sealed
-
-
-def sync(folder: Path) -> None:
-    """Makes the names in a folder last."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _refuse_odd(state: Any, place: str) -> None:
@@ -82,15 +74,9 @@ def _refuse_odd(state: Any, place: str) -> None:
 
 
 def _digest(manifest: Facts) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_plain_json(manifest, sort_keys=True)).hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
-    try:
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)  # a full disk needs the room
-        raise
+def _plain_json(manifest: Facts, **form: Any) -> bytes:
+    """Raises ValueError for numbers that are not finite, which JSON does not know."""
+    return json.dumps(manifest, allow_nan=False, **form).encode()

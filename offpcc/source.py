@@ -13,13 +13,15 @@ class Source(ABC):
     """Hands over episodes, a step at a time.
 
     worlds: copies of the world that they are of. terms: the names of what its rewards are the sum
-    of. exact: whether, after a restore, everything came out as it was.
+    of. exact: whether, after a restore, everything came out as it was. description: a line for the
+    person who waits, empty where there is nothing to say.
     """
 
     worlds: Copies
     steps: int = 0  # environment steps, over all copies
     terms: tuple[str, ...] = ()
     exact: bool = True
+    description: str = ""
 
     @abstractmethod
     def step(self, uniform: bool = False) -> list[Episode]:

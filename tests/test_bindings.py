@@ -42,6 +42,12 @@ def test_a_later_layer_overrides_an_earlier_one(write):
     assert (values["SAC.discount"], values["SAC.rate"]) == (0.5, 0.3)
 
 
+def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(write):
+    write("\ufeffrate = 0.2", "inner.gin")
+    values = compose([RSAC, write("\ufeffdiscount = 0.5\ninclude 'inner.gin'")]).values
+    assert (values["SAC.discount"], values["SAC.rate"]) == (0.5, 0.2)
+
+
 def test_what_stands_in_a_file_overrides_what_it_includes(write):
     write("discount = 0.1\nrate = 0.1", "inner.gin")
     outer = write("rate = 0.2\ninclude 'inner.gin'")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from disks import Disk
 
 from offpcc.checkpoint import Checkpoints
 from offpcc.data import Episode, Field, Spec
@@ -287,6 +288,19 @@ def reseal(folder: Path) -> None:
 
 
 # Crashes and full disks
+
+
+def test_each_file_and_name_is_synced_before_it_is_published_and_after(tmp_path, monkeypatch):
+    folder = tmp_path / "run" / "checkpoints"
+    disk = Disk(tmp_path, monkeypatch)
+    checkpoints, replay = Checkpoints(folder, keep=1), replay_of(0)
+    for step in (0, 100, 200, 200, 300):  # the fourth takes the third's place
+        save(checkpoints, step, replay)
+        checkpoints.save_best({"weight": torch.full((2,), float(step + disk.renames))})
+        assert not [*disk.lost()]
+        play(replay)
+    assert disk.renames == 14  # a checkpoint, a best policy and, but for the first, a chunk each
+    assert load(folder)[0] == 300
 
 
 REMOVING = ("rmdir", "unlink")  # which a full disk lets one do

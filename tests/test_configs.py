@@ -12,9 +12,11 @@ from offpcc.algorithms import AMP, Agent
 from offpcc.bindings import compose
 from offpcc.build import build
 from offpcc.catalog import CONFIGS, algorithm_file, algorithms, config_file, configs, domain_config
-from offpcc.data import Episode, Spec
+from offpcc.data import Episode
+from offpcc.dataset import Recorded
 from offpcc.faults import ConfigError
 from offpcc.train import Training
+from offpcc.world import Door
 
 SMALL = ["device = 'cpu'", "evaluation_episodes = 1"]
 RECIPES = CONFIGS / "domains"
@@ -24,12 +26,13 @@ RECIPES = CONFIGS / "domains"
 def no_data(monkeypatch):
     """AMP is built without its expert's data, and what learns offline from one step."""
     monkeypatch.setattr(AMP, "prepare", lambda self, read: None)
-    monkeypatch.setattr("offpcc.dataset.read_episodes", lambda source, door: [one_step(door.spec)])
+    monkeypatch.setattr("offpcc.dataset.read_episodes", one_step)
 
 
-def one_step(spec: Spec) -> Episode:
-    seen = {key: np.zeros((2, *f.shape), f.dtype) for key, f in spec.observation.items()}
-    return Episode(seen, np.zeros((1, spec.action)), np.zeros(1), False, np.zeros((1, 0)))
+def one_step(source: str, door: Door) -> Recorded:
+    seen = {key: np.zeros((2, *f.shape), f.dtype) for key, f in door.spec.observation.items()}
+    action = np.zeros((1, door.spec.action))
+    return Recorded([Episode(seen, action, np.zeros(1), False, np.zeros((1, 0)))], 0)
 
 
 def family(algo: str) -> Path:

@@ -1,5 +1,6 @@
 """Learning from episodes on the disk, without a step of any world."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def same(one, other) -> bool:
 def test_recorded_episodes_come_back_as_they_were_played(trained, minari_here) -> None:
     said = record_data(trained, 7)
     name = "cartpole-continuous-p/sac-1-v0"
-    episodes = list(read_episodes(name, door_of()))
+    episodes = read_episodes(name, door_of()).episodes
     assert f"{name}: {sum(map(len, episodes))} steps of 7 episodes" in said
     for episode in episodes:
         assert episode.terminated and len(episode) < 200
@@ -63,10 +64,10 @@ def test_a_recorded_policy_is_drawn_and_repeats_itself(trained, tmp_path, monkey
     for place in ("a", "b"):
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / place))
         record_data(trained, 2)
-        found.append(list(read_episodes("cartpole-continuous-p/sac-1-v0", door_of())))
+        found.append(read_episodes("cartpole-continuous-p/sac-1-v0", door_of()).episodes)
     assert all(same(*pair) for pair in zip(*found, strict=True))
     demonstrate(trained, 2)
-    greedy = list(read_episodes(str(trained / "demonstrations"), door_of()))
+    greedy = read_episodes(str(trained / "demonstrations"), door_of()).episodes
     starts = [episodes[0].observation["observation"][0] for episodes in (greedy, found[0])]
     assert np.array_equal(*starts)
     assert abs(greedy[0].action[0] - found[0][0].action[0]) > 1e-3
@@ -75,7 +76,7 @@ def test_a_recorded_policy_is_drawn_and_repeats_itself(trained, tmp_path, monkey
 def test_the_arrays_of_a_folder_are_cut_into_the_same_episodes(trained, minari_here) -> None:
     demonstrate(trained, 5)
     folder = trained / "demonstrations"
-    episodes = list(read_episodes(str(folder), door_of()))
+    episodes = read_episodes(str(folder), door_of()).episodes
     assert len(episodes) == 5 and all(e.terminated for e in episodes)
     joined = np.concatenate([e.observation["observation"][:-1] for e in episodes])
     assert np.array_equal(joined, np.load(folder / "obs.npy"))
@@ -105,7 +106,7 @@ def arrays(folder: Path, **changed: np.ndarray) -> str:
 
 
 def test_a_row_that_does_not_go_on_begins_another_stretch_that_is_no_true_end(tmp_path) -> None:
-    first, second = read_episodes(arrays(tmp_path), door_of())
+    first, second = read_episodes(arrays(tmp_path), door_of()).episodes
     assert first.observation["observation"][:, 0].tolist() == [0, 1, 2]
     assert second.observation["observation"][:, 0].tolist() == [5, 6, 7, 8]
     assert (first.terminated, second.terminated) == (False, True)
@@ -113,13 +114,67 @@ def test_a_row_that_does_not_go_on_begins_another_stretch_that_is_no_true_end(tm
 
 
 def test_rows_at_the_end_that_say_nothing_of_an_end_are_a_stretch(tmp_path) -> None:
-    found = list(read_episodes(arrays(tmp_path, terminated=np.zeros(5, bool)), door_of()))
+    found = read_episodes(arrays(tmp_path, terminated=np.zeros(5, bool)), door_of()).episodes
     assert [(len(e), e.terminated) for e in found] == [(2, False), (3, False)]
+
+
+def test_a_cut_that_no_flag_explains_is_told(tmp_path) -> None:
+    recorded = read_episodes(arrays(tmp_path), door_of())
+    assert recorded.cuts == 1
+    assert str(recorded) == (
+        "2 episodes of 2 to 3 steps (median 2.5); 1 cuts that no flag explains: there, next_obs is "
+        "not the next obs"
+    )
+    flagged = read_episodes(arrays(tmp_path, truncated=np.array([0, 1, 0, 0, 0])), door_of())
+    assert (len(flagged.episodes), flagged.cuts) == (2, 0)
+
+
+def test_a_flag_cuts_where_the_next_row_goes_on_by_chance(tmp_path) -> None:
+    found = read_episodes(arrays(tmp_path, truncated=np.array([0, 0, 1, 0, 0])), door_of())
+    assert [len(e) for e in found.episodes] == [2, 1, 2]
+
+
+def test_rows_are_compared_as_they_are_stored_and_not_by_their_types(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    seen = random.normal(size=(10, 21, 2))
+    last = np.arange(200) % 20 == 19
+    source = arrays(
+        tmp_path,
+        obs=seen[:, :-1].reshape(-1, 2),
+        next_obs=seen[:, 1:].reshape(-1, 2).astype(np.float32),
+        action=random.uniform(-1, 1, (200, 1)),
+        reward=random.normal(size=200),
+        terminated=np.zeros(200),
+        truncated=last,
+    )
+    recorded = read_episodes(source, door_of())
+    assert str(recorded) == "10 episodes of 20 steps (median 20)"
+    for episode, told in zip(recorded.episodes, seen, strict=True):
+        np.testing.assert_allclose(episode.observation["observation"], told, rtol=1e-6)
+    np.save(tmp_path / "truncated.npy", np.zeros(200))
+    assert read_episodes(source, door_of()).cuts == 9  # the last row of all ends anyway
+
+
+def test_a_difference_of_rounding_is_none_and_one_of_a_thousandth_is(tmp_path) -> None:
+    obs = np.array([[0, 0], [1, 0], [5, 0], [6, 0], [7, 0]], np.float32)
+    after = obs + np.array([1, 0], np.float32)
+    for change, lengths in ((1 + 1e-6, [2, 3]), (1 + 1e-3, [1, 1, 1, 1, 1])):
+        found = read_episodes(arrays(tmp_path, next_obs=after * np.float32(change)), door_of())
+        assert [len(e) for e in found.episodes] == lengths
+
+
+def test_rows_without_any_order_are_told(tmp_path) -> None:
+    shuffled = np.arange(10.0).reshape(5, 2)
+    source = arrays(tmp_path, obs=shuffled, next_obs=shuffled + 0.5)
+    assert str(read_episodes(source, door_of())).endswith(
+        "4 cuts that no flag explains: there, next_obs is not the next obs; no episode is longer "
+        "than one step, so no memory has anything to hold"
+    )
 
 
 def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
     door = door_of(previous_action=True, previous_reward=True)
-    second = list(read_episodes(arrays(tmp_path), door))[1]
+    second = read_episodes(arrays(tmp_path), door).episodes[1]
     assert second.observation["previous_action"].ravel().tolist() == [0, 0, 0.5, 1]
     assert second.observation["previous_reward"].ravel().tolist() == [0, 2, 3, 4]
 
@@ -129,7 +184,10 @@ def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
     [
         ({"obs": np.zeros((5, 3)), "next_obs": np.ones((5, 3))}, r"has shape \(3,\); its space"),
         ({"action": np.zeros((5, 2))}, r"actions have shape \(2,\); this world's have \(1,\)"),
+        ({"next_obs": np.ones((5, 3))}, r"obs has shape \(5, 2\), and next_obs \(5, 3\)"),
         ({"reward": np.full(5, np.nan)}, "not all rewards are finite"),
+        ({"reward": np.full(5, 1e39)}, "not all rewards are finite as float32"),
+        ({"next_obs": np.full((5, 2), 1e39)}, "not all observation are finite as float32"),
         ({"reward": np.zeros(4)}, "the arrays have different lengths"),
         ({"reward": np.zeros((5, 1))}, r"are \(N,\), of at least one row"),
         ({"action": np.full((5, 1), 7.0)}, "actions lie beyond ±1"),
@@ -137,36 +195,36 @@ def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
 )
 def test_arrays_that_are_not_of_this_world_are_refused(tmp_path, changed, said) -> None:
     with pytest.raises(ValueError, match=said):
-        list(read_episodes(arrays(tmp_path, **changed), door_of()))
+        read_episodes(arrays(tmp_path, **changed), door_of())
 
 
 @pytest.mark.parametrize(("source", "said"), [("", "dataset is not set"), ("no/one-v0", "'no/one")])
 def test_what_is_no_data_set_is_refused(source, said) -> None:
     with pytest.raises(ValueError, match=said):
-        list(read_episodes(source, door_of()))
+        read_episodes(source, door_of())
 
 
 def test_flags_may_be_numbers_and_no_rows_are_refused(tmp_path) -> None:
     numbers = arrays(tmp_path, terminated=np.array([0.0, 1.0, 0.0, 0.0, 1.0]))
-    assert [e.terminated for e in read_episodes(numbers, door_of())] == [True, True]
+    assert [e.terminated for e in read_episodes(numbers, door_of()).episodes] == [True, True]
     names = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
     none = {name: np.zeros((0, 2))[:, 0] for name in names}
     with pytest.raises(ValueError, match="of at least one row"):
-        list(read_episodes(arrays(tmp_path, **none), door_of()))
+        read_episodes(arrays(tmp_path, **none), door_of())
 
 
 def test_arrays_are_of_plain_numbers_alone(tmp_path) -> None:
     door = Door(Dict({"a": Box(-1, 1, (2,))}), Box(-1, 1, (1,)))
     with pytest.raises(ValueError, match="use --record-data"):
-        list(read_episodes(arrays(tmp_path), door))
+        read_episodes(arrays(tmp_path), door)
 
 
 def test_choices_in_arrays_are_one_hot(tmp_path) -> None:
     door = Door(Box(-9, 9, (2,)), Discrete(2))
     with pytest.raises(ValueError, match="not one-hot"):
-        list(read_episodes(arrays(tmp_path, action=np.full((5, 2), 0.5)), door))
+        read_episodes(arrays(tmp_path, action=np.full((5, 2), 0.5)), door)
     hot = np.eye(2)[[0, 1, 1, 0, 1]]
-    first, _ = read_episodes(arrays(tmp_path, action=hot), door)
+    first, _ = read_episodes(arrays(tmp_path, action=hot), door).episodes
     assert np.array_equal(first.action, hot[:2])
 
 
@@ -230,7 +288,7 @@ def test_observations_come_back_in_the_world_s_own_types() -> None:
 
 
 @pytest.mark.parametrize("algo", ["td3_bc", "rtd3_bc", "rsac"])
-def test_a_run_learns_from_it_and_steps_no_world_to_train(trained, tmp_path, algo, monkeypatch):
+def test_a_run_learns_from_it_and_steps_no_world_to_train(trained, tmp_path, algo, capsys):
     demonstrate(trained, 3)
     more = f"dataset = {str(trained / 'demonstrations')!r}\n" + OFFLINE
     run = offpcc.run(ENV, algo, config=tiny(tmp_path, more), seed=1, results=tmp_path)
@@ -239,6 +297,8 @@ def test_a_run_learns_from_it_and_steps_no_world_to_train(trained, tmp_path, alg
     assert float(first.split(",")[3]) == pytest.approx(steps / 3), "the data's own return"
     assert all(line.split(",")[3] == "" for line in rest)
     assert run.read()["final"]["env_steps"] == 40
+    told = capsys.readouterr().out.splitlines()
+    assert re.match(r".*/demonstrations: 3 episodes of [\d to]+ steps \(median [\d.]+\)$", told[1])
 
 
 def test_a_data_set_that_does_not_fit_or_is_not_for_rollouts_is_refused(trained, tmp_path) -> None:

@@ -6,7 +6,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,8 @@ import pytest
 
 import launch
 from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
+from offpcc.experiment import begin
+from offpcc.jobs import Job
 from offpcc.train import columns
 
 ROOT = Path(__file__).parents[1]
@@ -135,19 +138,68 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module(name)
 
 
+def short_demo(monkeypatch: pytest.MonkeyPatch, steps: int) -> ModuleType:
+    """The demonstration with few steps and episodes."""
+    demo = script("demo", monkeypatch)
+    tasks = tuple(replace(task, steps=steps, epoch=steps) for task in demo.TASKS)
+    monkeypatch.setattr(demo, "TASKS", tasks)
+    monkeypatch.setattr(demo, "EPISODES", 2)
+    return demo
+
+
 def test_the_demonstration_tells_the_returns_and_where_the_pictures_are(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    demo = script("demo", monkeypatch)
-    monkeypatch.setattr(demo, "STEPS", 220)
-    monkeypatch.setattr(demo, "EPISODES", 2)
-    demo.main()
+    def train(jobs: Sequence[Job], limit: int) -> int:
+        """In this process, and with smaller parts."""
+        for job in jobs:
+            request = job.request
+            few = ROLLOUTS if "ppo" in request.algo else FEW
+            few += SMALL if request.algo in ("rsac", "lstm_ppo") else ()
+            begin(replace(request, bind=[*request.bind, *few]), overwrite=True)
+        return 0
+
+    demo = short_demo(monkeypatch, 220)
+    monkeypatch.setattr(demo.jobs, "run", train)
+    assert demo.main() == 0
     told = capsys.readouterr().out
-    assert all(f"  {what} " in told for what in (*demo.AGENTS.values(), "chance"))
-    assert all(
-        (desk / file).stat().st_size
-        for file in re.findall(r"^(?:picture|video): +(.*)$", told, re.M)
-    )
+    for task in demo.TASKS:
+        assert f"{task.env}: return of 2 episodes" in told
+        assert all(f"  {agent.words} " in told for agent in task.agents)
+    assert told.count("  chance ") == 2
+    (picture,) = re.findall(r"^picture: (.*)$", told, re.M)
+    videos = re.findall(r"^episode 0: .*: (.*)$", told, re.M)
+    assert len(videos) == 2 and all((desk / file).stat().st_size for file in (picture, *videos))
+
+
+def test_what_cannot_be_drawn_does_not_spoil_the_demonstrations_ending(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = short_demo(monkeypatch, 220)
+    monkeypatch.setattr(demo.jobs, "run", lambda jobs, limit: 0)
+    monkeypatch.setattr(demo, "compare", lambda task: None)  # nothing was trained
+    assert demo.main() == 0
+    told = capsys.readouterr().out
+    assert told.count("no picture: ValueError: ") == 1 and told.count("no video: ") == 2
+    assert "launch.py --env pendulum-p-v0 --algo lstm_ppo" in told.splitlines()[-3]
+
+
+@pytest.mark.slow
+def test_the_demonstration_trains_side_by_side(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = short_demo(monkeypatch, 1100)
+    assert demo.main() == 0
+    assert len([*desk.glob("build/demo/*/*/1/run.json")]) == 4
+    assert capsys.readouterr().out.count("1100 / 1100 steps") == 4
+
+
+def test_a_demonstration_without_an_agent_is_none(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = short_demo(monkeypatch, 220)
+    monkeypatch.setattr(demo.jobs, "run", lambda jobs, limit: 6)
+    assert demo.main() == 6
 
 
 @pytest.mark.slow

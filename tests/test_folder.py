@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from disks import Disk
 
+from offpcc.atomic_io import make_folder
 from offpcc.faults import RunExistsError, RunLockedError, RunMissingError
 from offpcc.folder import RunFolder
 
@@ -65,7 +67,7 @@ def test_a_killed_process_leaves_the_lock_free(begun):
         os.kill(other, signal.SIGKILL)
         os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
         with begun.locked():
-            assert (begun / "run.lock").read_text() == str(os.getpid())
+            assert (begun / "run.pid").read_text() == str(os.getpid())
 
 
 def test_a_lock_ends_with_its_block_whatever_happens_in_it(begun):
@@ -109,17 +111,40 @@ def test_a_description_is_replaced_in_one_piece(begun, monkeypatch):
     assert begun.read() == {"seed": 1}
 
 
-def test_clearing_keeps_only_the_lock(begun, tmp_path):
+def test_a_description_outlasts_a_power_failure_and_the_one_before_until_then(
+    tmp_path, monkeypatch
+):
+    disk = Disk(tmp_path, monkeypatch)
+    folder = RunFolder(tmp_path / "env" / "algo" / "1")
+    make_folder(folder.path)
+    for seed in (1, 2):
+        folder.write({"seed": seed})
+        assert not [*disk.lost()]
+    assert disk.renames == 2 and folder.read() == {"seed": 2}
+
+
+def test_the_folder_of_a_run_at_work_outlasts_a_power_failure(tmp_path, monkeypatch):
+    disk = Disk(tmp_path, monkeypatch)
+    folder = RunFolder(tmp_path / "env" / "algo" / "1")
+    with folder.locked():
+        assert {path.name for path in disk.lost()} == {"run.lock", "run.pid"}  # of a live process
+
+
+def test_clearing_keeps_only_the_lock_and_its_holder(begun, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "kept").touch()
     (begun / "checkpoints").mkdir()
     (begun / "checkpoints" / "policy.pt").touch()
     (begun / "link").symlink_to(tmp_path / "elsewhere")
     begun.clear()
-    assert [path.name for path in begun.path.iterdir()] == ["run.lock"]
+    assert {path.name for path in begun.path.iterdir()} == {"run.lock", "run.pid"}
     assert (tmp_path / "elsewhere" / "kept").exists()
 
 
-def test_a_description_is_plain_json(begun):
-    begun.write({"a": [1, None, "γ"]})
-    assert json.loads((begun / "run.json").read_text()) == {"a": [1, None, "γ"]}
+def test_a_description_is_strict_json(begun):
+    begun.write({"a": [1, None, "γ", float("nan")], "b": {"c": (float("inf"), 0.5)}})
+    text = (begun / "run.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "a": [1, None, "γ", None],
+        "b": {"c": [None, 0.5]},
+    }

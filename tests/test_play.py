@@ -15,6 +15,7 @@ import offpcc
 from domains.canvas import Canvas
 from offpcc import play
 from offpcc.faults import RunMissingError
+from offpcc.folder import RunFolder
 from offpcc.world import World, make_world
 
 
@@ -79,13 +80,24 @@ def test_a_score_is_the_mean_of_greedy_episodes_and_its_error(growing, cartpole)
     assert play.score(cartpole, 30) == (mean, error), "the same starts each time"
 
 
-def test_an_evaluation_is_told_and_kept(growing):
-    assert play.evaluate(growing, 3) == (
+def test_an_evaluation_is_told_and_kept(growing, capsys):
+    told = play.evaluate(growing, 3)
+    assert capsys.readouterr().out == (
         f"{growing}: 3 episodes, return 5.0, standard error 0.0, "
-        "95 % interval 5.0 to 5.0, length 5, success 1.00"
+        "95 % interval 5.0 to 5.0, length 5, success 1.00\n"
     )
-    told = json.loads((growing / "evaluation.json").read_text())
+    assert told == json.loads((growing / "evaluation.json").read_text())
     assert (told["episodes"], told["test_return_low"], told["test_success"]) == (3, 5.0, 1.0)
+
+
+def test_an_evaluation_that_cannot_be_written_has_been_told(growing, monkeypatch, capsys):
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        play.evaluate(growing, 3)
+    assert "3 episodes, return 5.0" in capsys.readouterr().out
 
 
 def test_an_interval_is_two_standard_errors_to_either_side(cartpole):
@@ -96,9 +108,11 @@ def test_an_interval_is_two_standard_errors_to_either_side(cartpole):
     assert told["test_return_high"] == pytest.approx(middle + 1.96 * error)
 
 
-def test_what_memory_is_worth_is_told_against_an_emptied_one(remembering):
-    said = play.evaluate(remembering, 6, ablated=True).splitlines()
-    assert said[0] == play.evaluate(remembering, 6)
+def test_what_memory_is_worth_is_told_against_an_emptied_one(remembering, capsys):
+    play.evaluate(remembering, 6, ablated=True)
+    said = capsys.readouterr().out.splitlines()
+    play.evaluate(remembering, 6)
+    assert said[0] == capsys.readouterr().out.strip()
     told = json.loads((remembering / "evaluation.json").read_text())
     assert "memory_worth" not in told, "the later evaluation replaces the earlier one"
     play.evaluate(remembering, 6, ablated=True)

@@ -95,6 +95,13 @@ def test_empty_cells_are_nan_and_rows_without_an_evaluation_are_no_points(tmp_pa
     assert returns.tolist() == [5.5]
 
 
+def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(tmp_path):
+    folder = write(tmp_path / "e" / "a" / "1", "\ufeffenv_steps,seconds,test_return\n1,2,3.5\n")
+    (folder / "run.json").write_text('\ufeff{"evaluation_episodes": 7}')
+    (run,) = find_runs([folder])
+    assert (run.columns["env_steps"].tolist(), run.evaluation_episodes) == ([1.0], 7)
+
+
 def test_a_line_torn_by_a_kill_does_not_count(tmp_path):
     text = "env_steps,seconds,test_return\n1000,30,1.5\n2000,60,2"  # perhaps it was 250
     (run,) = find_runs([write(tmp_path / "e" / "a" / "1", text)])

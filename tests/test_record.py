@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from disks import Disk
 from torch import Tensor
 
 from offpcc.record import Recorder, Row, TensorBoard, WandB
@@ -129,6 +130,15 @@ def test_rows_of_another_run_are_never_overwritten(tmp_path):
     with pytest.raises(ValueError, match="has rows"):
         Recorder(tmp_path, COLUMNS).write({"env_steps": 1})
     assert read(tmp_path) == before
+
+
+def test_a_row_that_was_written_outlasts_a_power_failure(tmp_path, monkeypatch):
+    disk = Disk(tmp_path, monkeypatch)
+    recorder = Recorder(tmp_path / "env" / "1", COLUMNS)
+    for step in (1000, 2000):
+        recorder.write({"env_steps": step})
+        assert not [*disk.lost()]
+    assert len(read(tmp_path / "env" / "1").splitlines()) == 3
 
 
 def test_rows_that_a_full_disk_refused_follow_when_there_is_room(tmp_path, monkeypatch, caplog):

@@ -78,6 +78,12 @@ def test_only_a_suite_is_found(tmp_path):
         read_suite("memry")
 
 
+def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(tmp_path):
+    path = Path(write(tmp_path))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_suite(str(path)).plan()) == 4
+
+
 def test_every_algorithm_and_seed_of_an_entry_is_a_run(tmp_path):
     above, below = "bind = ['rate = 1.0']", "envs = 2\nbind = ['batch = 4']"
     suite = read_suite(write(tmp_path, above=above, below=below))

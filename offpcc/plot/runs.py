@@ -126,7 +126,7 @@ def _read_run(folder: Path) -> Run | None:
 
 def _read_columns(path: Path) -> dict[str, Array]:
     """Read a progress.csv; a last line without its end was cut by a kill and does not count."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")[:-1]
     names = lines[0].split(",") if lines else list(NEEDED)
     if missing := sorted(set(NEEDED) - set(names)):
         raise ValueError(f"{path} has no columns {missing}; it is not a run's, move it away")
@@ -154,7 +154,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json.loads(path.read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); repair or remove it") from error
 

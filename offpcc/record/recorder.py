@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from offpcc.atomic_io import make_folder, sync_folder
 from offpcc.record.mirrors import Mirror, Row
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ class Recorder:
 
     def __init__(self, folder: Path, columns: Sequence[str], mirrors: Sequence[Mirror] = ()):
         self._name(columns)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._path = folder / "progress.csv"
         self._mirrors = tuple(mirrors)
         self._begun = False
@@ -125,6 +126,8 @@ class Recorder:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if not self._offset:  # the file is new
+                sync_folder(self._path.parent)
         except OSError as failure:  # such as a full disk: this row goes with the next one
             logger.error("%s; the row will be written with the next one", failure)
             return
