@@ -42,7 +42,7 @@ def compose(files: Sequence[Path], lines: Sequence[str] = ()) -> Config:
         # At once: a later layer may replace what this one rightly binds.
         Config(merged).check_layer(layer, macros)
     config = Config(merged)
-    config.check_kinds()
+    config.check_values()
     config.check_asked(layers[-1])
     return config
 
@@ -51,7 +51,7 @@ def give(config: Config) -> None:
     """Makes gin hold a config, and nothing else."""
     gin.clear_config()
     for name in SERVED.keys() - _given_to_gin.keys():
-        _given_to_gin[name] = gin.external_configurable(SERVED[name], name)
+        _given_to_gin[name] = gin.external_configurable(SERVED[name].load(), name)
     gin.parse_config(config.text())
 
 

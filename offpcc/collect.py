@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
+from offpcc.ranges import PositiveInt, checked
 from offpcc.source import Source, refuse_non_finite, seed_of
 from offpcc.tape import Tape
 from offpcc.world import World
@@ -36,25 +37,21 @@ class Collector(Source):
     Raises ValueError for settings that cannot work, WorldFault when a world fails.
     """
 
+    @checked
     def __init__(
         self,
         agent: Agent,
         worlds: Copies | Sequence[World],
         *,
         seed: int = 0,
-        sync: str = "episode",
-        hold: int = 1,
-        stretch: int | None = None,
+        sync: Literal["episode", "step"] = "episode",
+        hold: PositiveInt = 1,
+        stretch: PositiveInt | None = None,
         keep_states: bool = True,
     ) -> None:
-        if sync not in ("episode", "step"):
-            raise ValueError(f"sync is {sync!r}; it is 'episode' or 'step'")
-        for name, value in (("hold", hold), ("stretch", stretch)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1 step")
         if stretch and sync == "step":
             raise ValueError("a stretch has the weights taken over at its end; sync is 'episode'")
-        self.sync_each = "stretch" if stretch else sync
+        self.sync_each: str = "stretch" if stretch else sync
         if sync == "step" and len(worlds) == 1:
             stretch = 1
         self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch

@@ -9,6 +9,7 @@ import torch
 
 from offpcc.algorithms import Policy
 from offpcc.copies import Copies, Outcome, side_by_side
+from offpcc.ranges import NonNegativeInt, check_fields
 from offpcc.world import World
 
 
@@ -63,13 +64,12 @@ class Evaluator:
     """
 
     worlds: Copies | Sequence[World]
-    episodes: int = 10
+    episodes: NonNegativeInt = 10
     seed: int = 0
     interrupt: Callable[[], None] = lambda: None  # called at every step
 
     def __post_init__(self) -> None:
-        if self.episodes < 0:
-            raise ValueError(f"Evaluator.episodes is {self.episodes}; it must be at least 0")
+        check_fields(self)
 
     def __call__(self, policy: Policy) -> list[Score]:
         """One score an episode, in the order of their seeds."""

@@ -11,6 +11,7 @@ from offpcc.algorithms.agent import Agent, Notes, Policy
 from offpcc.algorithms.optimiser import Group, Optimiser
 from offpcc.data import Spec
 from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summarizer
+from offpcc.ranges import LearningRate, PositiveFloat, PositiveInt, UnitFloat, check_fields
 
 
 @dataclass
@@ -26,19 +27,20 @@ class ActorCritic(Agent):
     critic_encoder: Callable[[Spec], Encoder] | None = None  # None: the same kind as the actor's
     summarizer: Callable[[int], Summarizer] = Identity
     shared: bool = False  # one memory for actor and critic
-    hidden: Sequence[int] = (256, 256)  # units of the heads' layers
-    discount: float = 0.99  # γ
-    rate: float = 3e-4  # learning rate of the heads
-    memory_rate: float = 3e-4  # learning rate of encoders and summarizers
+    hidden: Sequence[PositiveInt] = (256, 256)  # units of the heads' layers
+    discount: UnitFloat = 0.99  # γ
+    rate: LearningRate = 3e-4  # learning rate of the heads
+    memory_rate: LearningRate = 3e-4  # learning rate of encoders and summarizers
     decay: bool = False  # all rates fall to zero, linearly, by the end of the training
-    clip: float | None = None  # largest gradient norm of each network
-    epsilon: float = 1e-8  # ε of Adam
+    clip: PositiveFloat | None = None  # largest gradient norm of each network
+    epsilon: PositiveFloat = 1e-8  # ε of Adam
     normalize: bool = False  # observations, by running moments
     critic_state: bool = False  # act also advances the critic's memory, for stored states
     device: str = "cpu"
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self._check()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -48,9 +50,7 @@ class ActorCritic(Agent):
         self.state_size = sum(memory.state_size for memory in self._carried())
 
     def _check(self) -> None:
-        """Raises ValueError for settings that cannot work."""
-        if not 0 <= self.discount <= 1:
-            raise ValueError(f"discount is {self.discount}; γ lies in [0, 1]")
+        """Raises ValueError for settings that do not go together."""
 
     def _build(self) -> None:
         encode_critic, untold = self.critic_encoder or self.encoder, self.spec.untold()

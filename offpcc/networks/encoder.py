@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from offpcc.data import Spec
 from offpcc.networks.convolution import Convolution
+from offpcc.ranges import NonNegativeInt, PositiveInt, checked
 
 
 class Encoder(nn.Module):
@@ -21,15 +22,16 @@ class Encoder(nn.Module):
     picture.
     """
 
+    @checked
     def __init__(
         self,
         spec: Spec,
         *,
         keys: Sequence[str] = (),
-        width: int = 0,
-        channels: int = 32,
-        strides: Sequence[int] = (2, 1, 1, 1),
-        seen: int = 50,
+        width: NonNegativeInt = 0,
+        channels: PositiveInt = 32,
+        strides: Sequence[PositiveInt] = (2, 1, 1, 1),
+        seen: PositiveInt = 50,
     ) -> None:
         super().__init__()
         unknown = [key for key in keys if key not in spec.observation]
