@@ -4,17 +4,17 @@ The only file of offpcc that imports gin. A later layer overrides an earlier one
 what stands in it overrides what it includes.
 """
 
-import importlib
-import importlib.util  # gin uses it without importing it
+import importlib.util  # noqa: F401  # gin uses it without importing it
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gin
 from gin import config_parser
 
-from offpcc.catalog import CONFIGS
+from offpcc.catalog import CONFIGS, import_module
 from offpcc.config import Binding, Config
 from offpcc.faults import ConfigError
 from offpcc.kinds import Macro, Reference
@@ -64,7 +64,7 @@ def read(file: Path, outer: Sequence[Path] = ()) -> list[Binding]:
     if file.resolve() in outer:
         raise ConfigError(f"{file} includes itself")
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"config {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -83,9 +83,10 @@ def parse(text: str, name: str, outer: Sequence[Path] = ()) -> list[Binding]:
     for statement in _statements(text, name):
         place = f"{name}:{statement.location.line_num}"
         if isinstance(statement, config_parser.IncludeStatement):
-            included += read(_find(statement.filename, outer, place), outer)
+            inner = read(_find(statement.filename, outer, place), outer)
+            included += [replace(binding, via=place) for binding in inner]
         elif isinstance(statement, config_parser.ImportStatement):
-            _import(statement.module, place)
+            import_module(statement.module, place)
         elif isinstance(statement, config_parser.BindingStatement):
             binding = _binding(statement, place)
             if binding.key in own:
@@ -128,11 +129,3 @@ def _find(filename: str, outer: Sequence[Path], place: str) -> Path:
         if path.exists():
             return path
     raise ConfigError(f"{place}: the included file {filename!r} is not in {found[0].parent}")
-
-
-def _import(module: str, place: str) -> None:
-    """A module of one's own that serves more classes. Raises ConfigError if it is not there."""
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(f"{place}: {error}") from error

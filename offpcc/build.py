@@ -6,7 +6,7 @@ import torch
 from gymnasium.error import DependencyNotInstalled
 
 from offpcc import bindings
-from offpcc.algorithms import Agent, Learner
+from offpcc.algorithms import ActorCritic, Agent, Learner
 from offpcc.allocator import keep_freed_memory
 from offpcc.baselines import Baseline
 from offpcc.bindings import configured
@@ -19,7 +19,7 @@ from offpcc.evaluate import Evaluator
 from offpcc.faults import ConfigError
 from offpcc.recipe import Recipe
 from offpcc.replay import EpisodeReplay, Replay
-from offpcc.room import refuse_too_large
+from offpcc.room import free_bytes, refuse_large_agent, refuse_too_large
 from offpcc.source import Source
 from offpcc.train import Training
 from offpcc.transitions import read_transitions
@@ -40,7 +40,9 @@ def build(config: Config, env: str, seed: int) -> Training:
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     worlds = build_copies(env, recipe.copies)
-    agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
+    device = definite(recipe.device)
+    _refuse_large_networks(recipe, worlds.spec_of_agent, device)
+    agent = build_agent(recipe, worlds.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
     replay, source = _experience(config, recipe, agent, worlds, seed)
     evaluator: Evaluator = configured(Evaluator)([], seed=seed)
@@ -48,6 +50,22 @@ def build(config: Config, env: str, seed: int) -> Training:
         evaluator.worlds = build_copies(env, min(evaluator.episodes, MOST_EVALUATED))
     training: Training = configured(Training)(agent, replay, source, evaluator, None)
     return training
+
+
+def _refuse_large_networks(recipe: Recipe, spec: Spec, device: str) -> None:
+    """Raises ConfigError where the agent would not fit into memory; allocates none of it."""
+    if not (isinstance(recipe.agent, type) and issubclass(recipe.agent, ActorCritic)):
+        return  # a baseline's sizes are not known before it is made
+    try:
+        with torch.device("meta"):
+            agent = build_agent(recipe, spec, 0, "meta")
+    except NotImplementedError:  # networks of one's own may ask for numbers
+        return
+    assert isinstance(agent, ActorCritic)
+    acting = 4 * recipe.copies * agent.state_size
+    on_gpu = torch.device(device).type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_bytes()
+    refuse_large_agent(agent.nbytes + acting, free)
 
 
 def _experience(

@@ -24,6 +24,7 @@ class Binding:
     argument: str
     value: Any
     place: str  # file:line
+    via: str = ""  # file:line of the outermost include that it came by
 
     @property
     def key(self) -> str:
@@ -180,8 +181,9 @@ class Config:
         if wanted in self.made or binding.selector in anywhere:
             return
         near = nearest(repr(wanted), [repr(reference) for reference in self.made])
+        place = f"{binding.via}: {binding.place}" if binding.via else binding.place
         raise ConfigError(
-            f"{binding.place}: {binding.key} is never used: the run makes no {wanted!r}{near}"
+            f"{place}: {binding.key} is never used: the run makes no {wanted!r}{near}"
         )
 
 

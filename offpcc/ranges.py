@@ -42,6 +42,7 @@ UnitFloat = Annotated[float, Interval(0, 1)]
 PositiveUnitFloat = Annotated[float, Interval(0, 1, open=True)]
 LearningRate = UnitFloat
 Depth = Annotated[int, Interval(1, 1_000)]  # layers, which are made one by one
+Size = Annotated[int, Interval(1, 1_000_000)]  # units, heads: a product of four is no overflow
 
 
 def complaint(value: Any, kind: Any, subject: str = "it") -> str | None:

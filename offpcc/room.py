@@ -23,6 +23,15 @@ def refuse_too_large(capacity: int, each: float) -> None:
         )
 
 
+def refuse_large_agent(size: int, free: int) -> None:
+    """Raises ConfigError if an agent of so many bytes is larger than what is free."""
+    if size > free:
+        raise ConfigError(
+            f"the networks with gradients, Adam's moments and slow copies take {_told(size)} and "
+            f"{_told(free)} are free; lower hidden, width, layers or heads"
+        )
+
+
 def _rooms(root: Path) -> Iterator[int]:
     """What is left in each control group that holds this process; version 1 or 2."""
     try:

@@ -133,7 +133,7 @@ def read_suite(name: str) -> Suite:
     """
     path = suite_file(name)
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if fits(told.get("entries"), list[dict], {}):  # else it is complained about below

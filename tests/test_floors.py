@@ -13,8 +13,8 @@ FLOORS = (
     "train evaluate collect record checkpoint export plot"
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
     " world dataset source board",
-    "experiment bindings baselines distributed build config kinds schema play provenance recipe request"
-    " served trained demonstrate jobs suite rows compare report",
+    "experiment bindings baselines distributed build config feasibility kinds play provenance"
+    " recipe request schema served trained demonstrate jobs suite rows compare report",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package

@@ -21,7 +21,7 @@ from offpcc.algorithms.optimiser import Group, Optimiser
 from offpcc.algorithms.ppo import PPO
 from offpcc.data import OWN_PAST, Batch
 from offpcc.networks import MLP, Moments
-from offpcc.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt
+from offpcc.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size
 
 
 @dataclass
@@ -36,7 +36,7 @@ class AMP(PPO):
     )
     task_weight: NonNegativeFloat = 0.5  # w_G
     style_weight: NonNegativeFloat = 0.5  # w_S
-    style_hidden: Sequence[PositiveInt] = (128, 128)  # units of the discriminator's layers
+    style_hidden: Sequence[Size] = (128, 128)  # units of the discriminator's layers
     style_rate: LearningRate = 3e-4  # `decay` leaves it as it is
     style_steps: PositiveInt = 20  # of the discriminator's optimiser, after each rollout
     style_batch: PositiveInt = 256  # transitions of each kind in one of them

@@ -16,7 +16,7 @@ from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
 from offpcc.data import Batch
 from offpcc.functional import masked_mean, saturation
 from offpcc.networks import Actor, DeterministicActor, Memory, SquashedActor
-from offpcc.ranges import NonNegativeFloat, PositiveInt, PositiveUnitFloat
+from offpcc.ranges import NonNegativeFloat, PositiveUnitFloat, Size
 
 
 @dataclass
@@ -24,7 +24,7 @@ class DDPG(OffPolicy):
     """A deterministic actor that climbs its critic's slope; slow copies of both."""
 
     _: KW_ONLY
-    heads: PositiveInt = 1  # N
+    heads: Size = 1  # N
     noise: NonNegativeFloat = 0.1  # σ of exploration, in actions of [-1, 1]
     pull: PositiveUnitFloat = (
         1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders

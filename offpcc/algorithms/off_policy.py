@@ -19,6 +19,7 @@ from offpcc.ranges import (
     PositiveFloat,
     PositiveInt,
     PositiveUnitFloat,
+    Size,
     UnitFloat,
 )
 
@@ -35,7 +36,7 @@ class OffPolicy(ActorCritic):
     """
 
     _: KW_ONLY
-    heads: PositiveInt = 2  # N
+    heads: Size = 2  # N
     layer_norm: bool = False  # in the critic's heads, before each ReLU
     reward_scale: PositiveFloat = 1.0  # the critic learns from rewards times this
     polyak: UnitFloat = 0.005  # τ

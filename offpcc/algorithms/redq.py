@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from offpcc.algorithms.sac import SAC
-from offpcc.ranges import PositiveInt
+from offpcc.ranges import PositiveInt, Size
 
 
 @dataclass
@@ -19,7 +19,7 @@ class REDQ(SAC):
     """SAC with many heads; the target takes the smallest of a few drawn ones."""
 
     _: KW_ONLY
-    heads: PositiveInt = 10  # N
+    heads: Size = 10  # N
     subset: PositiveInt = 2  # M, heads drawn for a target
 
     def _check(self) -> None:

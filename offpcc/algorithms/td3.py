@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from torch import Tensor
 
 from offpcc.algorithms.ddpg import DDPG
-from offpcc.ranges import NonNegativeFloat, PositiveInt
+from offpcc.ranges import NonNegativeFloat, PositiveInt, Size
 
 
 @dataclass
@@ -17,7 +17,7 @@ class TD3(DDPG):
     """DDPG with two critics, a smoothed target and an actor that moves every other update."""
 
     _: KW_ONLY
-    heads: PositiveInt = 2
+    heads: Size = 2
     delay: PositiveInt = 2  # d
     smoothing: NonNegativeFloat = 0.2  # σ~ of the noise on the target's action
     smoothing_clip: NonNegativeFloat = 0.5  # c, its largest size

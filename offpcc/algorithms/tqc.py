@@ -12,7 +12,7 @@ from torch import Tensor
 from offpcc.algorithms.sac import SAC
 from offpcc.functional import masked_mean, quantile_huber
 from offpcc.networks import Critic
-from offpcc.ranges import NonNegativeInt, PositiveInt
+from offpcc.ranges import NonNegativeInt, Size
 
 
 @dataclass
@@ -20,8 +20,8 @@ class TQC(SAC):
     """SAC with heads that tell quantiles of the return; the target leaves the highest out."""
 
     _: KW_ONLY
-    heads: PositiveInt = 5  # N
-    atoms: PositiveInt = 25  # M, quantiles of each head
+    heads: Size = 5  # N
+    atoms: Size = 25  # M, quantiles of each head
     dropped: NonNegativeInt = 2  # d, left out of the target, for each head
 
     def _check(self) -> None:

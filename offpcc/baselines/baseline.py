@@ -15,7 +15,7 @@ from offpcc.algorithms import Learner, Policy
 from offpcc.copies import Copies
 from offpcc.data import Batch, Observation, Spec
 from offpcc.faults import ConfigError, DivergedError
-from offpcc.ranges import LearningRate, PositiveFloat, PositiveInt, UnitFloat, check_fields
+from offpcc.ranges import LearningRate, PositiveFloat, PositiveInt, Size, UnitFloat, check_fields
 from offpcc.replay import Replay
 from offpcc.source import Source
 
@@ -36,7 +36,7 @@ class Baseline(Learner):
     device: str = "cpu"
     copies: PositiveInt = 1  # worlds stepped side by side
     keys: Sequence[str] = ()  # which of the observation it reads; none: all
-    hidden: Sequence[PositiveInt] = (256, 256)
+    hidden: Sequence[Size] = (256, 256)
     discount: UnitFloat = 0.99  # γ
     rate: LearningRate = 3e-4
     decay: bool = False  # the rate falls to zero, linearly, by the training's end

@@ -12,6 +12,7 @@ from offpcc.ranges import (
     PositiveFloat,
     PositiveInt,
     PositiveUnitFloat,
+    Size,
     UnitFloat,
 )
 
@@ -224,7 +225,7 @@ class SB3RecurrentPPO(SB3PPO):
 
     _: KW_ONLY
     segment: PositiveInt = 64  # steps; a minibatch has `batch` times as many
-    width: PositiveInt = 128
+    width: Size = 128
     layers: Depth = 1
 
     def make_model(self) -> Any:

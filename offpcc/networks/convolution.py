@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.data import Field
-from offpcc.ranges import PositiveInt, checked
+from offpcc.ranges import PositiveInt, Size, checked
 
 
 class Convolution(nn.Module):
@@ -25,9 +25,9 @@ class Convolution(nn.Module):
         self,
         picture: Field,
         *,
-        channels: PositiveInt = 32,
+        channels: Size = 32,
         strides: Sequence[PositiveInt] = (2, 1, 1, 1),
-        width: PositiveInt = 50,
+        width: Size = 50,
     ) -> None:
         super().__init__()
         self.plane = picture.plane

@@ -1,13 +1,14 @@
 """Encoder: from the observation's named keys to one input vector."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from offpcc.data import Spec
 from offpcc.networks.convolution import Convolution
-from offpcc.ranges import NonNegativeInt, PositiveInt, checked
+from offpcc.ranges import Interval, PositiveInt, Size, checked
 
 
 class Encoder(nn.Module):
@@ -28,10 +29,10 @@ class Encoder(nn.Module):
         spec: Spec,
         *,
         keys: Sequence[str] = (),
-        width: NonNegativeInt = 0,
-        channels: PositiveInt = 32,
+        width: Annotated[int, Interval(0, 1_000_000)] = 0,
+        channels: Size = 32,
         strides: Sequence[PositiveInt] = (2, 1, 1, 1),
-        seen: PositiveInt = 50,
+        seen: Size = 50,
     ) -> None:
         super().__init__()
         unknown = [key for key in keys if key not in spec.observation]

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from offpcc.networks.scan import linear_recurrence
 from offpcc.networks.summarizer import Stack
-from offpcc.ranges import Depth, PositiveInt, checked
+from offpcc.ranges import Depth, Size, checked
 
 
 class MinGRU(Stack):
@@ -19,7 +19,7 @@ class MinGRU(Stack):
         self,
         inputs: int,
         *,
-        width: PositiveInt = 128,
+        width: Size = 128,
         layers: Depth = 1,
         shortcut: bool = True,
         forget_bias: float = 0.0,

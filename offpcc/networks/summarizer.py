@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from offpcc.ranges import Depth, PositiveInt, checked
+from offpcc.ranges import Depth, Size, checked
 
 
 class Summarizer(nn.Module, ABC):
@@ -81,7 +81,7 @@ class Recurrent(Stack):
 
     @checked
     def __init__(
-        self, inputs: int, *, width: PositiveInt = 128, layers: Depth = 1, shortcut: bool = True
+        self, inputs: int, *, width: Size = 128, layers: Depth = 1, shortcut: bool = True
     ) -> None:
         super().__init__(inputs, width, layers, shortcut)
         self.memory = self.network(inputs, width, layers, batch_first=True)
@@ -149,7 +149,7 @@ class Gated(Recurrent):
         self,
         inputs: int,
         *,
-        width: PositiveInt = 128,
+        width: Size = 128,
         layers: Depth = 1,
         shortcut: bool = True,
         forget_bias: float = 0.0,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from offpcc.networks.summarizer import Stack
-from offpcc.ranges import Depth, PositiveInt, checked
+from offpcc.ranges import Depth, Size, checked
 
 
 class Transformer(Stack):
@@ -27,10 +27,10 @@ class Transformer(Stack):
         self,
         inputs: int,
         *,
-        width: PositiveInt = 128,
+        width: Size = 128,
         layers: Depth = 1,
-        context: PositiveInt = 64,
-        heads: PositiveInt = 4,
+        context: Size = 64,
+        heads: Size = 4,
         shortcut: bool = True,
     ) -> None:
         super().__init__(inputs, width, layers, shortcut)

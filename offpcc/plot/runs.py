@@ -1,6 +1,5 @@
 """Runs on the disk: results/<env>/<algo>/<run_id>/progress.csv, read into columns."""
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from offpcc.folder import read_json
 
 Array = NDArray[np.float64]
 
@@ -121,7 +122,7 @@ def _read_run(folder: Path) -> Run | None:
 
 def _read_columns(path: Path) -> dict[str, Array]:
     """Read a progress.csv; a last line without its end was cut by a kill and does not count."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")[:-1]
     names = lines[0].split(",") if lines else list(NEEDED)
     if missing := sorted(set(NEEDED) - set(names)):
         raise ValueError(f"{path} has no columns {missing}; it is not a run's, move it away")
@@ -147,7 +148,4 @@ def _read_row(path: Path, names: Sequence[str], number: int, line: str) -> list[
 def _evaluation_episodes(path: Path) -> int | None:
     if not path.exists():
         return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("evaluation_episodes")
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); repair or remove it") from error
+    return read_json(path).get("evaluation_episodes")
