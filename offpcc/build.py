@@ -19,13 +19,20 @@ from offpcc.evaluate import Evaluator
 from offpcc.faults import ConfigError
 from offpcc.recipe import Recipe
 from offpcc.replay import EpisodeReplay, Replay
-from offpcc.room import free_bytes, refuse_large_agent, refuse_too_large
+from offpcc.room import (
+    free_bytes,
+    refuse_large_agent,
+    refuse_many_copies,
+    refuse_too_large,
+    resident_bytes,
+)
 from offpcc.source import Source
 from offpcc.train import Training
 from offpcc.transitions import read_transitions
 from offpcc.world import World, make_world
 
 MOST_EVALUATED = 10  # worlds side by side in an evaluation
+MEASURED = 8  # worlds that are made before it is known what one takes
 SMALL = 1_000  # steps of a replay that is made to see what a step takes
 
 
@@ -119,9 +126,19 @@ def build_copies(env: str, count: int) -> Copies:
     world = build_world(env)
     together = vectorised(env, count) if count > 1 else None
     if together is None:
-        return Singles([world, *(build_world(env) for _ in range(count - 1))])
+        return Singles([world, *_more_worlds(env, count - 1)])
     world.close()
     return Together(together, **world.settings)
+
+
+def _more_worlds(env: str, count: int) -> list[World]:
+    """So many worlds. Raises ConfigError where, by the first of them, all would not fit."""
+    worlds, before = [], resident_bytes()
+    for made in range(1, count + 1):
+        worlds.append(build_world(env))
+        if made == MEASURED:
+            refuse_many_copies(count, (resident_bytes() - before) / MEASURED)
+    return worlds
 
 
 def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Learner:

@@ -111,11 +111,18 @@ def _meant(module: str, name: str) -> str:
     """A hint to ids that may have been meant, version or capitals apart, or to one's own."""
     if module:
         return f"{module} does not register it with gymnasium"
-    unversioned = {re.sub(r"-v\d+$", "", each).lower(): each for each in gymnasium.registry}
-    plain = re.sub(r"-v\d+$", "", name).lower()
-    if found := [unversioned[each] for each in get_close_matches(plain, unversioned, 3, SIMILAR)]:
-        return f"did you mean {' or '.join(found)}? One of your own is module:{name}"
+    named: dict[str, list[str]] = {}
+    for each in gymnasium.registry:
+        named.setdefault(_unversioned(each), []).append(each)
+    near = get_close_matches(_unversioned(name), named, 3, SIMILAR)
+    if ids := [each for kind in near for each in named[kind]]:
+        best = " or ".join(get_close_matches(name, ids, 3, 0))
+        return f"did you mean {best}? One of your own is module:{name}"
     return f"one of your own is module:{name}, and {_searched()}"
+
+
+def _unversioned(env: str) -> str:
+    return re.sub(r"-v\d+$", "", env).lower()
 
 
 def import_module(name: str, place: str) -> None:

@@ -181,10 +181,10 @@ class Config:
         if wanted in self.made or binding.selector in anywhere:
             return
         near = nearest(repr(wanted), [repr(reference) for reference in self.made])
-        place = f"{binding.via}: {binding.place}" if binding.via else binding.place
-        raise ConfigError(
-            f"{place}: {binding.key} is never used: the run makes no {wanted!r}{near}"
-        )
+        place, key = binding.place, binding.key
+        if binding.via:  # the line that is one's own
+            place, key = binding.via, f"{key}, from {place},"
+        raise ConfigError(f"{place}: {key} is never used: the run makes no {wanted!r}{near}")
 
 
 def _as_written(default: Any) -> Any:
