@@ -16,7 +16,10 @@ def check_together(config: Config, env: str) -> None:
             f"Recipe.copies is {copies:_} and Training.steps {steps:_}: not one step for each "
             "copy; lower copies (--envs), or raise steps"
         )
-    capacity, limit = values.get("EpisodeReplay.capacity"), gymnasium.spec(env).max_episode_steps
+    capacity, limit = (
+        values.get("EpisodeReplay.capacity"),
+        gymnasium.spec(bare(env)).max_episode_steps,
+    )
     if capacity is None or limit is None or _stores_none_whole(config):
         return
     if limit > capacity:

@@ -1,5 +1,6 @@
 """Feasibility: settings that are each in range, and cannot work together."""
 
+import gymnasium
 import pytest
 
 import domains  # noqa: F401 - registers the ids
@@ -42,11 +43,14 @@ def test_what_fits_or_is_not_stored_whole_is_taken(algo, lines):
     check(algo, *lines)
 
 
-def test_an_environment_without_a_limit_is_taken(monkeypatch):
-    import gymnasium
-
+def test_an_environment_without_a_limit_is_taken():
     gymnasium.register("limitless-v0", entry_point="nowhere:Nothing")
     check("rsac", "capacity = 100", env="limitless-v0")
+
+
+def test_a_module_before_the_id_changes_nothing():
+    with pytest.raises(ConfigError, match=LONG):
+        check("rsac", "capacity = 199", env="domains:pendulum-p-v0")
 
 
 def test_more_copies_than_steps_are_refused():

@@ -33,10 +33,10 @@ class SAC(OffPolicy):
         "entropy": "mean of -log π at replayed histories, in nats",
     }
 
-    def __post_init__(self) -> None:
+    def _build(self) -> None:
+        super()._build()
         log_temperature = torch.tensor(self.temperature, device=self.device).log()
         self.log_temperature = log_temperature.requires_grad_(not self.fixed_temperature)
-        super().__post_init__()
 
     def make_actor(self, inputs: int) -> GaussianActor:
         """π."""
