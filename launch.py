@@ -7,8 +7,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from offpcc import faults
 
@@ -29,6 +30,7 @@ with --resume; a second signal, a second later, leaves at once)"""
 
 DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
 WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
+BIND = "gin, on top of everything; each line in quotes"
 REPORT = "with --compare: only the report, from results/ or from the rows that DIR has"
 JOBS = "runs side by side, each a process of its own with its share of the cores"
 PRECISION = "of an update's passes; auto: bf16 where the device has it and it is not slower"
@@ -36,9 +38,21 @@ MEMORY = "ablated: --evaluate plays again with it emptied at every step, and say
 WATCHED, RECORDED = 10, 3  # episodes
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose complaints are one line, with the nearest flags."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints what is wrong and exits with 2."""
+        unknown = message.removeprefix("unrecognized arguments: ").split()
+        if unknown and unknown[0].startswith("--"):
+            near = get_close_matches(unknown[0], self._option_string_actions, 3)
+            message += f"; did you mean {' or '.join(near)}?" if near else ""
+        self.exit(2, f"launch.py: {message}; --help lists all flags\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         description="Reinforcement learning for agents that must remember.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -50,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     what("--config", metavar="FILE", help="gin, on top of the algorithm's; " + DOMAIN_CONFIG)
     what(
         "--run_id",
+        "--run-id",
         nargs="+",
         default=["1"],
         metavar="K",
@@ -58,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     what("--results", default="results", metavar="DIR", help="where runs are kept")
     set_ = p.add_argument_group("settings").add_argument
     set_("--seed", type=int, metavar="N", help="left out: drawn; several runs take N, N+1, …")
-    set_("--bind", action="append", default=[], metavar="LINE", help="gin, on top of everything")
+    set_("--bind", nargs="+", action="extend", default=[], metavar="LINE", help=BIND)
     set_("--steps", type=int, metavar="N", help="environment steps")
     set_("--envs", type=int, metavar="N", help="copies of the environment")
     set_("--jobs", type=int, metavar="J", help=JOBS)
@@ -255,6 +270,7 @@ def runs(asked: argparse.Namespace) -> int:
             request.folder.read()
         else:
             request.folder.check(resume=request in again, overwrite=asked.overwrite)
+            request.compose(resume=request in again)
     if asked.jobs:
         return side_by_side(asked, asked_for)
     for request in asked_for:
@@ -273,10 +289,8 @@ def plays(asked: argparse.Namespace) -> bool:
 
 def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
     """Trains several runs at a time; the exit code of the first that fails, or 0."""
-    from offpcc import bindings, jobs
+    from offpcc import jobs
 
-    if not asked.resume:  # else the runs' own configs are at the bottom
-        bindings.compose(asked_for[0].files, asked_for[0].bind)
     flags = [f"--{name}" for name in ("overwrite", "debug") if getattr(asked, name)]
     again = continued(asked, asked_for)
     todo = [
@@ -299,6 +313,8 @@ def requests(asked: argparse.Namespace) -> "list[Request]":
         raise ValueError("--env and --algo are needed; --list shows what there is")
     if len(set(asked.run_id)) < len(asked.run_id):
         raise ValueError(f"--run_id {' '.join(asked.run_id)}: no two may be alike")
+    if "=" in asked.bind:
+        raise ValueError(f"--bind {' '.join(asked.bind)}: a line needs quotes, as 'rate = 0.001'")
     macros = {"steps": asked.steps, "copies": asked.envs}
     macros |= {"device": asked.device, "precision": asked.precision}
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
@@ -363,4 +379,5 @@ def script() -> int:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path.cwd()))  # where modules of one's own are looked for, too
     sys.exit(script())

@@ -4,17 +4,17 @@ The only file of offpcc that imports gin. A later layer overrides an earlier one
 what stands in it overrides what it includes.
 """
 
-import importlib
-import importlib.util  # gin uses it without importing it
+import importlib.util  # noqa: F401  # gin uses it without importing it
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gin
 from gin import config_parser
 
-from offpcc.catalog import CONFIGS
+from offpcc.catalog import CONFIGS, import_module
 from offpcc.config import Binding, Config
 from offpcc.faults import ConfigError
 from offpcc.kinds import Macro, Reference
@@ -42,7 +42,7 @@ def compose(files: Sequence[Path], lines: Sequence[str] = ()) -> Config:
         # At once: a later layer may replace what this one rightly binds.
         Config(merged).check_layer(layer, macros)
     config = Config(merged)
-    config.check_kinds()
+    config.check_values()
     config.check_asked(layers[-1])
     return config
 
@@ -51,7 +51,7 @@ def give(config: Config) -> None:
     """Makes gin hold a config, and nothing else."""
     gin.clear_config()
     for name in SERVED.keys() - _given_to_gin.keys():
-        _given_to_gin[name] = gin.external_configurable(SERVED[name], name)
+        _given_to_gin[name] = gin.external_configurable(SERVED[name].load(), name)
     gin.parse_config(config.text())
 
 
@@ -83,9 +83,10 @@ def parse(text: str, name: str, outer: Sequence[Path] = ()) -> list[Binding]:
     for statement in _statements(text, name):
         place = f"{name}:{statement.location.line_num}"
         if isinstance(statement, config_parser.IncludeStatement):
-            included += read(_find(statement.filename, outer, place), outer)
+            inner = read(_find(statement.filename, outer, place), outer)
+            included += [replace(binding, via=place) for binding in inner]
         elif isinstance(statement, config_parser.ImportStatement):
-            _import(statement.module, place)
+            import_module(statement.module, place)
         elif isinstance(statement, config_parser.BindingStatement):
             binding = _binding(statement, place)
             if binding.key in own:
@@ -128,11 +129,3 @@ def _find(filename: str, outer: Sequence[Path], place: str) -> Path:
         if path.exists():
             return path
     raise ConfigError(f"{place}: the included file {filename!r} is not in {found[0].parent}")
-
-
-def _import(module: str, place: str) -> None:
-    """A module of one's own that serves more classes. Raises ConfigError if it is not there."""
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(f"{place}: {error}") from error

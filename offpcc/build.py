@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from offpcc import bindings
-from offpcc.algorithms import Agent, Learner, OffPolicy
+from offpcc.algorithms import ActorCritic, Agent, Learner, OffPolicy
 from offpcc.algorithms.precision import resolve_precision
 from offpcc.allocator import keep_freed_memory
 from offpcc.baselines import Baseline
@@ -21,13 +21,20 @@ from offpcc.evaluate import Evaluator
 from offpcc.faults import ConfigError
 from offpcc.recipe import Recipe
 from offpcc.replay import EpisodeReplay, Replay
-from offpcc.room import refuse_too_large
+from offpcc.room import (
+    free_bytes,
+    refuse_large_agent,
+    refuse_many_copies,
+    refuse_too_large,
+    resident_bytes,
+)
 from offpcc.source import Source
 from offpcc.train import Training
 from offpcc.transitions import read_transitions
 from offpcc.world import World, make_world
 
 MOST_EVALUATED = 10  # worlds side by side in an evaluation
+MEASURED = 8  # worlds that are made before it is known what one takes
 SMALL = 1_000  # steps of a replay that is made to see what a step, or an update, takes
 LONG = 64  # steps of an episode that stands for whole ones in that
 
@@ -43,7 +50,9 @@ def build(config: Config, env: str, seed: int) -> Training:
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     worlds = build_copies(env, recipe.copies)
-    agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
+    device = definite(recipe.device)
+    _refuse_large_networks(recipe, worlds.spec_of_agent, device)
+    agent = build_agent(recipe, worlds.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
     replay, source = _experience(config, recipe, agent, worlds, seed)
     evaluator: Evaluator = configured(Evaluator)([], seed=seed)
@@ -89,6 +98,22 @@ def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
     small = replace(replay, capacity=SMALL)
     small.add(episode)
     return small.sample()
+
+
+def _refuse_large_networks(recipe: Recipe, spec: Spec, device: str) -> None:
+    """Raises ConfigError where the agent would not fit into memory; allocates none of it."""
+    if not (isinstance(recipe.agent, type) and issubclass(recipe.agent, ActorCritic)):
+        return  # a baseline's sizes are not known before it is made
+    try:
+        with torch.device("meta"):
+            agent = build_agent(recipe, spec, 0, "meta")
+    except NotImplementedError:  # networks of one's own may ask for numbers
+        return
+    assert isinstance(agent, ActorCritic)
+    acting = 4 * recipe.copies * agent.state_size
+    on_gpu = torch.device(device).type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_bytes()
+    refuse_large_agent(agent.nbytes + acting, free)
 
 
 def _experience(
@@ -142,9 +167,19 @@ def build_copies(env: str, count: int) -> Copies:
     world = build_world(env)
     together = vectorised(env, count, world.limit) if count > 1 else None
     if together is None:
-        return Singles([world, *(build_world(env, copy=n) for n in range(1, count))])
+        return Singles([world, *_more_worlds(env, count - 1)])
     world.close()
     return Together(together, **world.settings)
+
+
+def _more_worlds(env: str, count: int) -> list[World]:
+    """So many worlds. Raises ConfigError where, by the first of them, all would not fit."""
+    worlds, before = [], resident_bytes()
+    for made in range(1, count + 1):
+        worlds.append(build_world(env, copy=made))
+        if made == MEASURED:
+            refuse_many_copies(count, (resident_bytes() - before) / MEASURED)
+    return worlds
 
 
 def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Learner:

@@ -1,7 +1,7 @@
 """Collector: plays copies of a world with an acting copy of the agent and hands over episodes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from offpcc.data import Episode
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
 from offpcc.outcome import Outcome
+from offpcc.ranges import PositiveInt, checked
 from offpcc.source import Source, seed_of
 from offpcc.tape import Tape
 from offpcc.world import World
@@ -43,27 +44,22 @@ class Collector(Source):
     it was before the step.
     """
 
+    @checked
     def __init__(
         self,
         agent: Agent,
         worlds: Copies | Sequence[World],
         *,
         seed: int = 0,
-        sync: str = "episode",
-        hold: int = 1,
-        stretch: int | None = None,
-        long_episode: int | None = None,
+        sync: Literal["episode", "step"] = "episode",
+        hold: PositiveInt = 1,
+        stretch: PositiveInt | None = None,
+        long_episode: PositiveInt | None = None,
         keep_states: bool = True,
     ) -> None:
-        if sync not in ("episode", "step"):
-            raise ValueError(f"sync is {sync!r}; it is 'episode' or 'step'")
-        lengths = (("hold", hold), ("stretch", stretch), ("long_episode", long_episode))
-        for name, value in lengths:
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1 step")
         if stretch and sync == "step":
             raise ValueError("a stretch has the weights taken over at its end; sync is 'episode'")
-        self.sync_each = "stretch" if stretch else sync
+        self.sync_each: str = "stretch" if stretch else sync
         if sync == "step" and len(worlds) == 1:
             stretch = 1
         self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch

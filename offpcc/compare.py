@@ -1,6 +1,5 @@
 """Compare: a suite's runs, each begun, continued or left as it is."""
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from offpcc import bindings, jobs
 from offpcc.config import Config
 from offpcc.experiment import MAY_CHANGE
 from offpcc.faults import ConfigError
+from offpcc.folder import read_json
 from offpcc.record import WandB, account
 from offpcc.rows import have_rows, rows_of
 from offpcc.suite import Planned, Suite
@@ -52,7 +52,7 @@ def refuse_others(planned: Sequence[Planned], rows: Path) -> None:
 
 
 def _refuse(run: Planned, config: Config, facts: Path, file: Path) -> None:
-    told, old = json.loads(facts.read_text(encoding="utf-8-sig")), bindings.compose([file])
+    told, old = read_json(facts, ("env", "algo", "seed")), bindings.compose([file])
     either = [k for k, v in config.values.items() if k.endswith(".precision") and v == "auto"]
     free = (*FREE, *either)
     was = {key: told[key] for key in ("env", "algo", "seed")}

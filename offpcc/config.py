@@ -10,7 +10,8 @@ from typing import Any
 
 from offpcc.catalog import nearest
 from offpcc.faults import ConfigError
-from offpcc.kinds import Macro, Reference, annotations, fits, leaves, said
+from offpcc.kinds import Macro, Reference, fits, leaves, said
+from offpcc.ranges import complaint as out_of_range
 from offpcc.served import ROOTS, SERVED, bindable, complaint
 
 
@@ -23,6 +24,7 @@ class Binding:
     argument: str
     value: Any
     place: str  # file:line
+    via: str = ""  # file:line of the outermost include that it came by
 
     @property
     def key(self) -> str:
@@ -50,7 +52,7 @@ class Config:
         self.bindings = bindings
         self.used: dict[str, Used] = {}
         self.made: list[Reference] = []
-        waiting = [Reference("", root.__name__) for root in ROOTS]
+        waiting = [Reference("", root) for root in ROOTS]
         while waiting:
             reference = waiting.pop(0)
             if reference not in self.made and reference.name in SERVED:
@@ -71,7 +73,7 @@ class Config:
 
     def text(self) -> str:
         """The same as a file: imports, the macros in use, then all arguments, defaults too."""
-        modules = {SERVED[reference.name].__module__ for reference in self.made}
+        modules = {SERVED[reference.name].module for reference in self.made}
         own = sorted(m for m in modules if not m.startswith("offpcc.") and m != "__main__")
         lines = [f"import {module}" for module in own]
         lines += [f"{name} = {self.bindings[name].value!r}" for name in sorted(self.macros)]
@@ -133,14 +135,16 @@ class Config:
                 near = nearest(binding.key, self.macros)
                 raise ConfigError(f"{binding.place}: nothing in this run uses {binding.key}{near}")
 
-    def check_kinds(self) -> None:
-        """Raises ConfigError for a value that is not of the kind that its argument wants."""
+    def check_values(self) -> None:
+        """Raises ConfigError for a value of the wrong kind, and for one that is out of range."""
         for key, used in self.used.items():
             section, _, argument = key.rpartition(".")
-            kind = annotations(SERVED[section.rpartition("/")[2]]).get(argument, Any)
+            kind = SERVED[section.rpartition("/")[2]].parameters[argument].annotation
             if not fits(used.value, kind, SERVED):
                 wanted = said(used.value, kind)
                 raise ConfigError(f"{used.place}: {key} is {used.value!r}, which is not {wanted}")
+            if wrong := out_of_range(used.value, kind):
+                raise ConfigError(f"{used.place}: {key} is {used.value!r}; {wrong}")
 
     def _arguments(self, reference: Reference) -> dict[str, Used]:
         """What the arguments of something are bound to: under its scope, without one, or not."""
@@ -189,9 +193,10 @@ class Config:
         if wanted in self.made or binding.selector in anywhere:
             return
         near = nearest(repr(wanted), [repr(reference) for reference in self.made])
-        raise ConfigError(
-            f"{binding.place}: {binding.key} is never used: the run makes no {wanted!r}{near}"
-        )
+        place, key = binding.place, binding.key
+        if binding.via:  # the line that is one's own
+            place, key = binding.via, f"{key}, from {place},"
+        raise ConfigError(f"{place}: {key} is never used: the run makes no {wanted!r}{near}")
 
 
 def _as_written(default: Any) -> Any:

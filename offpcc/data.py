@@ -66,9 +66,13 @@ class Spec:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Spec":
-        """The spec that `as_dict` laid out."""
-        keys = {k: Field(tuple(f["shape"]), f["dtype"]) for k, f in plain["observation"].items()}
-        return cls(keys, int(plain["action"]), tuple(plain.get("choices", ())))
+        """The spec that `as_dict` laid out. Raises ValueError for anything else."""
+        try:
+            seen = plain["observation"].items()
+            keys = {k: Field(tuple(f["shape"]), f["dtype"]) for k, f in seen}
+            return cls(keys, int(plain["action"]), tuple(plain.get("choices", ())))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this describes no world: {plain}") from error
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from offpcc.algorithms import Policy
 from offpcc.copies import Copies, side_by_side
 from offpcc.notices import say_once
 from offpcc.outcome import Outcome
+from offpcc.ranges import NonNegativeInt, PositiveInt, check_fields
 from offpcc.world import World
 
 MAX_EPISODE_STEPS = 10_000  # of an evaluation's episode, in an environment without a time limit
@@ -65,18 +66,13 @@ class Evaluator:
     """
 
     worlds: Copies | Sequence[World]
-    episodes: int = 10
+    episodes: NonNegativeInt = 10
     seed: int = 0
     interrupt: Callable[[], None] = lambda: None  # called at every step
-    max_episode_steps: int | None = None  # None: the environment's time limit, else 10,000
+    max_episode_steps: PositiveInt | None = None  # None: the environment's time limit, else 10,000
 
     def __post_init__(self) -> None:
-        if self.episodes < 0:
-            raise ValueError(f"Evaluator.episodes is {self.episodes}; it must be at least 0")
-        if self.max_episode_steps is not None and self.max_episode_steps < 1:
-            raise ValueError(
-                f"Evaluator.max_episode_steps is {self.max_episode_steps}; it must be at least 1"
-            )
+        check_fields(self)
 
     def __call__(self, policy: Policy) -> list[Score]:
         """One score an episode, in the order of their seeds."""

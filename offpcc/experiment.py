@@ -1,6 +1,8 @@
 """Experiment: from a request to a finished run: begun, resumed, recorded and described."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from offpcc.interrupt import Interrupt
 from offpcc.progress import Progress
 from offpcc.provenance import continued, describe, diagnosis, differences, versions
 from offpcc.record import Mirror, Recorder, TensorBoard, WandB, account
-from offpcc.request import Request
+from offpcc.request import Request, lines_of
 from offpcc.train import columns
 
 MAY_CHANGE = (  # at a resume
@@ -38,17 +40,24 @@ def run(
     algo: str,
     *,
     steps: int | None = None,
+    bind: str | Sequence[str] | Mapping[str, Any] = (),
     resume: bool = False,
     overwrite: bool = False,
     **settings: Any,
 ) -> RunFolder:
     """Trains, as the command line does, and gives the run's folder.
 
-    settings: the other fields of `Request`. Raises ValueError for bad input, before anything is
-    written; see `offpcc.faults` for what else can end a run.
+    bind: settings of the config: "hidden = (64, 64)", a list of such lines, or
+    {"hidden": (64, 64)}. settings: the other fields of `Request`. Raises ValueError or TypeError
+    for bad input, before anything is written; see `offpcc.faults` for what else can end a run.
     """
+    known = {field.name for field in fields(Request)}
+    if unknown := [name for name in settings if name not in known]:
+        name = unknown[0]
+        form = f"a config's settings go into bind, as in bind={{{name!r}: {settings[name]!r}}}"
+        raise TypeError(f"run() has no argument {name!r}; {form}")
     common = [] if steps is None else [f"steps = {steps!r}"]
-    request = Request(env, algo, **settings | {"bind": [*common, *settings.get("bind", ())]})
+    request = Request(env, algo, **settings, bind=[*common, *lines_of(bind)])
     return proceed(request) if resume else begin(request, overwrite)
 
 
@@ -56,7 +65,7 @@ def begin(request: Request, overwrite: bool = False) -> RunFolder:
     """Starts a run from its first step."""
     folder = request.folder
     folder.check(overwrite=overwrite)
-    config = bindings.compose(request.files, request.bind)
+    config = request.compose()
     drawn = int(np.random.SeedSequence().generate_state(1)[0])
     experiment = Experiment(request, config, drawn if request.seed is None else request.seed)
     with folder.locked(), Interrupt() as interrupt:
@@ -75,8 +84,7 @@ def proceed(request: Request) -> RunFolder:
     if request.seed not in (None, before["seed"]):
         raise ConfigError(f"the run's seed is {before['seed']}; it goes on with that one only")
     old = bindings.compose([folder / "config.gin"])
-    files = request.files if request.config else [folder / "config.gin"]
-    config = bindings.compose(files, request.bind)
+    config = request.compose(resume=True)
     refuse_changes(old.fixed(MAY_CHANGE), config.fixed(MAY_CHANGE), "its config")
     experiment = Experiment(request, config, before["seed"], before=old)
     refuse_changes(before["spec"], experiment.spec, "its world")

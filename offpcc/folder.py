@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,22 @@ from offpcc.faults import RunExistsError, RunLockedError, RunMissingError
 
 LOCK = "run.lock"  # empty: some versions of filelock truncate the file, whoever holds it
 HOLDER = "run.pid"  # the process that holds the lock, or the last that did
+NEEDED = ("env", "algo", "seed", "spec")  # of run.json, to continue a run or to play it
+
+
+def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """The mapping that a JSON file holds.
+
+    Raises ValueError, naming the file, where it is no such file or lacks a key that is needed.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON, or cut short ({error}); restore it") from error
+    missing = [key for key in needed if not isinstance(content, dict) or key not in content]
+    if missing or not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: it has no {', '.join(missing) or 'keys'}; restore it")
+    return content
 
 
 class RunFolder:
@@ -33,11 +49,10 @@ class RunFolder:
         return (self / "run.json").exists()
 
     def read(self) -> dict[str, Any]:
-        """What run.json says. Raises RunMissingError."""
+        """What run.json says. Raises RunMissingError, and ValueError for a file that is damaged."""
         if not self.exists:
             raise RunMissingError(f"there is no run in {self.path}")
-        description: dict[str, Any] = json.loads((self / "run.json").read_text(encoding="utf-8"))
-        return description
+        return read_json(self / "run.json", NEEDED)
 
     def write(self, description: dict[str, Any]) -> None:
         """Replaces run.json."""

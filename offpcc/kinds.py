@@ -4,9 +4,11 @@ Configs write `3` where a number is meant, lists for sequences, and references f
 """
 
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, get_args, get_origin
+
+from offpcc.ranges import union
 
 WORDS: dict[Any, str] = {
     int: "a whole number",
@@ -50,14 +52,18 @@ def leaves(value: Any, kind: type) -> Iterator[Any]:
         yield value
 
 
-def annotations(item: Callable[..., Any]) -> dict[str, Any]:
-    """What a function's or a class's arguments are annotated with."""
-    return get_type_hints(item.__init__ if isinstance(item, type) else item)  # type: ignore[misc]
+class Served(Protocol):
+    """What is known of a class or function that a reference leads to."""
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The names of the class and of those that it derives from; none for a function."""
 
 
-def fits(value: Any, kind: Any, served: dict[str, Any]) -> bool:
+def fits(value: Any, kind: Any, served: Mapping[str, Served]) -> bool:
     """Whether a value from a config is of an annotation's kind; references are to `served`."""
-    if (parts := _union(kind)) is not None:
+    kind = _unmarked(kind)
+    if (parts := union(kind)) is not None:
         return any(fits(value, part, served) for part in parts)
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind in (bool, Any)
@@ -80,7 +86,8 @@ def said(value: Any, kind: Any) -> str:
 
 
 def _said(kind: Any) -> str:
-    if (parts := _union(kind)) is not None:
+    kind = _unmarked(kind)
+    if (parts := union(kind)) is not None:
         return " or ".join(map(_said, parts))
     if _is(kind, Callable):
         made = _made(kind)
@@ -91,15 +98,16 @@ def _said(kind: Any) -> str:
     return WORDS.get(kind, str(kind))
 
 
-def _union(kind: Any) -> tuple[Any, ...] | None:
-    if isinstance(kind, types.UnionType) or get_origin(kind) is Union:
-        return get_args(kind)
-    return None
+def _unmarked(kind: Any) -> Any:
+    """A kind without the range that its annotation states: `offpcc.ranges` checks that."""
+    if hasattr(kind, "__metadata__"):
+        return get_args(kind)[0]
+    return type(get_args(kind)[0]) if get_origin(kind) is Literal else kind
 
 
 def _inner(kind: Any) -> Any:
     """What a sequence is of."""
-    return (*get_args(kind), Any)[0]
+    return _unmarked((*get_args(kind), Any)[0])
 
 
 def _is(kind: Any, parent: Any) -> bool:
@@ -114,7 +122,7 @@ def _made(kind: Any) -> type | None:
     return made if isinstance(made, type) else None
 
 
-def _makes(item: Any, kind: Any) -> bool:
+def _makes(item: Served, kind: Any) -> bool:
     """Whether calling a class gives what a Callable's annotation says; a function may."""
     made = _made(kind)
-    return made is None or not isinstance(item, type) or issubclass(item, made)
+    return made is None or not item.kinds or made.__name__ in item.kinds

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 from offpcc.algorithms import SAC, Learner
+from offpcc.ranges import Interval, NonNegativeInt, PositiveInt, check_fields
 from offpcc.replay import EpisodeReplay, Replay
 
 
@@ -12,20 +14,19 @@ class Recipe:
     """The choices that no single part can make.
 
     agent, replay: what makes them, given a spec and the run's seed; a baseline has its own replay.
-    Raises ValueError for numbers that cannot work.
+    Raises ValueError for numbers out of their range.
     """
 
     agent: Callable[..., Learner] = SAC
     replay: Callable[..., Replay] | None = EpisodeReplay
     dataset: str | None = None  # what to learn from offline; None: what the agent plays
-    copies: int = 1  # worlds stepped side by side
-    store_states: int = 0  # keeps both memories' states of every k-th step; 0: none
+    copies: Annotated[int, Interval(1, 10_000)] = 1  # worlds stepped side by side
+    store_states: NonNegativeInt = 0  # keeps both memories' states of every k-th step; 0: none
     device: str = "auto"  # auto: a GPU if there is one
-    threads: int | None = None  # of torch on a CPU; None: as many as it likes
-    checkpoints: int = 2  # how many are kept
+    threads: Annotated[int, Interval(1, 1_024)] | None = (
+        None  # of torch on a CPU; None: as many as it likes
+    )
+    checkpoints: PositiveInt = 2  # how many are kept
 
     def __post_init__(self) -> None:
-        for name, least in (("copies", 1), ("store_states", 0), ("threads", 1), ("checkpoints", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"Recipe.{name} is {value}; it must be at least {least}")
+        check_fields(self)

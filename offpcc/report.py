@@ -1,10 +1,10 @@
 """Report: what a suite's finished runs came to, made from their rows alone; imports no torch."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from offpcc.folder import read_json
 from offpcc.plot import (
     Run,
     aggregate_table,
@@ -95,7 +95,7 @@ def _seeds(members: Sequence[Planned], done: set[tuple[str, str, str]]) -> list[
 def _facts(folder: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
     """What each run's run.json says."""
     files = (folder / "rows" / Path(*place_of(run)) / "run.json" for run in runs)
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return [read_json(file) for file in files]
 
 
 def judged(at: str, told: Sequence[dict[str, Any]]) -> str:

@@ -13,6 +13,11 @@ def free_bytes(root: Path = Path("/")) -> int:
     return max(0, min([psutil.virtual_memory().available, *_rooms(root)]))
 
 
+def resident_bytes() -> int:
+    """What this process holds of it."""
+    return int(psutil.Process().memory_info().rss)
+
+
 def refuse_too_large(capacity: int, each: float) -> None:
     """Raises ConfigError if a replay of this many steps, of so many bytes each, does not fit."""
     free = free_bytes()
@@ -20,6 +25,25 @@ def refuse_too_large(capacity: int, each: float) -> None:
         raise ConfigError(
             f"a replay of {capacity:_} steps takes {_told(capacity * each)} and {_told(free)} are "
             f"free; the largest EpisodeReplay.capacity that fits is {int(free // each):_}"
+        )
+
+
+def refuse_large_agent(size: int, free: int) -> None:
+    """Raises ConfigError if an agent of so many bytes is larger than what is free."""
+    if size > free:
+        raise ConfigError(
+            f"the networks with gradients, Adam's moments and slow copies take {_told(size)} and "
+            f"{_told(free)} are free; lower hidden, width, layers or heads"
+        )
+
+
+def refuse_many_copies(count: int, each: float) -> None:
+    """Raises ConfigError if so many more copies of an environment, of so many bytes, do not fit."""
+    free = free_bytes()
+    if count * each > free:
+        raise ConfigError(
+            f"{count:_} copies of the environment take {_told(count * each)} and {_told(free)} are "
+            f"free; lower copies (--envs) to {int(free // each):_} or less"
         )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from offpcc.atomic_io import sync_folder, write_file
+from offpcc.folder import read_json
 
 Facts = dict[str, Any]  # a file's size and SHA-256
 PLAIN = (Tensor, int, float, bool, str, NoneType)
@@ -57,8 +58,8 @@ def write_manifest(folder: Path, manifest: Facts) -> None:
 
 def read_manifest(folder: Path) -> Facts:
     """What `write_manifest` wrote. Raises ValueError, or OSError, if it is not whole."""
-    sealed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    if not isinstance(sealed, dict) or sealed.pop("seal", None) != _digest(sealed):
+    sealed = read_json(folder / "manifest.json")
+    if sealed.pop("seal", None) != _digest(sealed):
         raise ValueError("manifest.json is damaged: its SHA-256 differs")
     return sealed
 

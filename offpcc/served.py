@@ -1,52 +1,32 @@
 """Served: the classes and functions that a config may bind and refer to, and their arguments."""
 
-import inspect
 from collections.abc import Callable
+from inspect import Parameter
 from typing import Any, TypeVar
 
-from offpcc import algorithms, baselines, networks
 from offpcc.catalog import nearest
-from offpcc.collect import Collector
-from offpcc.evaluate import Evaluator
-from offpcc.recipe import Recipe
-from offpcc.replay import EpisodeReplay, Rollout
-from offpcc.train import Training
-from offpcc.world import make_world
+from offpcc.schema import Schema, schema_in, schema_of
 
 Item = TypeVar("Item", bound=Callable[..., Any])
 
 # What every run makes; all else is there because a config refers to it.
-ROOTS: tuple[Callable[..., Any], ...] = (Recipe, make_world, Collector, Evaluator, Training)
-REFERRED: tuple[Callable[..., Any], ...] = (
-    algorithms.DDPG,
-    algorithms.TD3,
-    algorithms.TD3BC,
-    algorithms.SAC,
-    algorithms.DSAC,
-    algorithms.TQC,
-    algorithms.REDQ,
-    algorithms.A2C,
-    algorithms.PPO,
-    algorithms.COPG,
-    algorithms.PPG,
-    algorithms.AMP,
-    baselines.SB3DDPG,
-    baselines.SB3TD3,
-    baselines.SB3SAC,
-    baselines.SB3TQC,
-    baselines.SB3PPO,
-    baselines.SB3RecurrentPPO,
-    EpisodeReplay,
-    Rollout,
-    networks.Encoder,
-    networks.Identity,
-    networks.LSTM,
-    networks.GRU,
-    networks.RNN,
-    networks.MinGRU,
-    networks.Transformer,
-)
-SERVED: dict[str, Callable[..., Any]] = {item.__name__: item for item in (*ROOTS, *REFERRED)}
+ROOTS = ("Recipe", "make_world", "Collector", "Evaluator", "Training")
+HOMES = {
+    "recipe": "Recipe",
+    "world": "make_world",
+    "collect": "Collector",
+    "evaluate": "Evaluator",
+    "train": "Training",
+    "algorithms": "DDPG TD3 TD3BC SAC DSAC TQC REDQ A2C PPO COPG PPG AMP",
+    "baselines": "SB3DDPG SB3TD3 SB3SAC SB3TQC SB3PPO SB3RecurrentPPO",
+    "replay": "EpisodeReplay Rollout",
+    "networks": "Encoder Identity LSTM GRU RNN MinGRU Transformer",
+}
+SERVED: dict[str, Schema] = {
+    name: schema_in(f"offpcc.{home}", name)
+    for home, names in HOMES.items()
+    for name in names.split()
+}
 
 # Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
 GIVEN = {
@@ -61,16 +41,17 @@ def serve(item: Item) -> Item:
 
     Raises ValueError for a name that is taken.
     """
-    if SERVED.setdefault(item.__name__, item) is not item:
+    known = SERVED.get(item.__name__)
+    if known is not None and known.load() is not item:
         raise ValueError(f"configs know another {item.__name__}; choose a different name")
+    SERVED.setdefault(item.__name__, schema_of(item))
     return item
 
 
-def bindable(name: str) -> dict[str, inspect.Parameter]:
+def bindable(name: str) -> dict[str, Parameter]:
     """The arguments of a class or function that a config may bind."""
-    parameters = inspect.signature(SERVED[name]).parameters
-    mine = SERVED[name] is Recipe
-    return {key: value for key, value in parameters.items() if mine or key not in GIVEN}
+    parameters = SERVED[name].parameters
+    return {k: each for k, each in parameters.items() if name == "Recipe" or k not in GIVEN}
 
 
 def complaint(name: str, argument: str) -> str | None:
@@ -79,6 +60,6 @@ def complaint(name: str, argument: str) -> str | None:
         return f"unknown class {name!r}{nearest(name, SERVED)}"
     if argument in bindable(name):
         return None
-    if argument in inspect.signature(SERVED[name]).parameters:
+    if argument in SERVED[name].parameters:
         return f"{name}.{argument} is not for a config; the run fills it in"
     return f"{name} has no parameter {argument!r}{nearest(argument, bindable(name))}"

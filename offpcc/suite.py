@@ -4,10 +4,11 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, Field, dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from offpcc.catalog import nearest, suite_file
-from offpcc.kinds import annotations, fits, said
+from offpcc.kinds import fits, said
+from offpcc.ranges import PositiveInt, complaint
 from offpcc.request import Request
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,._=+-]*")  # of folders, too
@@ -21,21 +22,19 @@ class Entry:
     env: str
     algos: Sequence[str]
     seeds: int | Sequence[int]  # a count stands for 1, 2, …
-    steps: int
+    steps: PositiveInt
     _: KW_ONLY
     task: str | None = None  # the panel that they are drawn in; None: the environment
     label: str | None = None  # the line that they are drawn as; None: the algorithm
     config: str | None = None  # None: the domain's own
     bind: Sequence[str] = ()
     precision: str | None = None
-    envs: int | None = None
+    envs: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         for name, values in (("algos", self.algos), ("seeds", self.each_seed)):
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{name} must be one at least, and no two alike")
-        if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}; it must be at least 1")
         if self.label and len(self.algos) > 1:
             raise ValueError(f"label {self.label!r} is for one algorithm, not {len(self.algos)}")
         for given in (self.task, self.label):
@@ -166,11 +165,13 @@ def _checked(kind: type, told: Mapping[str, Any], where: str, **ours: Any) -> di
     missing = [name for name in known if _needed(known[name]) and name not in told]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing")
-    kinds = annotations(kind)
+    kinds = get_type_hints(kind, include_extras=True)
     for name, value in told.items():
         if not fits(value, kinds[name], {}):
             wanted = said(value, kinds[name])
             raise ValueError(f"{where}: {name} is {value!r}, which is not {wanted}")
+        if wrong := complaint(value, kinds[name]):
+            raise ValueError(f"{where}: {name} is {value!r}; {wrong}")
     return {**told, **ours}
 
 

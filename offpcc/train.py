@@ -15,6 +15,7 @@ from offpcc.data import Episode
 from offpcc.evaluate import Evaluator, Score, summary
 from offpcc.faults import DivergedError, NoUpdateError, Stopped, WorldFault
 from offpcc.notices import say_once
+from offpcc.ranges import NonNegativeInt, PositiveInt, check_fields
 from offpcc.record import Recorder
 from offpcc.replay import Replay
 from offpcc.source import Source
@@ -52,17 +53,13 @@ class Training:
     advance: Callable[[int], None] = lambda steps: None  # told how many steps were just made
     facts: dict[str, Any] = field(default_factory=dict)  # for the checkpoint's manifest
     _: KW_ONLY
-    steps: int = 100_000  # environment steps, over all copies
-    epoch: int = 1_000  # environment steps
-    warm_up: int = 1_000  # uniform steps before the first update
-    patience: int = 10  # updates in a row that may be not finite
+    steps: PositiveInt = 100_000  # environment steps, over all copies
+    epoch: PositiveInt = 1_000  # environment steps
+    warm_up: NonNegativeInt = 1_000  # uniform steps before the first update
+    patience: PositiveInt = 10  # updates in a row that may be not finite
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("epoch", 1), ("warm_up", 0), ("patience", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"Training.{name} is {getattr(self, name)}; it must be at least {least}"
-                )
+        check_fields(self)
         self.epochs = self.updates = self.episodes = 0
         self.due = False  # whether an evaluation and a row are
         self.scores: list[Score] = []  # of the training episodes since the last row

@@ -6,7 +6,7 @@ the environment passes a `Guard` and is compared with the declared spaces.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -19,19 +19,21 @@ from offpcc.data import Field, Observation, Spec
 from offpcc.faults import WorldFault
 from offpcc.guard import Guard
 from offpcc.outcome import RESET, Outcome, either, parts_of, step_of, success_of, terms_of
+from offpcc.ranges import NonNegativeFloat, PositiveInt, checked
 from offpcc.spaces import key_of, leaves, nested, part_of, reader_of
 
-SUCCESS = ("last", "any")
+Success = Literal["last", "any"]
 
 
+@checked
 def make_world(
     env: str,
     *,
     previous_action: bool = False,
     previous_reward: bool = False,
-    max_episode_steps: int | None = None,
-    success: str = "last",
-    timeout: float | None = 60.0,
+    max_episode_steps: PositiveInt | None = None,
+    success: Success = "last",
+    timeout: NonNegativeFloat | None = 60.0,
     render_mode: str | None = None,
     copy: int = 0,
 ) -> "World":
@@ -160,12 +162,10 @@ class World(gymnasium.Wrapper):
         *,
         guard: Guard | None = None,
         limit: int | None = None,
-        success: str = "last",
+        success: Success = "last",
         **settings: bool,
     ) -> None:
         super().__init__(env)
-        if success not in SUCCESS:
-            raise ValueError(f"success is {success!r}; it is 'last' or 'any'")
         self.guard, self.limit = guard or Guard(), limit
         self.settings: dict[str, Any] = {"limit": limit, "success": success, **settings}
         self.door = Door(env.observation_space, env.action_space, **settings)

@@ -234,6 +234,11 @@ REFUSED = [
     ("capacity = True", "EpisodeReplay.capacity is True, which is not a whole number$"),
     ("memory_segment = 1.5", "is 1.5, which is not a whole number or None$"),
     ("discount = '0.9'", "SAC.discount is '0.9', which is not a number$"),
+    ("discount = 1.5", r"SAC.discount is 1.5; it must lie in \[0, 1\]$"),
+    ("LSTM.width = 0", r"LSTM.width is 0; it must lie in \[1, 1_000_000\]$"),
+    ("target = 5", "unknown macro 'target'"),
+    ("SAC.target_entropy = 1e400", "SAC.target_entropy is inf; it must be finite$"),
+    ("capacity = 99999999999999999999", "EpisodeReplay.capacity is 9+; it must fit into 64 bits$"),
     ("discount = None", "SAC.discount is None, which is not a number$"),
     ("normalize = 1", "SAC.normalize is 1, which is not True or False$"),
     ("sync = 1", "Collector.sync is 1, which is not a text in quotes$"),
@@ -252,7 +257,10 @@ REFUSED = [
     ("discount 0.9", "Couldn't parse statement"),
     ("discount =", "Unable to parse value"),
     ("include 'nothing.gin'", "the included file 'nothing.gin' is not in"),
-    ("import nothing_of_this_name", "No module named 'nothing_of_this_name'"),
+    (
+        "import nothing_of_this_name",
+        "there is no module 'nothing_of_this_name'; modules are looked for in",
+    ),
 ]
 
 
@@ -282,6 +290,22 @@ def test_a_wrong_value_is_named_where_it_stands_and_not_where_it_is_used(write):
     path = write("memory_rate = 0.1\nrate = %memory_rate\n")
     with pytest.raises(ConfigError, match=r"--bind \"memory_rate = 'x'\":1: SAC.(memory_)?rate is"):
         compose([RSAC, path], ["memory_rate = 'x'"])
+
+
+def test_an_included_line_that_nothing_uses_is_blamed_on_ones_own_include(write):
+    path = write("rate = 0.1\ninclude 'memory/gru.gin'\nsummarizer = @LSTM\n")
+    told = rf"^{path}:2: GRU.width, from .*gru.gin:4, is never used: the run makes no @GRU"
+    with pytest.raises(ConfigError, match=told):
+        compose([RSAC, path])
+
+
+def test_the_outermost_include_is_blamed(write):
+    write("include 'memory/gru.gin'", "inner.gin")
+    path = write("include 'inner.gin'\nsummarizer = @LSTM\n")
+    with pytest.raises(
+        ConfigError, match=rf"^{path}:1: GRU.width, from .*gru.gin:4, is never used"
+    ):
+        compose([RSAC, path])
 
 
 def test_a_file_that_includes_itself_is_refused(write):

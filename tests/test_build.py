@@ -1,13 +1,20 @@
 """A run's parts from its config: what is tried out and settled before anything is written."""
 
+import gymnasium
+import numpy as np
 import pytest
+import torch
 
 import domains  # noqa: F401 - registers the ids
-from offpcc.algorithms import SAC, precision
-from offpcc.bindings import compose
-from offpcc.build import build, likely_batch, settle_precision
+from offpcc import bindings, build
+from offpcc.algorithms import SAC, ActorCritic, precision
+from offpcc.bindings import compose, configured
+from offpcc.build import likely_batch, settle_precision
 from offpcc.catalog import algorithm_file
 from offpcc.config import Config
+from offpcc.data import Field, Spec
+from offpcc.faults import ConfigError
+from offpcc.recipe import Recipe
 from offpcc.train import Training
 
 LINES = ["device = 'cpu'", "evaluation_episodes = 0", "capacity = 1_000", "windows = 16"]
@@ -15,7 +22,9 @@ LINES = ["device = 'cpu'", "evaluation_episodes = 0", "capacity = 1_000", "windo
 
 def planned(algo: str, *lines: str) -> tuple[Config, Training]:
     config = compose([algorithm_file(algo)], [*LINES, *lines])
-    return config, build(config, "pendulum-img-v0" if "shift = 1" in lines else "car-v0", seed=1)
+    return config, build.build(
+        config, "pendulum-img-v0" if "shift = 1" in lines else "car-v0", seed=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,5 +75,92 @@ def test_fp32_is_settled_without_a_trial_or_a_word(monkeypatch) -> None:
     monkeypatch.setattr(precision, "bf16_slowdown", None)
     for algo in ("rsac", "lstm_ppo"):
         config = compose([algorithm_file(algo)], LINES[:2])
-        training = build(config, "pendulum-p-v0", seed=1)
+        training = build.build(config, "pendulum-p-v0", seed=1)
         assert settle_precision(config, training) == (config, "")
+
+
+# What would not fit into memory
+
+SPEC = Spec({"observation": Field((3,))}, 1)
+
+
+def recipe(algo: str, *lines: str) -> Recipe:
+    bindings.give(bindings.compose([algorithm_file(algo)], lines))
+    made: Recipe = configured(Recipe)()
+    return made
+
+
+def held(agent: ActorCritic) -> int:
+    """Bytes that a real agent holds after a step of its optimiser, and those of an acting copy."""
+    weights = {id(w): w for part in agent.parts().values() if isinstance(part, torch.nn.Module)
+               for w in (*part.parameters(), *part.buffers())}  # fmt: skip
+    size = sum(weight.nbytes for weight in weights.values()) + agent.log_temperature.nbytes
+    for group in agent.optimiser.groups:
+        for weight in group.parameters:
+            weight.grad = torch.zeros_like(weight)
+            size += weight.grad.nbytes
+    agent.optimiser.adam.step()
+    moments = [s[k] for s in agent.optimiser.adam.state.values() for k in ("exp_avg", "exp_avg_sq")]
+    copy = agent.acting_copy(0).policy
+    return size + sum(each.nbytes for each in (*moments, *copy.parameters()))
+
+
+@pytest.mark.parametrize("algo", ["sac", "rsac"])
+def test_an_agent_is_measured_without_being_there(algo: str) -> None:
+    asked = recipe(algo, "hidden = (32, 16)")
+    with torch.device("meta"):
+        measured = build.build_agent(asked, SPEC, 0, "meta")
+    assert all(weight.is_meta for weight in measured.policy.parameters())
+    assert measured.nbytes == held(build.build_agent(asked, SPEC, 0, "cpu"))
+
+
+@pytest.mark.parametrize(
+    ("algo", "lines"),
+    [
+        ("rsac", ("width = 1_000_000",)),
+        ("sac", ("hidden = (1_000_000, 1_000_000)",)),
+        ("rtqc", ("layers = 1_000", "width = 100_000")),
+        ("lstm_ppo", ("width = 1_000_000",)),
+    ],
+)
+def test_networks_larger_than_memory_are_refused(algo: str, lines: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"the networks .* take [\d.]+ GB and .* are free; lower"):
+        build._refuse_large_networks(recipe(algo, *lines), SPEC, "cpu")
+
+
+def test_the_states_of_all_copies_count(monkeypatch) -> None:
+    asked = recipe("rsac", "copies = 1_000", "width = 64")
+    sizes = []
+    monkeypatch.setattr(build, "refuse_large_agent", lambda size, free: sizes.append(size))
+    for asked.copies in (0, 1_000):
+        build._refuse_large_networks(asked, SPEC, "cpu")
+    assert sizes[1] - sizes[0] == 4 * 1_000 * 2 * 64
+
+
+def test_what_fits_is_taken_and_a_baseline_is_not_measured() -> None:
+    for algo in ("rsac", "sb3_sac"):
+        build._refuse_large_networks(recipe(algo), SPEC, "cpu")
+
+
+class Heavy(gymnasium.Env):
+    """Eight megabytes each."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    made = 0
+
+    def __init__(self) -> None:
+        Heavy.made += 1
+        self.weight = np.ones(10**6)
+
+
+def test_copies_larger_than_memory_are_refused_by_the_first_few(monkeypatch) -> None:
+    gymnasium.register("heavy-v0", entry_point=Heavy)
+    recipe("sac")
+    monkeypatch.setattr("offpcc.room.free_bytes", lambda: 5 * 10**8)
+    with pytest.raises(
+        ConfigError, match=r"999 copies of the environment take [78].\d GB and 0.5 GB"
+    ):
+        build.build_copies("heavy-v0", 1_000)
+    assert Heavy.made < 20
+    assert len(build.build_copies("heavy-v0", 12)) == 12

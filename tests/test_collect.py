@@ -291,7 +291,7 @@ def test_synced_at_every_step_a_single_copy_hands_over_every_step() -> None:
 
 
 def test_an_unknown_sync_is_refused() -> None:
-    with pytest.raises(ValueError, match="sync is 'never'; it is 'episode' or 'step'"):
+    with pytest.raises(ValueError, match="sync is 'never'; it must be 'episode' or 'step'"):
         Collector(agent_with(), walks(1), sync="never")
 
 
@@ -328,7 +328,7 @@ def test_a_held_action_is_kept_for_so_many_steps_of_its_episode() -> None:
 
 @pytest.mark.parametrize("name", ["hold", "stretch"])
 def test_no_step_is_neither_held_nor_a_stretch(name) -> None:
-    with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1 step"):
+    with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1"):
         Collector(agent_with(), walks(1), **{name: 0})
 
 

@@ -7,15 +7,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    "data functional faults",
+    "data functional faults ranges",
     "networks replay",
     "algorithms",
     "train evaluate collect record checkpoint export plot"
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
     " world dataset source board guard heartbeat lifeline notices outcome spaces streams"
     " supervisor atomic_io",
-    "experiment bindings baselines distributed build config kinds play provenance recipe request"
-    " served trained demonstrate jobs suite rows compare report",
+    "experiment bindings baselines distributed build config feasibility kinds play provenance"
+    " recipe request schema served trained demonstrate jobs suite rows compare report",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package

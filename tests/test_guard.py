@@ -240,8 +240,8 @@ def test_success_is_the_last_steps_or_any_steps(rule, expected) -> None:
 
 
 def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="success is 'first'; it is 'last' or 'any'"):
-        World(Robot(), success="first")
+    with pytest.raises(ValueError, match="success is 'first'; it must be 'last' or 'any'"):
+        make_world("guarded-v0", success="first")
 
 
 # Several copies

@@ -141,6 +141,31 @@ def test_the_list_names_every_id_algorithm_and_config(tmp_path):
         ("--env pendulum-v0 --algo sac --run_id ../x", "run_id is '../x'; it names a folder"),
         ("--env pendulum-v0 --algo sac --resume", "there is no run in results/pendulum-v0/sac/1"),
         ("--env pendulum-v0", "--env and --algo are needed"),
+        (
+            "--env pendulum-v0 --algo recurrent_sac",
+            "unknown algorithm 'recurrent_sac'; the nearest",
+        ),
+        ("--env Arm-v0 --algo rsac", "unknown environment 'Arm-v0'; one of your own is module:Arm"),
+        ("--env pendulum-v0 --algo rsac --bind rate=-1.0", "--bind 'rate=-1.0':1: SAC.rate is -1"),
+        (
+            "--env pendulum-v0 --algo rsac --bind rate='x'",
+            "--bind \"rate='x'\":1: SAC.rate is 'x',",
+        ),
+        ("--env pendulum-v0 --algo rsac --bind rat=1.0", "--bind 'rat=1.0':1: unknown macro 'rat'"),
+        ("--env pendulum-v0 --algo rsac --bind SAC.x=1", "--bind 'SAC.x=1':1: SAC has no param"),
+        ("--env pendulum-v0 --algo sac --bind width=9", "--bind 'width=9':1: nothing in this run"),
+        ("--env pendulum-v0 --algo rsac --bind rate", "--bind 'rate':1: Couldn't parse"),
+        ("--env pendulum-v0 --algo rsac --bind rate = 1", "--bind rate = 1: a line needs quotes"),
+        ("--env pendulum-v0 --algo rsac --bind capacity=9", "an episode of pendulum-v0 may take"),
+        (
+            "--env pendulum-v0 --algo rsac --envs 100000",
+            "--bind 'copies = 100000':1: Recipe.copies",
+        ),
+        (
+            "--env pendulum-v0 --algo rsac --evalute 3",
+            "unrecognized arguments: --evalute 3; did you",
+        ),
+        ("--env pendulum-v0 --algo rsac --steps 1e3", "argument --steps: invalid int value: '1e3'"),
         ("--compare memry", "unknown suite 'memry'; did you mean memory"),
         ("--compare memory --jobs 0", "--jobs 0: it must be at least 1"),
         ("--check pendulm-v0", "unknown environment 'pendulm-v0'; did you mean pendulum-v0"),
@@ -150,6 +175,7 @@ def test_names_are_checked_before_torch_is_imported(tmp_path, arguments, complai
     code, said, packages = imported(tmp_path, *arguments.split())
     assert code == 2 and "torch" not in packages
     assert said.startswith(f"launch.py: {complaint}") and said.count("\n") == 0
+    assert not [*tmp_path.iterdir()]
 
 
 def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
@@ -183,7 +209,15 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
             ["--bind", "hidden = 'wide'"],
             "SAC.hidden is 'wide', which is not a list of whole number",
         ),
-        (["--bind", "sync = 'sometimes'"], "sync is 'sometimes'; it is 'episode' or 'step'"),
+        (["--bind", "sync = 'sometimes'"], "sync is 'sometimes'; it must be 'episode' or 'step'"),
+        (["--bind", "hidden = (0,)"], r"SAC.hidden is \(0,\); each must lie in \[1, 1_000_000\]"),
+        (["--bind", "rate = 1e400"], r"SAC.rate is inf; it must lie in \[0, 1\]"),
+        (["--bind", "rate = -1.0"], r"SAC.rate is -1.0; it must lie in \[0, 1\]"),
+        (["--bind", "polyak = 5.0"], r"SAC.polyak is 5.0; it must lie in \[0, 1\]"),
+        (["--bind", "threads = 100000"], r"Recipe.threads is 100000; it must lie in \[1, 1_024\]"),
+        (["--bind", "width = 1000000"], "the networks .* take .* GB and .* are free; lower hidden"),
+        (["--bind", "rate = 0.1", "epoch = 0"], "Training.epoch is 0; it must be at least 1"),
+        (["--run-id", "a", "b/c"], "run_id is 'b/c'"),
         (["--bind", "capacity = 0"], "EpisodeReplay.capacity is 0; it must be at least 1"),
         (["--bind", "capacity = 10**13"], "Expected newline"),
         (["--bind", "capacity = 1_000_000_000_000_000"], "the largest EpisodeReplay.capacity that"),
@@ -196,7 +230,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
             "odd:Unbounded-v0: the action space .* has no finite bounds",
         ),
         (["--env", "odd:Tuple-v0"], "odd:Tuple-v0: observation 'observation' is a Tuple space"),
-        (["--envs", "0"], "Recipe.copies is 0; it must be at least 1"),
+        (["--envs", "0"], r"Recipe.copies is 0; it must lie in \[1, 10_000\]"),
         (["--steps", "0"], "Training.steps is 0; it must be at least 1"),
         (["--device", "cuda:7"], "device 'cuda:7' is not to be had"),
         (["--seed", "-1"], "seed is -1; it lies in 0 … 2"),

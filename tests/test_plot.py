@@ -133,7 +133,7 @@ def test_a_broken_file_is_refused_by_name(tmp_path, text, message):
 def test_a_broken_run_json_is_refused_by_name(tmp_path):
     write_results(tmp_path)
     (tmp_path / "pendulum" / "sac" / "1" / "run.json").write_text("{")
-    with pytest.raises(ValueError, match=r"run\.json is not JSON"):
+    with pytest.raises(ValueError, match=r"run\.json is not JSON, or cut short"):
         find_runs([tmp_path])
 
 

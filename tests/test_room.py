@@ -91,3 +91,15 @@ def test_a_replay_that_does_not_fit_is_refused_with_the_largest_that_does(monkey
 def test_this_machine_has_some_room_left(monkeypatch):
     monkeypatch.undo()
     assert 0 < room.free_bytes() <= psutil.virtual_memory().total
+
+
+def test_networks_and_copies_that_do_not_fit_are_refused(monkeypatch):
+    room.refuse_large_agent(2 * 10**9, 2 * 10**9)
+    with pytest.raises(ConfigError, match=r"take 2.0 GB and 1.9 GB are free; lower hidden, width"):
+        room.refuse_large_agent(2 * 10**9, 19 * 10**8)
+    monkeypatch.setattr(room, "free_bytes", lambda: 10**9)
+    room.refuse_many_copies(100, 10**7)
+    with pytest.raises(
+        ConfigError, match=r"^101 copies .* take 1.0 GB .* \(--envs\) to 100 or less"
+    ):
+        room.refuse_many_copies(101, 10**7)

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from torch import Tensor
 
 from offpcc.algorithms.on_policy import OnPolicy, Terms
+from offpcc.ranges import PositiveInt, UnitFloat
 
 
 @dataclass
@@ -16,9 +17,9 @@ class A2C(OnPolicy):
     """One step up log π times the advantage, for each rollout."""
 
     _: KW_ONLY
-    trace: float = 1.0  # λ
-    epochs: int = 1
-    batch: int | None = None
+    trace: UnitFloat = 1.0  # λ
+    epochs: PositiveInt = 1
+    batch: PositiveInt | None = None
 
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor

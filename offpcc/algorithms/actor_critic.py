@@ -11,6 +11,7 @@ from offpcc.algorithms.agent import Agent, Notes, Policy
 from offpcc.algorithms.optimiser import Group, Optimiser
 from offpcc.data import Spec
 from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summarizer
+from offpcc.ranges import LearningRate, PositiveFloat, Size, UnitFloat, check_fields
 
 
 @dataclass
@@ -26,31 +27,31 @@ class ActorCritic(Agent):
     critic_encoder: Callable[[Spec], Encoder] | None = None  # None: the same kind as the actor's
     summarizer: Callable[[int], Summarizer] = Identity
     shared: bool = False  # one memory for actor and critic
-    hidden: Sequence[int] = (256, 256)  # units of the heads' layers
-    discount: float = 0.99  # γ
-    rate: float = 3e-4  # learning rate of the heads
-    memory_rate: float = 3e-4  # learning rate of encoders and summarizers
+    hidden: Sequence[Size] = (256, 256)  # units of the heads' layers
+    discount: UnitFloat = 0.99  # γ
+    rate: LearningRate = 3e-4  # learning rate of the heads
+    memory_rate: LearningRate = 3e-4  # learning rate of encoders and summarizers
     decay: bool = False  # all rates fall to zero, linearly, by the end of the training
-    clip: float | None = None  # largest gradient norm of each network
-    epsilon: float = 1e-8  # ε of Adam
+    clip: PositiveFloat | None = None  # largest gradient norm of each network
+    epsilon: PositiveFloat = 1e-8  # ε of Adam
     normalize: bool = False  # observations, by running moments
     critic_state: bool = False  # act also advances the critic's memory, for stored states
     device: str = "cpu"
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self._check()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self._build()
-        self.generator = torch.Generator(self.device).manual_seed(self.seed)
+        home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
+        self.generator = torch.Generator(home).manual_seed(self.seed)
         self.optimiser = Optimiser(self.groups(), self.clip, self.epsilon)
         self.state_size = sum(memory.state_size for memory in self._carried())
 
     def _check(self) -> None:
-        """Raises ValueError for settings that cannot work."""
-        if not 0 <= self.discount <= 1:
-            raise ValueError(f"discount is {self.discount}; γ lies in [0, 1]")
+        """Raises ValueError for settings that do not go together."""
 
     def _build(self) -> None:
         encode_critic, untold = self.critic_encoder or self.encoder, self.spec.untold()
@@ -99,6 +100,16 @@ class ActorCritic(Agent):
     def bad_in_a_row(self) -> Tensor:
         """See `Agent`."""
         return self.optimiser.bad_in_a_row
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all networks, gradients and Adam's moments, and of an acting copy, bytes."""
+        parts = self.parts().values()
+        networks = nn.ModuleList(part for part in parts if isinstance(part, nn.Module))
+        tensors = [part for part in parts if isinstance(part, Tensor)]
+        learned = [weight for group in self.optimiser.groups for weight in group.parameters]
+        held = [*networks.parameters(), *networks.buffers(), *self.policy.parameters(), *tensors]
+        return sum(each.nbytes for each in held) + 3 * sum(each.nbytes for each in learned)
 
     def _carried(self) -> list[Memory]:
         """The memories whose states `act` takes and gives, side by side: the actor's first."""

@@ -21,6 +21,7 @@ from offpcc.algorithms.optimiser import Group, Optimiser
 from offpcc.algorithms.ppo import PPO
 from offpcc.data import OWN_PAST, Batch
 from offpcc.networks import MLP, Moments
+from offpcc.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size
 
 
 @dataclass
@@ -30,15 +31,17 @@ class AMP(PPO):
     _: KW_ONLY
     expert: str = ""  # a folder of obs.npy and next_obs.npy, or the id of a Minari data set
     style_keys: Sequence[str] = ()  # of the observation; none: all that the world shows
-    reward_scale: float = 1.0  # brings the world's rewards to the size of the style's, 0 to 1
-    task_weight: float = 0.5  # w_G
-    style_weight: float = 0.5  # w_S
-    style_hidden: Sequence[int] = (128, 128)  # units of the discriminator's layers
-    style_rate: float = 3e-4  # `decay` leaves it as it is
-    style_steps: int = 20  # of the discriminator's optimiser, after each rollout
-    style_batch: int = 256  # transitions of each kind in one of them
-    penalty: float = 10.0  # w_gp, the price of the discriminator's slope at the expert's
-    past: int = 100_000  # transitions of the policy that are kept
+    reward_scale: PositiveFloat = (
+        1.0  # brings the world's rewards to the size of the style's, 0 to 1
+    )
+    task_weight: NonNegativeFloat = 0.5  # w_G
+    style_weight: NonNegativeFloat = 0.5  # w_S
+    style_hidden: Sequence[Size] = (128, 128)  # units of the discriminator's layers
+    style_rate: LearningRate = 3e-4  # `decay` leaves it as it is
+    style_steps: PositiveInt = 20  # of the discriminator's optimiser, after each rollout
+    style_batch: PositiveInt = 256  # transitions of each kind in one of them
+    penalty: NonNegativeFloat = 10.0  # w_gp, the price of the discriminator's slope at the expert's
+    past: PositiveInt = 100_000  # transitions of the policy that are kept
 
     columns: ClassVar[dict[str, str]] = PPO.columns | {
         "style_reward": "mean reward for moving like the expert, in [0, 1]",
@@ -51,9 +54,6 @@ class AMP(PPO):
         super()._check()
         if self.scale_rewards:
             raise ValueError("AMP mixes rewards as they are; leave scale_rewards False")
-        for name in ("style_steps", "style_batch", "past"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def _build(self) -> None:
         super()._build()

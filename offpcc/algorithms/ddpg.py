@@ -16,6 +16,7 @@ from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
 from offpcc.data import Batch
 from offpcc.functional import masked_mean, saturation
 from offpcc.networks import Actor, DeterministicActor, Memory, SquashedActor
+from offpcc.ranges import NonNegativeFloat, PositiveUnitFloat, Size
 
 
 @dataclass
@@ -23,20 +24,17 @@ class DDPG(OffPolicy):
     """A deterministic actor that climbs its critic's slope; slow copies of both."""
 
     _: KW_ONLY
-    heads: int = 1  # N
-    noise: float = 0.1  # σ of exploration, in actions of [-1, 1]
-    pull: float = 1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
-    saturation: float = 0.001  # c, the price of losing the tanh's slope; 0: the paper's
+    heads: Size = 1  # N
+    noise: NonNegativeFloat = 0.1  # σ of exploration, in actions of [-1, 1]
+    pull: PositiveUnitFloat = (
+        1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
+    )
+    saturation: NonNegativeFloat = 0.001  # c, the price of losing the tanh's slope; 0: the paper's
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pull < 1:
             self.state_size += self.spec.action  # the noise is carried along
-
-    def _check(self) -> None:
-        super()._check()
-        if not 0 < self.pull <= 1:
-            raise ValueError(f"pull is {self.pull}; θ lies in (0, 1]")
 
     def _build(self) -> None:
         super()._build()

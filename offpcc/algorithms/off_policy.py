@@ -15,6 +15,14 @@ from offpcc.algorithms.precision import PRECISIONS, resolve_precision
 from offpcc.data import Batch
 from offpcc.functional import frozen, masked_mean, n_step_target, polyak, shifted
 from offpcc.networks import Critic, Memory
+from offpcc.ranges import (
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PositiveUnitFloat,
+    Size,
+    UnitFloat,
+)
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 
@@ -29,15 +37,19 @@ class OffPolicy(ActorCritic):
     """
 
     _: KW_ONLY
-    heads: int = 2  # N
+    heads: Size = 2  # N
     layer_norm: bool = False  # in the critic's heads, before each ReLU
-    reward_scale: float = 1.0  # the critic learns from rewards times this
-    polyak: float = 0.005  # τ
-    delay: int = 1  # the actor and all slow copies move at every delay-th update
-    n_step: int = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
-    average: float = 1.0  # share of the newest weights that the deployed ones take at an update
-    shift: int = 0  # most pixels by which pictures are moved at random, a window at a time
-    random: float = 0.0  # ε, share of actions that are uniform instead
+    reward_scale: PositiveFloat = 1.0  # the critic learns from rewards times this
+    polyak: UnitFloat = 0.005  # τ
+    delay: PositiveInt = 1  # the actor and all slow copies move at every delay-th update
+    n_step: PositiveInt = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
+    average: PositiveUnitFloat = (
+        1.0  # share of the newest weights that the deployed ones take at an update
+    )
+    shift: NonNegativeInt = (
+        0  # most pixels by which pictures are moved at random, a window at a time
+    )
+    random: UnitFloat = 0.0  # ε, share of actions that are uniform instead
     fade: bool = False  # ε and noise fall to zero, linearly, by the end of the training
     precision: str = "fp32"  # or bf16: autocast of all passes in an update; auto: the faster
 
@@ -53,22 +65,11 @@ class OffPolicy(ActorCritic):
     }
 
     def _check(self) -> None:
-        """Raises ValueError for settings that cannot work."""
+        """Raises ValueError for settings that do not go together."""
         super()._check()
         self._check_actions()
-        if self.reward_scale <= 0:
-            raise ValueError(f"reward_scale is {self.reward_scale}; it must be above 0")
-        if self.shift < 0:
-            raise ValueError(f"shift is {self.shift}; it must be at least 0 pixels")
-        if not 0 < self.average <= 1:
-            raise ValueError(f"average is {self.average}; the newest weights' share lies in (0, 1]")
-        if not 0 <= self.random <= 1:
-            raise ValueError(f"random is {self.random}; ε lies in [0, 1]")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}; it is fp32, bf16 or auto")
-        for name in ("heads", "delay", "n_step"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def _check_actions(self) -> None:
         """Raises ValueError for actions that the algorithm does not serve."""

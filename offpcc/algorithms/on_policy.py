@@ -18,6 +18,7 @@ from offpcc.algorithms.optimiser import Group
 from offpcc.data import Batch, Observation
 from offpcc.functional import gae
 from offpcc.networks import MLP, LikelihoodActor, Moments, likelihood_actor
+from offpcc.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, UnitFloat
 
 Terms = dict[str, Tensor]
 
@@ -31,15 +32,17 @@ class OnPolicy(ActorCritic):
     """
 
     _: KW_ONLY
-    trace: float = 0.95  # λ
-    epochs: int = 10  # passes over a rollout
-    batch: int | None = 64  # windows in a step of the optimiser; None: all
-    entropy_weight: float = 0.0
-    value_weight: float = 0.5
-    value_clip: float | None = None  # how far a value may move from the rollout's
-    most_divergence: float | None = None  # nats; beyond 1.5 times this, a rollout's epochs end
-    clip: float | None = 0.5
-    epsilon: float = 1e-5
+    trace: UnitFloat = 0.95  # λ
+    epochs: PositiveInt = 10  # passes over a rollout
+    batch: PositiveInt | None = 64  # windows in a step of the optimiser; None: all
+    entropy_weight: NonNegativeFloat = 0.0
+    value_weight: NonNegativeFloat = 0.5
+    value_clip: PositiveFloat | None = None  # how far a value may move from the rollout's
+    most_divergence: PositiveFloat | None = (
+        None  # nats; beyond 1.5 times this, a rollout's epochs end
+    )
+    clip: PositiveFloat | None = 0.5
+    epsilon: PositiveFloat = 1e-5
     joint: bool = True  # one gradient norm for actor and critic
     scale_rewards: bool = False  # by the running deviation of their discounted sums
     critic_state: bool = True
@@ -56,15 +59,6 @@ class OnPolicy(ActorCritic):
         "critic_gradient": "norm of the critic's gradient, where it has its own",
         "skipped": "share of steps left out because a loss or a gradient was not finite",
     }
-
-    def _check(self) -> None:
-        super()._check()
-        if not 0 <= self.trace <= 1:
-            raise ValueError(f"trace is {self.trace}; λ lies in [0, 1]")
-        for name in ("epochs", "batch"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
 
     def _build(self) -> None:
         super()._build()

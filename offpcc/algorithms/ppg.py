@@ -19,6 +19,7 @@ from offpcc.algorithms.optimiser import Group
 from offpcc.algorithms.ppo import PPO
 from offpcc.data import Batch
 from offpcc.functional import masked_mean
+from offpcc.ranges import NonNegativeFloat, PositiveInt
 
 
 @dataclass
@@ -26,21 +27,15 @@ class PPG(PPO):
     """PPO whose policy network has a second head for values, learned between its phases."""
 
     _: KW_ONLY
-    epochs: int = 1  # E_π and E_V
-    phase: int = 32  # N_π, rollouts from one auxiliary phase to the next
-    auxiliary_epochs: int = 6  # E_aux
-    cloning: float = 1.0  # β, the price of moving the policy meanwhile
+    epochs: PositiveInt = 1  # E_π and E_V
+    phase: PositiveInt = 32  # N_π, rollouts from one auxiliary phase to the next
+    auxiliary_epochs: PositiveInt = 6  # E_aux
+    cloning: NonNegativeFloat = 1.0  # β, the price of moving the policy meanwhile
 
     columns: ClassVar[dict[str, str]] = PPO.columns | {
         "auxiliary_loss": "half the squared error of the policy network's values to the λ-returns",
         "cloned": "mean of KL(π_old ‖ π) in the auxiliary phase, in nats",
     }
-
-    def _check(self) -> None:
-        super()._check()
-        for name in ("phase", "auxiliary_epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def _build(self) -> None:
         super()._build()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from offpcc.algorithms.on_policy import OnPolicy, Terms
+from offpcc.ranges import PositiveFloat
 
 
 @dataclass
@@ -17,7 +18,7 @@ class PPO(OnPolicy):
     """Climbs the ratio of likelihoods times the advantage, no further than 1 ± ε."""
 
     _: KW_ONLY
-    clip_ratio: float = 0.2  # ε
+    clip_ratio: PositiveFloat = 0.2  # ε
 
     columns: ClassVar[dict[str, str]] = OnPolicy.columns | {
         "clipped": "share of ratios beyond 1 ± ε",

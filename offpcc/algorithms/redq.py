@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from offpcc.algorithms.sac import SAC
+from offpcc.ranges import PositiveInt, Size
 
 
 @dataclass
@@ -18,12 +19,12 @@ class REDQ(SAC):
     """SAC with many heads; the target takes the smallest of a few drawn ones."""
 
     _: KW_ONLY
-    heads: int = 10  # N
-    subset: int = 2  # M, heads drawn for a target
+    heads: Size = 10  # N
+    subset: PositiveInt = 2  # M, heads drawn for a target
 
     def _check(self) -> None:
         super()._check()
-        if not 1 <= self.subset <= self.heads:
+        if self.subset > self.heads:
             raise ValueError(f"subset is {self.subset}; it lies in 1 … heads, {self.heads}")
 
     def pessimistic(self, value: Tensor) -> Tensor:

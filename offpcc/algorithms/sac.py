@@ -15,6 +15,7 @@ from offpcc.algorithms.optimiser import Group
 from offpcc.data import Batch
 from offpcc.functional import masked_mean
 from offpcc.networks import GaussianActor
+from offpcc.ranges import PositiveFloat
 
 
 @dataclass
@@ -22,7 +23,7 @@ class SAC(OffPolicy):
     """A stochastic actor rewarded for its entropy, at a temperature that is learned or fixed."""
 
     _: KW_ONLY
-    temperature: float = 1.0  # α at the start
+    temperature: PositiveFloat = 1.0  # α at the start
     fixed_temperature: bool = False  # α stays where it starts
     target_entropy: float | None = None  # H̄ in nats; None: the algorithm's own
 
@@ -32,12 +33,10 @@ class SAC(OffPolicy):
         "entropy": "mean of -log π at replayed histories, in nats",
     }
 
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"SAC.temperature is {self.temperature}; α must be above 0")
+    def _build(self) -> None:
+        super()._build()
         log_temperature = torch.tensor(self.temperature, device=self.device).log()
         self.log_temperature = log_temperature.requires_grad_(not self.fixed_temperature)
-        super().__post_init__()
 
     def make_actor(self, inputs: int) -> GaussianActor:
         """π."""

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from torch import Tensor
 
 from offpcc.algorithms.ddpg import DDPG
+from offpcc.ranges import NonNegativeFloat, PositiveInt, Size
 
 
 @dataclass
@@ -16,10 +17,10 @@ class TD3(DDPG):
     """DDPG with two critics, a smoothed target and an actor that moves every other update."""
 
     _: KW_ONLY
-    heads: int = 2
-    delay: int = 2  # d
-    smoothing: float = 0.2  # σ~ of the noise on the target's action
-    smoothing_clip: float = 0.5  # c, its largest size
+    heads: Size = 2
+    delay: PositiveInt = 2  # d
+    smoothing: NonNegativeFloat = 0.2  # σ~ of the noise on the target's action
+    smoothing_clip: NonNegativeFloat = 0.5  # c, its largest size
 
     def target_action(self, h_actor: Tensor) -> Tensor:
         """clip(μ'(h') + clip(σ~ N, ±c), ±1): equation 14."""

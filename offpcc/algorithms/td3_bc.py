@@ -15,6 +15,7 @@ from offpcc.algorithms.td3 import TD3
 from offpcc.data import Batch
 from offpcc.functional import masked_mean, saturation
 from offpcc.networks import SquashedActor
+from offpcc.ranges import NonNegativeFloat
 
 
 @dataclass
@@ -22,16 +23,11 @@ class TD3BC(TD3):
     """TD3 that also imitates; without a climb it does nothing but imitate."""
 
     _: KW_ONLY
-    climb: float = 2.5  # α, how much the critic counts; 0: behaviour cloning
+    climb: NonNegativeFloat = 2.5  # α, how much the critic counts; 0: behaviour cloning
 
     columns: ClassVar[dict[str, str]] = OffPolicy.columns | {
         "distance": "mean squared distance of the actor's actions to the data's",
     }
-
-    def _check(self) -> None:
-        super()._check()
-        if self.climb < 0:
-            raise ValueError(f"climb is {self.climb}; α must be at least 0")
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """(μ(h) - a)² - λ Q_1(sg h, μ(h)), λ = α / mean |Q_1|: equations 3 and 5."""

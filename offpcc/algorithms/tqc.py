@@ -12,6 +12,7 @@ from torch import Tensor
 from offpcc.algorithms.sac import SAC
 from offpcc.functional import masked_mean, quantile_huber
 from offpcc.networks import Critic
+from offpcc.ranges import NonNegativeInt, Size
 
 
 @dataclass
@@ -19,15 +20,13 @@ class TQC(SAC):
     """SAC with heads that tell quantiles of the return; the target leaves the highest out."""
 
     _: KW_ONLY
-    heads: int = 5  # N
-    atoms: int = 25  # M, quantiles of each head
-    dropped: int = 2  # d, left out of the target, for each head
+    heads: Size = 5  # N
+    atoms: Size = 25  # M, quantiles of each head
+    dropped: NonNegativeInt = 2  # d, left out of the target, for each head
 
     def _check(self) -> None:
         super()._check()
-        if self.atoms < 1:
-            raise ValueError(f"atoms is {self.atoms}; it must be at least 1")
-        if not 0 <= self.dropped < self.atoms:
+        if self.dropped >= self.atoms:
             raise ValueError(f"dropped is {self.dropped}; of {self.atoms} atoms some must stay")
 
     def make_critic(self, inputs: int) -> Critic:

@@ -15,6 +15,7 @@ from offpcc.algorithms import Learner, Policy
 from offpcc.copies import Copies
 from offpcc.data import Batch, Observation, Spec
 from offpcc.faults import ConfigError, DivergedError
+from offpcc.ranges import LearningRate, PositiveFloat, PositiveInt, Size, UnitFloat, check_fields
 from offpcc.replay import Replay
 from offpcc.source import Source
 
@@ -33,13 +34,13 @@ class Baseline(Learner):
     _: KW_ONLY
     seed: int = 0
     device: str = "cpu"
-    copies: int = 1  # worlds stepped side by side
+    copies: PositiveInt = 1  # worlds stepped side by side
     keys: Sequence[str] = ()  # which of the observation it reads; none: all
-    hidden: Sequence[int] = (256, 256)
-    discount: float = 0.99  # γ
-    rate: float = 3e-4
+    hidden: Sequence[Size] = (256, 256)
+    discount: UnitFloat = 0.99  # γ
+    rate: LearningRate = 3e-4
     decay: bool = False  # the rate falls to zero, linearly, by the training's end
-    reward_scale: float = 1.0  # it learns from rewards times this; scores stay as they are
+    reward_scale: PositiveFloat = 1.0  # it learns from rewards times this; scores stay as they are
     normalize: bool = False  # observations, by its VecNormalize
     scale_rewards: bool = False  # by the running deviation of their discounted sums, by the same
 
@@ -47,6 +48,7 @@ class Baseline(Learner):
     logged: ClassVar[dict[str, tuple[str, float]]] = {}  # column: its name there, a factor
 
     def __post_init__(self) -> None:
+        check_fields(self)
         try:
             from offpcc.baselines.acting import Sight, policy_of
             from offpcc.baselines.stage import Stage

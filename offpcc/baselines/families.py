@@ -6,6 +6,15 @@ from math import inf
 from typing import Any, ClassVar
 
 from offpcc.baselines.baseline import Baseline
+from offpcc.ranges import (
+    Depth,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    PositiveUnitFloat,
+    Size,
+    UnitFloat,
+)
 
 CRITIC = {
     "critic_loss": "half the squared errors to the target; of TQC, the quantiles' loss",
@@ -19,11 +28,11 @@ class OffPolicy(Baseline):
     """Those with a replay buffer."""
 
     _: KW_ONLY
-    batch: int = 256  # transitions
-    capacity: int = 1_000_000  # steps
-    ratio: float = 1.0  # updates an environment step
-    polyak: float = 0.005  # τ
-    n_step: int = 1
+    batch: PositiveInt = 256  # transitions
+    capacity: PositiveInt = 1_000_000  # steps
+    ratio: NonNegativeFloat = 1.0  # updates an environment step
+    polyak: UnitFloat = 0.005  # τ
+    n_step: PositiveInt = 1
 
     columns: ClassVar[dict[str, str]] = CRITIC
     logged: ClassVar[dict[str, tuple[str, float]]] = {
@@ -74,8 +83,10 @@ class SB3TD3(OffPolicy):
     """TD3."""
 
     _: KW_ONLY
-    noise: float = 0.1  # σ of exploration
-    pull: float = 1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
+    noise: NonNegativeFloat = 0.1  # σ of exploration
+    pull: PositiveUnitFloat = (
+        1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
+    )
 
     def make_model(self) -> Any:
         """See `Baseline`."""
@@ -109,7 +120,7 @@ class SB3SAC(OffPolicy):
     """SAC with a learned temperature."""
 
     _: KW_ONLY
-    temperature: float = 1.0  # α at the start
+    temperature: PositiveFloat = 1.0  # α at the start
 
     columns: ClassVar[dict[str, str]] = CRITIC | TEMPERATURE
     logged: ClassVar[dict[str, tuple[str, float]]] = OffPolicy.logged | {
@@ -139,16 +150,16 @@ class SB3PPO(Baseline):
     """PPO."""
 
     _: KW_ONLY
-    rollout: int = 2_048  # steps of every copy
-    batch: int = 64  # steps in a minibatch
-    epochs: int = 10
-    trace: float = 0.95  # λ
-    clip: float | None = 0.5  # largest gradient norm
-    clip_ratio: float = 0.2  # ε
-    entropy_weight: float = 0.0
-    value_weight: float = 0.5
-    value_clip: float | None = None
-    most_divergence: float | None = None  # nats
+    rollout: PositiveInt = 2_048  # steps of every copy
+    batch: PositiveInt = 64  # steps in a minibatch
+    epochs: PositiveInt = 10
+    trace: UnitFloat = 0.95  # λ
+    clip: PositiveFloat | None = 0.5  # largest gradient norm
+    clip_ratio: PositiveFloat = 0.2  # ε
+    entropy_weight: NonNegativeFloat = 0.0
+    value_weight: NonNegativeFloat = 0.5
+    value_clip: PositiveFloat | None = None
+    most_divergence: PositiveFloat | None = None  # nats
 
     columns: ClassVar[dict[str, str]] = {
         "surrogate": "what the actor climbs",
@@ -213,9 +224,9 @@ class SB3RecurrentPPO(SB3PPO):
     """PPO with an LSTM in actor and critic each, of sb3-contrib."""
 
     _: KW_ONLY
-    segment: int = 64  # steps; a minibatch has `batch` times as many
-    width: int = 128
-    layers: int = 1
+    segment: PositiveInt = 64  # steps; a minibatch has `batch` times as many
+    width: Size = 128
+    layers: Depth = 1
 
     def make_model(self) -> Any:
         """See `Baseline`."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.data import Field
+from offpcc.ranges import PositiveInt, Size, checked
 
 
 class Convolution(nn.Module):
@@ -19,17 +20,16 @@ class Convolution(nn.Module):
     nothing.
     """
 
+    @checked
     def __init__(
         self,
         picture: Field,
         *,
-        channels: int = 32,
-        strides: Sequence[int] = (2, 1, 1, 1),
-        width: int = 50,
+        channels: Size = 32,
+        strides: Sequence[PositiveInt] = (2, 1, 1, 1),
+        width: Size = 50,
     ) -> None:
         super().__init__()
-        if min(strides, default=1) < 1:
-            raise ValueError(f"strides are {strides}; each must be at least 1")
         self.plane = picture.plane
         sides = [picture.shape[axis] for axis in self.plane]
         depth = picture.size // (sides[0] * sides[1])

@@ -1,12 +1,14 @@
 """Encoder: from the observation's named keys to one input vector."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from offpcc.data import Spec
 from offpcc.networks.convolution import Convolution
+from offpcc.ranges import Interval, PositiveInt, Size, checked
 
 
 class Encoder(nn.Module):
@@ -21,15 +23,16 @@ class Encoder(nn.Module):
     picture.
     """
 
+    @checked
     def __init__(
         self,
         spec: Spec,
         *,
         keys: Sequence[str] = (),
-        width: int = 0,
-        channels: int = 32,
-        strides: Sequence[int] = (2, 1, 1, 1),
-        seen: int = 50,
+        width: Annotated[int, Interval(0, 1_000_000)] = 0,
+        channels: Size = 32,
+        strides: Sequence[PositiveInt] = (2, 1, 1, 1),
+        seen: Size = 50,
     ) -> None:
         super().__init__()
         unknown = [key for key in keys if key not in spec.observation]

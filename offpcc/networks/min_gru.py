@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from offpcc.networks.scan import linear_recurrence
 from offpcc.networks.summarizer import Stack
+from offpcc.ranges import Depth, Size, checked
 
 
 class MinGRU(Stack):
@@ -13,12 +14,13 @@ class MinGRU(Stack):
     forget_bias: b at the start; above 0, a fresh memory holds on for longer.
     """
 
+    @checked
     def __init__(
         self,
         inputs: int,
         *,
-        width: int = 128,
-        layers: int = 1,
+        width: Size = 128,
+        layers: Depth = 1,
         shortcut: bool = True,
         forget_bias: float = 0.0,
     ) -> None:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from offpcc.ranges import Depth, Size, checked
+
 
 class Summarizer(nn.Module, ABC):
     """Maps inputs (B, T, X) and a state (B, S) to features (B, T, F) and the next state (B, S)."""
@@ -59,13 +61,10 @@ class Stack(Summarizer):
     """Layers of so many units, whose feature the current input may join (the shortcut).
 
     width: units a layer; layers: how many; shortcut: whether the input goes past the memory too.
-    Raises ValueError for less than one layer.
     """
 
     def __init__(self, inputs: int, width: int, layers: int, shortcut: bool) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers is {layers}; it must be at least 1")
         self.width, self.layers, self.shortcut = width, layers, shortcut
         self.size = width + inputs * shortcut
 
@@ -80,8 +79,9 @@ class Recurrent(Stack):
     network: Callable[..., nn.RNNBase]  # torch's layer stack
     parts: int  # vectors in a layer's state: 2 for (h, c)
 
+    @checked
     def __init__(
-        self, inputs: int, *, width: int = 128, layers: int = 1, shortcut: bool = True
+        self, inputs: int, *, width: Size = 128, layers: Depth = 1, shortcut: bool = True
     ) -> None:
         super().__init__(inputs, width, layers, shortcut)
         self.memory = self.network(inputs, width, layers, batch_first=True)
@@ -144,12 +144,13 @@ class Gated(Recurrent):
     few steps can tell.
     """
 
+    @checked
     def __init__(
         self,
         inputs: int,
         *,
-        width: int = 128,
-        layers: int = 1,
+        width: Size = 128,
+        layers: Depth = 1,
         shortcut: bool = True,
         forget_bias: float = 0.0,
     ) -> None:

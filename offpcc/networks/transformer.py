@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from offpcc.networks.summarizer import Stack
+from offpcc.ranges import Depth, Size, checked
 
 
 class Transformer(Stack):
@@ -18,24 +19,21 @@ class Transformer(Stack):
 
     context: steps looked back at in each of the layers; heads: of attention.
 
-    Raises ValueError for sizes below 1, and for a width that heads of an even size do not share
-    evenly.
+    Raises ValueError for a width that heads of an even size do not share evenly.
     """
 
+    @checked
     def __init__(
         self,
         inputs: int,
         *,
-        width: int = 128,
-        layers: int = 1,
-        context: int = 64,
-        heads: int = 4,
+        width: Size = 128,
+        layers: Depth = 1,
+        context: Size = 64,
+        heads: Size = 4,
         shortcut: bool = True,
     ) -> None:
         super().__init__(inputs, width, layers, shortcut)
-        for name, value in (("context", context), ("heads", heads)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
         if width % (2 * heads):
             raise ValueError(f"width is {width}; it must be a multiple of {2 * heads}, twice heads")
         self.embed = nn.Linear(inputs, width)

@@ -1,6 +1,5 @@
 """Runs on the disk: results/<env>/<algo>/<run_id>/progress.csv, read into columns."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from offpcc.folder import read_json
 
 Array = NDArray[np.float64]
 
@@ -153,10 +154,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
     """Read a run.json; empty where there is none."""
     if not path.exists():
         return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8-sig")))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); repair or remove it") from error
+    return read_json(path)
 
 
 def _made(told: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, UnitFloat, check_fields
 from offpcc.replay.priorities import Priorities
 from offpcc.replay.replay import Replay
 from offpcc.replay.ring import Ring
@@ -34,27 +35,23 @@ class EpisodeReplay(Replay):
     spec: Spec
     state_size: int = 0  # S of the states that episodes bring along
     _: KW_ONLY
-    capacity: int = 1_000_000  # steps
-    batch: int = 256  # B
-    segment: int | None = 1  # T, steps a window learns from; None: whole episodes
-    burn_in: int = 0  # steps before the window that warm the memory, without gradient
-    store_states: int = 0  # keeps the acting state of every k-th step; 0: none, rows begin at zero
-    ratio: float = 1.0  # batches a new environment step
-    priority: float = 0.0  # α: draws go by the critic's errors to this power; 0: all alike
-    importance: float = 0.6  # β: how far the losses' weights make up for that
-    mix: float = 0.9  # η: of a window's largest error in its priority, beside their mean
+    capacity: PositiveInt = 1_000_000  # steps
+    batch: PositiveInt = 256  # B
+    segment: PositiveInt | None = 1  # T, steps a window learns from; None: whole episodes
+    burn_in: NonNegativeInt = 0  # steps before the window that warm the memory, without gradient
+    store_states: NonNegativeInt = (
+        0  # keeps the acting state of every k-th step; 0: none, rows begin at zero
+    )
+    ratio: NonNegativeFloat = 1.0  # batches a new environment step
+    priority: NonNegativeFloat = (
+        0.0  # α: draws go by the critic's errors to this power; 0: all alike
+    )
+    importance: NonNegativeFloat = 0.6  # β: how far the losses' weights make up for that
+    mix: UnitFloat = 0.9  # η: of a window's largest error in its priority, beside their mean
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("capacity", "batch", "segment"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"EpisodeReplay.{name} is {value}; it must be at least 1")
-        for name in ("burn_in", "store_states", "ratio", "priority", "importance", "mix"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"EpisodeReplay.{name} is {getattr(self, name)}; it must be ≥ 0")
-        if self.mix > 1:
-            raise ValueError(f"EpisodeReplay.mix is {self.mix}; η lies in [0, 1]")
+        check_fields(self)
         if not self.state_size:  # without memory there is nothing to warm
             self.burn_in = self.store_states = 0
         self._every = self.store_states or self.capacity  # steps a stored state

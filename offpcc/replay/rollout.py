@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from offpcc.data import Batch, Episode, Spec
+from offpcc.ranges import PositiveInt, UnitFloat, check_fields
 from offpcc.replay.replay import Replay
 
 
@@ -26,18 +27,15 @@ class Rollout(Replay):
     spec: Spec
     state_size: int = 0  # S of the states that stretches bring along
     _: KW_ONLY
-    steps: int = 2_048  # of every copy, in a rollout
-    copies: int = 1
-    segment: int | None = 1  # T, steps of a window; None: whole stretches
-    discount: float = 0.99  # γ of the sums
-    shortest: int = 1  # steps; a shorter episode is left out
+    steps: PositiveInt = 2_048  # of every copy, in a rollout
+    copies: PositiveInt = 1
+    segment: PositiveInt | None = 1  # T, steps of a window; None: whole stretches
+    discount: UnitFloat = 0.99  # γ of the sums
+    shortest: PositiveInt = 1  # steps; a shorter episode is left out
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "copies", "segment", "shortest"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"Rollout.{name} is {value}; it must be at least 1")
+        check_fields(self)
         self._held: list[Episode] = []
         self._earned = [0.0] * self.copies  # each copy's discounted sum so far
 

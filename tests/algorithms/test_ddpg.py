@@ -99,7 +99,7 @@ def test_the_acting_copy_learns_with_its_weights_how_far_the_training_is() -> No
 
 def test_a_pull_lies_between_0_and_1() -> None:
     for pull in (0.0, 1.5):
-        with pytest.raises(ValueError, match=rf"pull is {pull}; θ lies in \(0, 1\]"):
+        with pytest.raises(ValueError, match=rf"pull is {pull}; it must lie in \(0, 1\]"):
             DDPG(SPEC, pull=pull)
 
 

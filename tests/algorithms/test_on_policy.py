@@ -334,10 +334,10 @@ def flat(state: Any) -> list[Tensor]:
 @pytest.mark.parametrize(
     ("settings", "told_"),
     [
-        ({"trace": 1.1}, r"trace is 1.1; λ lies in \[0, 1\]"),
+        ({"trace": 1.1}, r"trace is 1.1; it must lie in \[0, 1\]"),
         ({"epochs": 0}, "epochs is 0; it must be at least 1"),
         ({"batch": 0}, "batch is 0; it must be at least 1"),
-        ({"discount": -1.0}, r"discount is -1.0; γ lies in \[0, 1\]"),
+        ({"discount": -1.0}, r"discount is -1.0; it must lie in \[0, 1\]"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, told_) -> None:

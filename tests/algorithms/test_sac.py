@@ -106,5 +106,5 @@ def test_a_fixed_temperature_stays() -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0])
 def test_a_temperature_that_is_not_above_0_is_refused(temperature) -> None:
-    with pytest.raises(ValueError, match="α must be above 0"):
+    with pytest.raises(ValueError, match=r"SAC.temperature is .*; it must be above 0"):
         agent_with(temperature=temperature)

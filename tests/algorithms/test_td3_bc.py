@@ -44,5 +44,5 @@ def test_the_size_of_the_values_takes_no_gradient() -> None:
 
 
 def test_a_climb_is_not_negative() -> None:
-    with pytest.raises(ValueError, match="climb is -1; α must be at least 0"):
+    with pytest.raises(ValueError, match="climb is -1; it must be at least 0"):
         TD3BC(SPEC, climb=-1)

@@ -70,7 +70,7 @@ def test_heads_share_the_width_evenly() -> None:
 
 @pytest.mark.parametrize("wrong", [{"context": 0}, {"layers": 0}, {"heads": 0}])
 def test_sizes_are_at_least_1(wrong) -> None:
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(ValueError, match=r"Transformer.\w+ is 0; it must lie in \[1, "):
         Transformer(2, **wrong)
     with pytest.raises(ValueError, match="layers is 0"):
         MinGRU(2, layers=0)
