@@ -11,6 +11,7 @@ from offpcc.algorithms import ActorCritic, Agent, Learner, OffPolicy
 from offpcc.algorithms.precision import resolve_precision
 from offpcc.allocator import keep_freed_memory
 from offpcc.baselines import Baseline
+from offpcc.baselines.size import network_bytes, step_bytes
 from offpcc.bindings import configured
 from offpcc.collect import Collector
 from offpcc.config import Config
@@ -51,7 +52,7 @@ def build(config: Config, env: str, seed: int) -> Training:
         torch.set_num_threads(recipe.threads)
     worlds = build_copies(env, recipe.copies)
     device = definite(recipe.device)
-    _refuse_large_networks(recipe, worlds.spec_of_agent, device)
+    _refuse_large_networks(config, recipe, worlds.spec_of_agent, device)
     agent = build_agent(recipe, worlds.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
     replay, source = _experience(config, recipe, agent, worlds, seed)
@@ -100,20 +101,35 @@ def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
     return small.sample()
 
 
-def _refuse_large_networks(recipe: Recipe, spec: Spec, device: str) -> None:
+def _refuse_large_networks(config: Config, recipe: Recipe, spec: Spec, device: str) -> None:
     """Raises ConfigError where the agent would not fit into memory; allocates none of it."""
-    if not (isinstance(recipe.agent, type) and issubclass(recipe.agent, ActorCritic)):
-        return  # a baseline's sizes are not known before it is made
+    kind = recipe.agent if isinstance(recipe.agent, type) else type(None)
+    on_gpu = torch.device(device).type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_bytes()
+    if issubclass(kind, Baseline):
+        _refuse_large_baseline(config, kind.__name__, spec, free)
+    elif issubclass(kind, ActorCritic):
+        refuse_large_agent(_agent_bytes(recipe, spec), free)
+
+
+def _agent_bytes(recipe: Recipe, spec: Spec) -> int:
+    """What an agent and its states in all copies take; 0 where networks of one's own forbid it."""
     try:
         with torch.device("meta"):
             agent = build_agent(recipe, spec, 0, "meta")
-    except NotImplementedError:  # networks of one's own may ask for numbers
-        return
+    except RuntimeError:  # from torch, where a meta tensor is asked for its numbers
+        return 0
     assert isinstance(agent, ActorCritic)
-    acting = 4 * recipe.copies * agent.state_size
-    on_gpu = torch.device(device).type == "cuda"
-    free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_bytes()
-    refuse_large_agent(agent.nbytes + acting, free)
+    return agent.nbytes + 4 * recipe.copies * agent.state_size
+
+
+def _refuse_large_baseline(config: Config, name: str, spec: Spec, free: int) -> None:
+    """The same for a baseline, by what its networks and its replay buffer take at least."""
+    keys = (key for key in config.values if key.startswith(f"{name}."))
+    settings = {key.rpartition(".")[2]: config.values[key] for key in keys}
+    refuse_large_agent(network_bytes(settings, spec), free)
+    if "capacity" in settings:
+        refuse_too_large(settings["capacity"], step_bytes(spec), f"{name}.capacity")
 
 
 def _experience(

@@ -72,7 +72,7 @@ class Spec:
             keys = {k: Field(tuple(f["shape"]), f["dtype"]) for k, f in seen}
             return cls(keys, int(plain["action"]), tuple(plain.get("choices", ())))
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"this describes no world: {plain}") from error
+            raise ValueError(f"spec is {plain}, which describes no environment") from error
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def refuse_too_large(capacity: int, each: float) -> None:
+def refuse_too_large(capacity: int, each: float, setting: str = "EpisodeReplay.capacity") -> None:
     """Raises ConfigError if a replay of this many steps, of so many bytes each, does not fit."""
     free = free_bytes()
     if capacity * each > free:
         raise ConfigError(
             f"a replay of {capacity:_} steps takes {_told(capacity * each)} and {_told(free)} are "
-            f"free; the largest EpisodeReplay.capacity that fits is {int(free // each):_}"
+            f"free; the largest {setting} that fits is {int(free // each):_}"
         )
 
 

@@ -87,10 +87,14 @@ def _typed(key: str, value: Any, field: Field) -> Any:
 def load(path: str | Path, best: bool = False) -> Trained:
     """The trained policy of a run's folder; its best instead of its newest, if asked.
 
-    Raises RunMissingError, NoCheckpointError.
+    Raises RunMissingError, NoCheckpointError, and ValueError for a damaged run.json.
     """
     folder = RunFolder(path)
-    spec = Spec.from_dict(folder.read()["spec"])
+    description = folder.read()
+    try:
+        spec = Spec.from_dict(description["spec"])
+    except ValueError as error:
+        raise ValueError(f"{folder / 'run.json'}: {error}") from error
     weights = Checkpoints(folder / "checkpoints").load_policy(best)
     bindings.give(bindings.compose([folder / "config.gin"]))
     policy = build_agent(configured(Recipe)(), spec, 0, "cpu").policy

@@ -1,5 +1,7 @@
 """A run's parts from its config: what is tried out and settled before anything is written."""
 
+from functools import partial
+
 import gymnasium
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from offpcc.catalog import algorithm_file
 from offpcc.config import Config
 from offpcc.data import Field, Spec
 from offpcc.faults import ConfigError
+from offpcc.networks import LSTM
 from offpcc.recipe import Recipe
 from offpcc.train import Training
 
@@ -90,6 +93,11 @@ def recipe(algo: str, *lines: str) -> Recipe:
     return made
 
 
+def check(algo: str, *lines: str) -> None:
+    config = bindings.compose([algorithm_file(algo)], lines)
+    build._refuse_large_networks(config, recipe(algo, *lines), SPEC, "cpu")
+
+
 def held(agent: ActorCritic) -> int:
     """Bytes that a real agent holds after a step of its optimiser, and those of an acting copy."""
     weights = {id(w): w for part in agent.parts().values() if isinstance(part, torch.nn.Module)
@@ -121,25 +129,47 @@ def test_an_agent_is_measured_without_being_there(algo: str) -> None:
         ("sac", ("hidden = (1_000_000, 1_000_000)",)),
         ("rtqc", ("layers = 1_000", "width = 100_000")),
         ("lstm_ppo", ("width = 1_000_000",)),
+        ("sb3_td3", ("hidden = (1_000_000, 1_000_000)",)),
+        ("sb3_recurrent_ppo", ("width = 1_000_000",)),
     ],
 )
 def test_networks_larger_than_memory_are_refused(algo: str, lines: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=r"the networks .* take [\d.]+ GB and .* are free; lower"):
-        build._refuse_large_networks(recipe(algo, *lines), SPEC, "cpu")
+        check(algo, *lines)
 
 
-def test_the_states_of_all_copies_count(monkeypatch) -> None:
-    asked = recipe("rsac", "copies = 1_000", "width = 64")
-    sizes = []
-    monkeypatch.setattr(build, "refuse_large_agent", lambda size, free: sizes.append(size))
-    for asked.copies in (0, 1_000):
-        build._refuse_large_networks(asked, SPEC, "cpu")
-    assert sizes[1] - sizes[0] == 4 * 1_000 * 2 * 64
+def test_a_baselines_replay_larger_than_memory_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"the largest SB3SAC.capacity that fits is [\d_]+"):
+        check("sb3_sac", "capacity = 1_000_000_000_000")
 
 
-def test_what_fits_is_taken_and_a_baseline_is_not_measured() -> None:
-    for algo in ("rsac", "sb3_sac"):
-        build._refuse_large_networks(recipe(algo), SPEC, "cpu")
+def test_the_states_of_all_copies_count() -> None:
+    few, many = (
+        build._agent_bytes(recipe("rsac", "width = 64", f"copies = {n}"), SPEC) for n in (1, 1_001)
+    )
+    assert many - few == 4 * 1_000 * 2 * 64
+
+
+@pytest.mark.parametrize("algo", ["rsac", "lstm_ppo", "drsac", "sb3_sac", "sb3_recurrent_ppo"])
+def test_what_fits_is_taken(algo: str) -> None:
+    if algo == "drsac":
+        spec = Spec(SPEC.observation, 2, (2,))
+        assert build._agent_bytes(recipe(algo), spec) > 0
+    else:
+        check(algo)
+
+
+def test_a_network_that_needs_numbers_to_be_made_is_not_measured() -> None:
+    class Needy(LSTM):
+        def __init__(self, inputs: int) -> None:
+            super().__init__(inputs)
+            self.scale = self.memory.weight_hh_l0.sum().item()
+
+    asked = recipe("rsac")
+    asked.agent = SAC
+    known = build._agent_bytes(asked, SPEC)
+    asked.agent = partial(SAC, summarizer=Needy)
+    assert known > 0 and build._agent_bytes(asked, SPEC) == 0
 
 
 class Heavy(gymnasium.Env):

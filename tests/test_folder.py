@@ -24,6 +24,8 @@ with RunFolder(sys.argv[1]).locked():
     time.sleep(600)
 """
 
+RUN = {"env": "e", "algo": "a", "seed": 1, "spec": {}}
+
 
 @contextmanager
 def held(path: Path) -> Iterator[int]:
@@ -48,7 +50,7 @@ def contents(path: Path) -> dict[str, tuple[bytes, int]]:
 def begun(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "env" / "algo" / "1")
     with folder.locked():
-        folder.write({"seed": 1})
+        folder.write(RUN)
     return folder
 
 
@@ -107,8 +109,8 @@ def test_a_description_is_replaced_in_one_piece(begun, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        begun.write({"seed": 2})
-    assert begun.read() == {"seed": 1}
+        begun.write(RUN | {"seed": 2})
+    assert begun.read() == RUN
 
 
 def test_a_description_outlasts_a_power_failure_and_the_one_before_until_then(

@@ -280,7 +280,8 @@ def test_rows_without_the_last_of_their_files_do_not_count(tmp_path):
     rows_of(run, tmp_path).mkdir(parents=True)
     (rows_of(run, tmp_path) / "progress.csv").write_text("env_steps\n")
     assert not have_rows(run, tmp_path) and keep_rows(plan, tmp_path) == 0
-    (rows_of(run, tmp_path) / "run.json").write_text("{}")
+    needed = '{"env": "e", "algo": "a", "seed": 1, "spec": {}}'
+    (rows_of(run, tmp_path) / "run.json").write_text(needed)
     assert have_rows(run, tmp_path) and keep_rows(plan, tmp_path) == 1
 
 
