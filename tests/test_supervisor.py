@@ -22,13 +22,14 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = f"""
 import ctypes, os, signal, subprocess, sys, threading, time
 sys.path.insert(0, {str(ROOT)!r})
+import offpcc.interrupt
 from offpcc import heartbeat, supervisor
 from offpcc.faults import Overdue, Stopped
 from offpcc.interrupt import Interrupt
 
 heartbeat.ANSWER = heartbeat.EXIT = 0.6
 heartbeat.HURRY = heartbeat.HURRIED_ANSWER = 0.6
-supervisor.ONE_REQUEST = 0.5
+supervisor.ONE_REQUEST, offpcc.interrupt.ONE_REQUEST = 0.5, 0.1
 LIMIT = 0.6
 
 def ready():
@@ -265,6 +266,17 @@ def test_a_second_signal_ends_all_at_once_unless_it_comes_with_the_first(tmp_pat
         assert end(process, tmp_path) == (130, "", line)
 
 
+def test_signals_that_come_to_the_worker_too_do_not_keep_it_from_saving(tmp_path):
+    with started(tmp_path, "ready() or time.sleep(0.6) or calm()") as process:
+        worker = worker_of(process)
+        process.terminate()
+        for _ in range(3):  # of Slurm's or pkill's
+            time.sleep(0.1)
+            worker.terminate()
+        told = "stopped by SIGTERM; continue with --resume"
+        assert end(process, tmp_path) == (143, told, "")
+
+
 def test_a_hang_up_that_is_ignored_is_not_passed_on(tmp_path):
     def nohup() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -295,10 +307,11 @@ def test_ctrl_z_suspends_the_worker_too_and_no_time_is_counted(tmp_path):
 
 @pytest.mark.parametrize("act", ["calm()", *HANGS.values()])
 def test_a_killed_supervisor_leaves_no_worker(tmp_path, act):
-    with started(tmp_path, f"heartbeat.configure(60) or {act}") as process:
+    act = f"heartbeat.configure(60) or {act}"
+    with started(tmp_path, act, start_new_session=True) as process:
         worker = worker_of(process)
         guard, *_ = (p for p in psutil.Process(process.pid).children() if p != worker)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # as a shell's kill -9 %1
         assert gone(worker) and gone(guard)
         said = end(process, tmp_path)[1]
     if "deadlock" not in act:
