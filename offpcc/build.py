@@ -41,8 +41,8 @@ def build(config: Config, env: str, seed: int) -> Training:
     bindings.give(config)
     recipe: Recipe = configured(Recipe)()
     keep_freed_memory()
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    # Said even where it is as it was: or a run whose precision was tried would differ from one resumed.
+    torch.set_num_threads(recipe.threads or torch.get_num_threads())
     worlds = build_copies(env, recipe.copies)
     agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
     agent.prepare(read_transitions)
