@@ -41,7 +41,7 @@ def build(config: Config, env: str, seed: int) -> Training:
     bindings.give(config)
     recipe: Recipe = configured(Recipe)()
     keep_freed_memory()
-    # Said even where it is as it was: or a run whose precision was tried would differ from one resumed.
+    # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
     worlds = build_copies(env, recipe.copies)
     agent = build_agent(recipe, worlds.spec_of_agent, seed, definite(recipe.device))
