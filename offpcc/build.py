@@ -48,8 +48,8 @@ def build(config: Config, env: str, seed: int) -> Training:
     bindings.give(config)
     recipe: Recipe = configured(Recipe)()
     keep_freed_memory()
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    # Always said: where precision is tried, it is said too, and a resumed run should not differ.
+    torch.set_num_threads(recipe.threads or torch.get_num_threads())
     worlds = build_copies(env, recipe.copies)
     device = definite(recipe.device)
     _refuse_large_networks(config, recipe, worlds.spec_of_agent, device)

@@ -4,7 +4,9 @@ Copies of the agent are updated, so that the agent and its generators stay as th
 """
 
 import copy
-from time import perf_counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("fp32", "bf16", "auto")
 SHARES = (64, 8, 1)  # of a batch, in turn: where bf16 is emulated, a whole one takes minutes
-HOPELESS = 2.0  # times as long as in fp32: no larger share will mend that
+HOPELESS = 1.5  # times as long as in fp32: no larger share will mend that
 NOISE = 1.05  # two timings of the same differ by as much
-ROUNDS = 3
+ROUNDS = 2
 
 
 def resolve_precision(agent: "OffPolicy", batch: Batch, before: str | None = None) -> str:
@@ -54,15 +56,16 @@ def bf16_slowdown(agent: "OffPolicy", batch: Batch) -> float:
     plain, rough = (_twin(agent, precision) for precision in ("fp32", "bf16"))
     order = batch.burn_in.argsort(descending=True)  # any share has the longest in it
     slowdown = 1.0
-    for share in SHARES:
-        part = batch.rows(order[: -(-len(order) // share)])
-        for twin in (plain, rough):
-            _seconds(twin, part)  # the first time, kernels are built
-        rounds = [(_seconds(plain, part), _seconds(rough, part)) for _ in range(ROUNDS)]
-        fastest = [min(times) for times in zip(*rounds, strict=True)]
-        slowdown = fastest[1] / fastest[0]
-        if slowdown > HOPELESS:
-            break
+    with _one_thread():
+        for rows in sorted({-(-len(order) // share) for share in SHARES}):
+            part = batch.rows(order[:rows])
+            for twin in (plain, rough):
+                _seconds(twin, part)  # the first time, kernels are built
+            rounds = [(_seconds(plain, part), _seconds(rough, part)) for _ in range(ROUNDS)]
+            fastest = [min(times) for times in zip(*rounds, strict=True)]
+            slowdown = fastest[1] / fastest[0]
+            if slowdown > HOPELESS:
+                break
     return slowdown
 
 
@@ -72,13 +75,25 @@ def _twin(agent: "OffPolicy", precision: str) -> "OffPolicy":
     return twin
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Inside, torch has one thread on the CPU: several wait for each other where cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _seconds(agent: "OffPolicy", batch: Batch) -> float:
-    """What an update takes."""
+    """What an update takes; of a CPU's time, which other processes do not stretch."""
     device = torch.get_device_module(agent.policy.device.type)
-    begun = perf_counter()
+    clock = process_time if agent.policy.device.type == "cpu" else perf_counter
+    begun = clock()
     agent.update(batch)
     device.synchronize()
-    return perf_counter() - begun
+    return clock() - begun
 
 
 def _device(agent: "OffPolicy") -> str:

@@ -34,7 +34,7 @@ class Odd(LSTM):
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "perf_counter", lambda: Odd.clock)
+    monkeypatch.setattr(precision, "process_time", lambda: Odd.clock)
 
 
 def odd(asked: str, **settings: Any) -> SAC:
@@ -118,7 +118,11 @@ def test_trying_leaves_the_agent_and_all_generators_as_they_were() -> None:
     agent = odd("auto", slow="bf16")
     before, own = weights(agent), agent.generator.get_state()
     common, steps = torch.get_rng_state(), agent.optimiser.steps
+    torch.set_num_threads(2)
     resolve_precision(agent, batch_for(agent))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert threads == 2
     assert all(torch.equal(before[name], weight) for name, weight in weights(agent).items())
     assert torch.equal(own, agent.generator.get_state())
     assert torch.equal(common, torch.get_rng_state())
