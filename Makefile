@@ -1,7 +1,13 @@
-# make demo · make test · make bench: each sets itself up and runs. Needs Python 3.11 and nothing else.
-PYTHON ?= python3.11
+# make demo · make test · make bench: each sets itself up and runs. Needs Python 3.11 to 3.13 and nothing else.
 BIN := .venv/bin
-SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
+SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+# The first that serves; 3.11 before all others, for PyBullet has wheels for no later one.
+PYTHONS := python3.11 python3 python3.12 python3.13
+ifndef PYTHON
+PYTHON := $(shell for p in $(PYTHONS); do $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
+endif
+# Files side by side, each process on one thread, as many as there are cores but not more than 8.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 .PHONY: .venv demo test test-all lint bench
 
@@ -9,10 +15,10 @@ demo: .venv
 	$(BIN)/python benchmarks/demo.py
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: .venv
 	$(BIN)/ruff check .
@@ -25,9 +31,10 @@ bench: .venv
 .venv: .venv/complete
 
 .venv/complete: requirements.txt
-	@$(PYTHON) -c "$(SUPPORTED)" 2>/dev/null || \
-	  { echo "Python 3.11 is needed, as $(PYTHON); if it has another name: make PYTHON=... $(MAKECMDGOALS)"; exit 1; }
-	@echo "making .venv from requirements.txt; the packages are large, this takes some minutes"
+	@$(or $(PYTHON),false) -c "$(SUPPORTED)" 2>/dev/null || \
+	  { echo "Python 3.11, 3.12 or 3.13 with venv is needed, not '$(PYTHON)'; if it has another name:" \
+	  "make PYTHON=... $(MAKECMDGOALS)"; exit 1; }
+	@echo "making .venv with $(PYTHON) from requirements.txt; the packages are large, this takes some minutes"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch .venv/complete

@@ -2,11 +2,15 @@
 """Trains an agent, continues a run, plays a trained one, or compares results; see --help."""
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from offpcc import faults
 
 if TYPE_CHECKING:
     from offpcc.request import Request
@@ -20,12 +24,14 @@ EXAMPLES = """examples:
   python launch.py --plot results/pendulum-p-v0
 
 exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
-6 environment fault, 7 storage fault, 130 or 143 stopped by a signal (continue with --resume)"""
+6 environment fault, 7 storage fault, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue
+with --resume; a second signal, a second later, leaves at once)"""
 
 DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
 WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
 REPORT = "with --compare: only the report, from results/ or from the rows that DIR has"
 JOBS = "runs side by side, each a process of its own with its share of the cores"
+PRECISION = "of an update's passes; auto: bf16 where the device has it and it is not slower"
 MEMORY = "ablated: --evaluate plays again with it emptied at every step, and says what it is worth"
 WATCHED, RECORDED = 10, 3  # episodes
 
@@ -57,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     set_("--envs", type=int, metavar="N", help="copies of the environment")
     set_("--jobs", type=int, metavar="J", help=JOBS)
     set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
-    set_("--precision", choices=("fp32", "bf16"), help="of an update's passes")
+    set_("--precision", choices=("auto", "fp32", "bf16"), help=PRECISION)
     set_("--wandb", choices=("online", "offline", "off"), help=WANDB)
     set_("--debug", action="store_true", help="show tracebacks")
     group = p.add_argument_group("runs that exist")
@@ -85,30 +91,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         return dispatch(asked)
-    except (Exception, KeyboardInterrupt) as error:  # where every fault becomes a line and a code
-        code = exit_code(error)
-        if asked.debug or code is None:
-            raise
-        line = (str(error) or "stopped").splitlines()[0]
-        print(f"launch.py: {line}", file=sys.stderr)
-        return code
+    except (Exception, KeyboardInterrupt, SystemExit, faults.Overdue) as error:
+        # Where every fault becomes a line and a code. Only other people's code ends a program.
+        if asked.debug:
+            traceback.print_exc()
+        print(f"launch.py: {complaint(error)}", file=sys.stderr)
+        return exit_code(error)
 
 
-def exit_code(error: BaseException) -> int | None:
-    """What launch.py leaves with; None for what it does not know."""
-    from offpcc import faults
-
+def exit_code(error: BaseException) -> int:
+    """What launch.py leaves with; 1 for what it does not know."""
     known = (
         (faults.Stopped, 128 + getattr(error, "number", 0)),
         (KeyboardInterrupt, 130),
         ((faults.DivergedError, faults.NoUpdateError), 3),
         (faults.NoCheckpointError, 4),
         (faults.RunLockedError, 5),
-        (faults.WorldFault, 6),
+        ((faults.WorldFault, faults.Overdue, SystemExit), faults.FAULT),
         (OSError, 7),
         ((ValueError, TypeError, ImportError), 2),
     )
-    return next((code for kind, code in known if isinstance(error, kind)), None)
+    return next((code for kind, code in known if isinstance(error, kind)), 1)
+
+
+def complaint(error: BaseException) -> str:
+    """The line for an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "stopped"
+    if isinstance(error, SystemExit):
+        return f"an environment, or a module of yours, ended the program by exit({error.code!r})"
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    if exit_code(error) != 1:
+        return line
+    return f"{type(error).__name__}: {line}; a bug in offpcc; --debug shows where"
 
 
 def dispatch(asked: argparse.Namespace) -> int:
@@ -230,25 +245,30 @@ def runs(asked: argparse.Namespace) -> int:
     if asked.memory == "ablated" and asked.evaluate is None:
         raise ValueError("--memory ablated goes with --evaluate N")
     check_jobs(asked)
-    ways = (asked.render, asked.record, asked.evaluate, asked.demonstrate, asked.record_data)
-    plays = any(ways)
-    if plays and asked.jobs:
+    playing = plays(asked)
+    if playing and asked.jobs:
         raise ValueError("--jobs is for training; trained runs are played one after another")
     asked_for = requests(asked)
     again = continued(asked, asked_for)
     for request in asked_for:
-        if plays:
+        if playing:
             request.folder.read()
         else:
             request.folder.check(resume=request in again, overwrite=asked.overwrite)
     if asked.jobs:
         return side_by_side(asked, asked_for)
     for request in asked_for:
-        if plays:
+        if playing:
             play(asked, request.folder.path)
         else:
             train(asked, request)
     return 0
+
+
+def plays(asked: argparse.Namespace) -> bool:
+    """Whether trained runs are played; else they are trained."""
+    ways = (asked.render, asked.record, asked.evaluate, asked.demonstrate, asked.record_data)
+    return any(ways)
 
 
 def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
@@ -327,5 +347,20 @@ def play(asked: argparse.Namespace, path: Path) -> None:
         play.record(path, RECORDED)
 
 
+def script() -> int:
+    """What the process does: main(), in a worker that it observes if an environment is played."""
+    from offpcc import streams
+
+    streams.tolerate_write_errors()
+    asked = parser().parse_args()
+    if os.name != "posix":
+        return main()
+    from offpcc import supervisor
+
+    elsewhere = (asked.list, asked.compare, asked.report is not None, asked.plot is not None)
+    observed = bool(asked.check or asked.env) and not (asked.jobs or any(elsewhere))
+    return supervisor.run(main, observed, "" if asked.check or plays(asked) else "--resume")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script())

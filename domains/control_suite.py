@@ -16,6 +16,7 @@ from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
 from domains.drawn import Drawn, Frame, drawn_at
+from domains.extras import missing
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -30,9 +31,7 @@ if sys.platform == "linux" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DIS
 try:
     from dm_control import suite
 except ImportError as error:
-    raise DependencyNotInstalled(
-        f"it needs dm_control; pip install 'offpcc[dmc]' ({error})"
-    ) from error
+    raise DependencyNotInstalled(f"{missing('dm_control', 'dmc')} ({error})") from error
 
 Observation = NDArray[Any]
 

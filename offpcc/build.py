@@ -1,18 +1,21 @@
 """Build: a run's parts from its config: worlds, agent, replay, and the loop around them."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from offpcc import bindings
-from offpcc.algorithms import Agent, Learner
+from offpcc.algorithms import Agent, Learner, OffPolicy
+from offpcc.algorithms.precision import resolve_precision
 from offpcc.allocator import keep_freed_memory
 from offpcc.baselines import Baseline
 from offpcc.bindings import configured
 from offpcc.collect import Collector
 from offpcc.config import Config
 from offpcc.copies import Copies, Singles, Together, vectorised
-from offpcc.data import Spec
+from offpcc.data import Batch, Episode, Spec
 from offpcc.dataset import Dataset
 from offpcc.evaluate import Evaluator
 from offpcc.faults import ConfigError
@@ -25,7 +28,8 @@ from offpcc.transitions import read_transitions
 from offpcc.world import World, make_world
 
 MOST_EVALUATED = 10  # worlds side by side in an evaluation
-SMALL = 1_000  # steps of a replay that is made to see what a step takes
+SMALL = 1_000  # steps of a replay that is made to see what a step, or an update, takes
+LONG = 64  # steps of an episode that stands for whole ones in that
 
 
 def build(config: Config, env: str, seed: int) -> Training:
@@ -47,6 +51,44 @@ def build(config: Config, env: str, seed: int) -> Training:
         evaluator.worlds = build_copies(env, min(evaluator.episodes, MOST_EVALUATED))
     training: Training = configured(Training)(agent, replay, source, evaluator, None)
     return training
+
+
+def settle_precision(
+    config: Config, training: Training, before: Config | None = None
+) -> tuple[Config, str]:
+    """Makes the precision of a training's agent definite; gives its config, and what to say of it.
+
+    before: the config that a resumed run has had. Raises ValueError for bf16 that the device does
+    not have.
+    """
+    agent, replay = training.agent, training.replay
+    if agent.precision == "fp32":
+        return config, ""
+    assert isinstance(agent, OffPolicy) and isinstance(replay, EpisodeReplay)
+    key = next(k for k in config.values if k.endswith(f"{type(agent).__name__}.precision"))
+    had = before.values.get(key) if before else None
+    why = resolve_precision(agent, likely_batch(agent, replay), had)
+    return config.with_value(key, agent.precision), f", in {why}"
+
+
+def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
+    """A batch as this replay will give them, of made-up observations."""
+    most = 3 * (replay.burn_in + (replay.segment or 0))  # so that most windows are whole
+    length = min(max(LONG, most), SMALL)
+    random = np.random.default_rng(0)
+    episode = Episode(
+        observation={
+            key: random.integers(0, 2, (length + 1, *field.shape)).astype(field.dtype)
+            for key, field in agent.spec.observation.items()
+        },
+        action=np.zeros((length, agent.spec.action), np.float32),
+        reward=np.zeros(length, np.float32),
+        terminated=False,
+        state=np.zeros((length, agent.state_size), np.float32),
+    )
+    small = replace(replay, capacity=SMALL)
+    small.add(episode)
+    return small.sample()
 
 
 def _experience(

@@ -13,7 +13,8 @@ from offpcc.record import WandB, account
 from offpcc.rows import have_rows, rows_of
 from offpcc.suite import Planned, Suite
 
-JUDGED = ("Training.epoch", "Evaluator.episodes")  # may change at a resume, and make other scores
+# May change at a resume, and make other scores.
+JUDGED = ("Training.epoch", "Evaluator.episodes", "precision")
 FREE = tuple(key for key in MAY_CHANGE if key not in JUDGED)
 
 
@@ -52,10 +53,12 @@ def refuse_others(planned: Sequence[Planned], rows: Path) -> None:
 
 def _refuse(run: Planned, config: Config, facts: Path, file: Path) -> None:
     told, old = json.loads(facts.read_text(encoding="utf-8-sig")), bindings.compose([file])
+    either = [k for k, v in config.values.items() if k.endswith(".precision") and v == "auto"]
+    free = (*FREE, *either)
     was = {key: told[key] for key in ("env", "algo", "seed")}
     now = {"env": run.request.env, "algo": run.request.algo, "seed": run.seed}
-    was = {**was, "steps": old.values["Training.steps"], **old.fixed(FREE)}
-    now = {**now, "steps": run.steps, **config.fixed(FREE)}
+    was = {**was, "steps": old.values["Training.steps"], **old.fixed(free)}
+    now = {**now, "steps": run.steps, **config.fixed(free)}
     keys = [key for key in was if was[key] != now.get(key, was[key])]
     if keys:
         differ = ", ".join(f"{key}: {was[key]}, not {now[key]}" for key in keys)

@@ -85,11 +85,23 @@ class Config:
             ]
         return "\n".join(lines) + "\n"
 
-    def fixed(self, free: tuple[str, ...]) -> dict[str, str]:
-        """Values by key, to compare configs by, without the keys in `free`.
+    def with_value(self, key: str, value: Any) -> "Config":
+        """Another config, in which this key, and a macro that it is bound to, has this value."""
+        name, written = key, self.used[key].written
+        while isinstance(written, Macro):
+            name, written = written.name, self.bindings[written.name].value
+        section, _, argument = name.rpartition(".") if name == key else (name, "", "")
+        scope, _, selector = section.rpartition("/")
+        binding = Binding(scope, selector, argument, value, self.used[key].place)
+        return Config({**self.bindings, name: binding})
 
-        A macro that a free key is bound to may differ, too, and stays a name wherever it is used.
+    def fixed(self, free: Collection[str]) -> dict[str, str]:
+        """Values by key, to compare configs by, without those in `free`.
+
+        free: keys, or names of arguments, whatever has them. A macro that a free key is bound to
+        may differ, too, and stays a name wherever it is used.
         """
+        free = {key for key in self.used if key in free or key.rpartition(".")[2] in free}
         loose = {m for key in free for m in self._macros(self.used[key].written)}
         return {
             key: repr(self._resolve(used.written, used.place, keep=loose)[0])

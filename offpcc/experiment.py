@@ -7,7 +7,7 @@ import numpy as np
 
 from offpcc import bindings
 from offpcc.atomic_io import strict_json
-from offpcc.build import build
+from offpcc.build import build, settle_precision
 from offpcc.checkpoint import Checkpoints
 from offpcc.config import Config
 from offpcc.copies import side_by_side
@@ -28,6 +28,7 @@ MAY_CHANGE = (  # at a resume
     "Recipe.checkpoints",
     "Recipe.device",
     "Recipe.threads",
+    "precision",
 )
 SCORES = ("env_steps", "test_return", "test_return_se", "test_length", "test_success", "seconds")
 
@@ -77,7 +78,7 @@ def proceed(request: Request) -> RunFolder:
     files = request.files if request.config else [folder / "config.gin"]
     config = bindings.compose(files, request.bind)
     refuse_changes(old.fixed(MAY_CHANGE), config.fixed(MAY_CHANGE), "its config")
-    experiment = Experiment(request, config, before["seed"])
+    experiment = Experiment(request, config, before["seed"], before=old)
     refuse_changes(before["spec"], experiment.spec, "its world")
     with folder.locked(), Interrupt() as interrupt:
         experiment.resume(interrupt, before)
@@ -95,16 +96,19 @@ def refuse_changes(before: dict[str, Any], now: dict[str, Any], what: str) -> No
 class Experiment:
     """A run with its parts; nothing is written before it starts or resumes."""
 
-    def __init__(self, request: Request, config: Config, seed: int) -> None:
-        self.request, self.config, self.seed = request, config, seed
+    def __init__(
+        self, request: Request, config: Config, seed: int, before: Config | None = None
+    ) -> None:
+        self.request, self.seed = request, seed
         self.folder = request.folder
         self.training = build(config, request.env, seed)
+        self.config, self.precision = settle_precision(config, self.training, before)
         self.spec = self.training.agent.spec.as_dict()
         self.training.facts = {
             "env": request.env,
             "algo": request.algo,
             "spec": self.spec,
-            "config": hashlib.sha256(config.text().encode()).hexdigest(),
+            "config": hashlib.sha256(self.config.text().encode()).hexdigest(),
             "versions": versions(self.training.agent.packages),
         }
         self.training.checkpoints = self.checkpoints = Checkpoints(
@@ -114,7 +118,7 @@ class Experiment:
     def start(self, interrupt: Interrupt) -> None:
         """Trains from the first step. The run is there once its first checkpoint is."""
         device = self.training.agent.policy.device
-        print(f"{self.folder.path}: seed {self.seed}, on {device}", flush=True)
+        print(f"{self.folder.path}: seed {self.seed}, on {device}{self.precision}", flush=True)
         self._connect(interrupt, 0)
         self.folder.replace("config.gin", self.config.text())
         self.training.save()
@@ -128,7 +132,7 @@ class Experiment:
         self._connect(interrupt, step)
         self.training.restore(parts)
         self.checkpoints.forget_after(step)
-        print(f"{self.folder.path}: goes on at step {step}", flush=True)
+        print(f"{self.folder.path}: goes on at step {step}{self.precision}", flush=True)
         exact, now = self.training.collector.exact, self._describe()
         for line in differences(before, now):
             print(f"not as before, so numbers may differ in their last digits: {line}")

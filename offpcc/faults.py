@@ -2,6 +2,8 @@
 
 import signal
 
+FAULT = 6  # the exit code for a fault of an environment, also where it took its process along
+
 
 class ConfigError(ValueError):
     """A config says something that it cannot mean; the message has file and line."""
@@ -37,6 +39,10 @@ class StorageError(OSError):
 
 class WorldFault(RuntimeError):  # noqa: N818
     """A world raised, or gave a number that is not finite; says where and when."""
+
+
+class Overdue(BaseException):
+    """A call of an environment does not answer; raised inside it, and not for it to catch."""
 
 
 class Stopped(Exception):  # noqa: N818

@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from offpcc.faults import WorldFault
+from offpcc import heartbeat
+from offpcc.faults import Overdue, WorldFault
 from offpcc.notices import say_once
 from offpcc.spaces import SpaceError, shortened
 
 CALLS = ("constructor", "reset", "step", "render", "close")
+UNKNOWN = -1  # to the heartbeat
 LAST = 3  # actions that a fault tells of
 Value = TypeVar("Value")
 
@@ -93,11 +95,18 @@ class Call:
         self.guard, self.name = guard, name
 
     def __enter__(self) -> None:
-        pass
+        guard = self.guard
+        one = len(guard.seeds) == 1  # else it is all of them at once
+        copy, seed = (guard.first, guard.seeds[0]) if one else (UNKNOWN, None)
+        seed = UNKNOWN if seed is None else seed
+        heartbeat.begin(self.name, copy, seed, guard.episodes[0], guard.steps[0])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        heartbeat.end()
+        if isinstance(error, Overdue):
+            raise self.guard.fault(str(error), copy=None) from error
         if isinstance(error, (Exception, SystemExit)) and not isinstance(error, WorldFault):
             raised = shortened(repr(error))
             text = f"the environment raised {raised} in {self.name}"

@@ -3,25 +3,39 @@
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any, Self
 
+from offpcc import heartbeat
 from offpcc.faults import Stopped
+
+ONE_REQUEST = 1.0  # seconds: `timeout`, Slurm or pkill send a signal to a process and to its group
+
+
+def stop_signals() -> list[int]:
+    """SIGTERM, SIGINT and SIGHUP, but not a SIGHUP that is ignored, as under nohup."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return list(map(int, numbers))
 
 
 class Interrupt:
-    """Inside, SIGTERM and SIGINT are noted; a second one leaves at once.
+    """Inside, SIGTERM, SIGINT and SIGHUP are noted; a second one, a second later, leaves at once.
 
-    Only a process's main thread can take signals: in another one this changes nothing.
+    In a worker it does not: whether a second one is meant, the supervisor knows. Only a process's
+    main thread can take signals: in another one this changes nothing.
     """
 
     def __init__(self) -> None:
         self.number = 0  # of the signal that came
+        self._at = 0.0  # when
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in stop_signals():
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -35,6 +49,7 @@ class Interrupt:
             raise Stopped(self.number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
+        if not self.number:
+            self.number, self._at = number, time.monotonic()
+        elif time.monotonic() - self._at > ONE_REQUEST and not heartbeat.attached():
             os._exit(128 + number)
-        self.number = number

@@ -2,19 +2,21 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from signal import Signals
 from threading import Thread
 from types import FrameType
+from typing import Self
 
 from offpcc.board import Board
-from offpcc.faults import Stopped
+from offpcc.faults import FAULT, Stopped
 from offpcc.interrupt import Interrupt
+from offpcc.lifeline import Lifeline
 from offpcc.request import Request
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
@@ -36,14 +38,17 @@ class Job:
         """<env>/<algo>/<run_id>."""
         return "/".join(self.request.folder.path.parts[-3:])
 
-    def start(self, threads: int) -> Process:
-        """Its process, with that many threads unless the request asks for others.
+    @property
+    def finished(self) -> bool:
+        """Whether its run has final scores."""
+        folder = self.request.folder
+        return folder.exists and "final" in folder.read()
 
-        In a session of its own: a terminal's Ctrl-C comes to it through us, and once.
-        """
+    def start(self, threads: int, lifeline: Lifeline) -> Process:
+        """Its process, with that many threads unless the request asks for others."""
         own = any(map(OWN_THREADS.match, self.request.bind))
         more = [] if own else ["--bind", f"threads = {threads}"]
-        return subprocess.Popen(
+        return lifeline.start(
             [sys.executable, os.path.relpath(LAUNCH), *self.request.arguments, *more, *self.flags],
             env=os.environ | ({} if own else dict.fromkeys(POOLS, str(threads))),
             stdin=subprocess.DEVNULL,
@@ -51,19 +56,35 @@ class Job:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
         )
 
 
 class Relay(Interrupt):
-    """Inside, SIGTERM and SIGINT are noted, and every one is sent on to all jobs at work."""
+    """Inside, SIGTERM, SIGINT and SIGHUP are noted, and every one goes to all jobs at work, too.
+
+    Ctrl-Z suspends them all.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.working: dict[Job, Process] = {}
 
+    def __enter__(self) -> Self:
+        super().__enter__()
+        if self._before and hasattr(signal, "SIGTSTP"):
+            self._before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
+        return self
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
+        self._send(number)
+
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        self._send(number)
+        os.kill(os.getpid(), signal.SIGSTOP)  # until SIGCONT
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: int) -> None:
         for process in self.working.values():
             process.send_signal(number)
 
@@ -78,22 +99,22 @@ def run(jobs: Sequence[Job], limit: int, again: str = "--resume") -> int:
     last = dict.fromkeys(jobs, "said nothing")
     said: Said = SimpleQueue()
     board, threads = Board(), max(1, cores() // limit)
-    with Relay() as relay:
+    with Relay() as relay, Lifeline() as lifeline:
         while relay.working or (waiting and not relay.number):
             while waiting and len(relay.working) < limit and not relay.number:
-                _start(waiting.pop(0), threads, relay, said, board)
+                _start(waiting.pop(0), threads, relay, lifeline, said, board)
             job, line = said.get()
             if line is None:
-                codes[job] = _end(job, relay.working.pop(job), board)
+                codes[job], why = _end(job, relay.working.pop(job))
+                last[job] = why or last[job]
+                board.end(job.name)
             else:
                 board.tell(job.name, line)
                 # The complaint of launch.py is the reason, whatever else is said on the way out.
                 last[job] = last[job] if last[job].startswith("launch.py: ") else line
     failed = {job: code for job, code in codes.items() if code not in (0, 128 + relay.number)}
-    for job, code in failed.items():
-        killed = f"killed by {Signals(code - 128).name}" if code > 128 else ""
-        why = killed or last[job].removeprefix("launch.py: ")
-        print(f"failed: {job.name}: {why}", file=sys.stderr)
+    for job in failed:
+        print(f"failed: {job.name}: {last[job].removeprefix('launch.py: ')}", file=sys.stderr)
     if relay.number:
         if waiting:
             print(f"not begun: {', '.join(job.name for job in waiting)}", file=sys.stderr)
@@ -108,12 +129,22 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _start(job: Job, threads: int, relay: Relay, said: Said, board: Board) -> None:
-    process = relay.working[job] = job.start(threads)
+def _start(
+    job: Job, threads: int, relay: Relay, lifeline: Lifeline, said: Said, board: Board
+) -> None:
+    process = relay.working[job] = job.start(threads, lifeline)
     if relay.number:  # came in between
         process.send_signal(relay.number)
     board.begin(job.name)
-    Thread(target=_listen, args=(job, process, said), daemon=True).start()
+    Thread(target=_follow, args=(job, process, said), daemon=True).start()
+
+
+def _follow(job: Job, process: Process, said: Said) -> None:
+    listener = Thread(target=_listen, args=(job, process, said), daemon=True)
+    listener.start()
+    process.wait()
+    listener.join(1.0)  # a simulator that outlives the job may have its output open
+    said.put((job, None))
 
 
 def _listen(job: Job, process: Process, said: Said) -> None:
@@ -121,11 +152,13 @@ def _listen(job: Job, process: Process, said: Said) -> None:
     with process.stdout as lines:
         for line in lines:
             said.put((job, line.rstrip()))
-    said.put((job, None))
 
 
-def _end(job: Job, process: Process, board: Board) -> int:
-    """What launch.py would leave with: 128 + n where a signal n killed the process."""
+def _end(job: Job, process: Process) -> tuple[int, str]:
+    """What launch.py left with, or would have, and why, where it could not say that itself."""
     code = process.wait()
-    board.end(job.name)
-    return code if code >= 0 else 128 - code
+    if code < 0:
+        return 128 - code, f"killed by {signal.Signals(-code).name}"
+    if code == 0 and not job.finished:
+        return FAULT, "it exits with 0, but its run.json has no final scores"
+    return code, ""

@@ -32,6 +32,7 @@ def describe(request: Request, seed: int, training: Training) -> dict[str, Any]:
         "spec": training.agent.spec.as_dict(),
         "evaluation_episodes": training.evaluator.episodes,
         "device": str(training.agent.policy.device),
+        "precision": training.agent.precision,
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "processor": processor(),
@@ -92,5 +93,5 @@ def commit() -> str | None:
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What has changed of that between two run.json, a line each."""
-    keys = ("versions", "cpu", "threads", "device")
+    keys = ("versions", "processor", "cpu", "threads", "device", "precision")
     return [f"{k}: {before[k]} -> {now[k]}" for k in keys if before.get(k, now[k]) != now[k]]

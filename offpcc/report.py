@@ -31,6 +31,7 @@ AT = {
 MADE_BY = {
     "commit": "git_commit",
     "device": "device",
+    "precision": "precision",
     "threads": "threads",
     "processor": "processor",
     "instructions": "cpu",

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from offpcc.atomic_io import make_folder
 from offpcc.folder import RunFolder
@@ -15,7 +16,8 @@ from offpcc.suite import Planned
 COLUMNS = ("env_steps", "updates", "episodes", "train_return", "test_return", "test_return_se",
            "test_length", "test_success", "seconds", "updates_per_second")  # fmt: skip
 FACTS = ("env", "algo", "run_id", "config", "bind", "seed", "evaluation_episodes",
-         "device", "threads", "cpu", "processor", "versions", "git_commit")  # fmt: skip
+         "device", "precision", "threads", "cpu", "processor", "versions", "git_commit",
+         "resumes")  # fmt: skip
 
 
 def rows_of(run: Planned, rows: Path) -> Path:
@@ -41,8 +43,17 @@ def keep_rows(planned: Sequence[Planned], rows: Path) -> int:
             line, config = RunFolder(target.path.parent), source / "config.gin"
             line.replace("config.gin", config.read_text(encoding="utf-8"))
             target.replace("progress.csv", _columns_of(source / "progress.csv"))
-            target.write({key: told[key] for key in FACTS if key in told})
+            target.write(_facts_of(told))
     return sum(have_rows(run, rows) for run in planned)
+
+
+def _facts_of(told: dict[str, Any]) -> dict[str, Any]:
+    """Of run.json, and of each resume in it: where it went on, and what had changed by then."""
+    facts = {key: told[key] for key in FACTS if key in told}
+    if resumes := facts.get("resumes"):
+        known = ("step", "exact", *FACTS)
+        facts["resumes"] = [{k: each[k] for k in known if k in each} for each in resumes]
+    return facts
 
 
 def _columns_of(file: Path) -> str:

@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
+from offpcc import heartbeat
 from offpcc.actions import actions_of
 from offpcc.catalog import bare, check_id
 from offpcc.data import Field, Observation, Spec
@@ -30,6 +31,7 @@ def make_world(
     previous_reward: bool = False,
     max_episode_steps: int | None = None,
     success: str = "last",
+    timeout: float | None = 60.0,
     render_mode: str | None = None,
     copy: int = 0,
 ) -> "World":
@@ -37,13 +39,15 @@ def make_world(
 
     max_episode_steps: the time limit of an episode; None: the environment's own. success: the step
     whose `info["success"]`, or else `info["is_success"]`, is an episode's: the "last" one, or
-    "any". copy: its number among several.
+    "any". timeout: seconds after which launch.py ends a call that does not answer; None: never.
+    copy: its number among several.
 
     Raises ValueError for an id that is not registered, naming the nearest ones, for spaces that
     cannot be served, a missing package, and a render mode that the environment lacks; WorldFault
     for whatever else its constructor raises.
     """
     check_id(env)
+    heartbeat.configure(timeout)
     guard = Guard(first=copy)
     # An environment that draws nothing need not take the argument.
     drawn: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}

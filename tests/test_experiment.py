@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gymnasium import spaces
 import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc import experiment, room
+from offpcc.algorithms import precision
 from offpcc.faults import (
     ConfigError,
     NoCheckpointError,
@@ -141,6 +142,79 @@ def test_one_process_may_train_many_different_agents(run, tmp_path):
     first = begin(tmp_path, "hidden = (5,)\nnormalize = True", run_id="x")
     again = begin(tmp_path, "previous_action = True", run_id="y")
     assert rows(again) == rows(run) != rows(first)
+
+
+# Precision
+
+
+@pytest.fixture
+def slowdown(monkeypatch: pytest.MonkeyPatch) -> Callable[[float | None], None]:
+    """Says how many times as long as in fp32 an update takes in bf16; None: there is no bf16."""
+
+    def is_now(times: float | None) -> None:
+        def answer(*agent_and_batch: Any) -> float:
+            if times is None:
+                raise RuntimeError("could not create a primitive. Run with ONEDNN_VERBOSE")
+            return times
+
+        monkeypatch.setattr(precision, "bf16_slowdown", answer)
+
+    return is_now
+
+
+@pytest.mark.parametrize(("times", "wanted"), [(0.5, "bf16"), (1.5, "fp32"), (None, "fp32")])
+def test_auto_is_definite_wherever_it_is_written(tmp_path, slowdown, capsys, times, wanted):
+    slowdown(times)
+    run = begin(tmp_path, "steps = 40\nprecision = 'auto'\n")
+    assert f"seed 1, on cpu, in {wanted} (" in capsys.readouterr().out
+    assert run.read()["precision"] == wanted
+    text = (run / "config.gin").read_text()
+    assert f"precision = '{wanted}'\n" in text and "auto" not in text
+    (manifest,) = run.path.glob("checkpoints/step-000000040/manifest.json")
+    written = hashlib.sha256(text.encode()).hexdigest()
+    assert json.loads(manifest.read_text())["config"] == written
+
+
+def test_auto_that_comes_to_fp32_is_the_run_in_fp32(run, tmp_path, slowdown):
+    slowdown(1.5)
+    other = begin(tmp_path, "previous_action = True\nprecision = 'auto'\n")
+    assert rows(other) == rows(run)
+    assert (other / "config.gin").read_text() == (run / "config.gin").read_text()
+    assert run.read()["precision"] == "fp32"
+
+
+def test_bf16_that_is_not_there_is_refused_before_anything_is_written(tmp_path, slowdown):
+    slowdown(None)
+    with pytest.raises(ValueError, match=r"'bf16', but bf16 is not available on cpu .*primitive;"):
+        begin(tmp_path, "precision = 'bf16'\n")
+    assert not (tmp_path / "results").exists()
+
+
+def test_bf16_is_not_resumed_without_a_word_where_it_is_not_there(tmp_path, slowdown, capsys):
+    slowdown(0.5)
+    run = begin(tmp_path, "steps = 40\nprecision = 'bf16'\n")
+    before = contents(tmp_path)
+    slowdown(None)
+    with pytest.raises(ValueError, match="use fp32 or auto"):
+        resume(tmp_path, steps=80)
+    assert contents(tmp_path) == before
+    resume(tmp_path, steps=80, bind=["precision = 'auto'"])
+    assert "numbers may differ in their last digits: precision: bf16 -> fp32" in (
+        capsys.readouterr().out
+    )
+    told = run.read()
+    assert told["precision"] == "bf16" and told["resumes"][0]["precision"] == "fp32"
+    assert "precision = 'fp32'" in (run / "config.gin").read_text()
+
+
+def test_auto_goes_on_with_what_the_run_has(tmp_path, slowdown):
+    for run_id, times, later, wanted in (("a", 0.5, 1.5, "bf16"), ("b", 1.5, 0.5, "fp32")):
+        slowdown(times)
+        run = begin(tmp_path, "steps = 40\nprecision = 'auto'\n", run_id=run_id)
+        slowdown(later)
+        resume(tmp_path, steps=50, bind=["precision = 'auto'"], run_id=run_id)
+        assert f"precision = '{wanted}'" in (run / "config.gin").read_text()
+        assert "precision" not in run.read()["resumes"][0]
 
 
 # What must not change the numbers

@@ -12,7 +12,8 @@ FLOORS = (
     "algorithms",
     "train evaluate collect record checkpoint export plot"
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
-    " world dataset source board guard notices outcome spaces atomic_io",
+    " world dataset source board guard heartbeat lifeline notices outcome spaces streams"
+    " supervisor atomic_io",
     "experiment bindings baselines distributed build config kinds play provenance recipe request"
     " served trained demonstrate jobs suite rows compare report",
 )

@@ -17,6 +17,7 @@ from test_launch import ODD
 
 from offpcc import jobs
 from offpcc.board import Board
+from offpcc.lifeline import Lifeline
 from offpcc.request import Request
 
 SLOW = f"""
@@ -84,7 +85,8 @@ def test_a_job_has_the_requests_command_line_and_its_share_of_the_threads(monkey
     monkeypatch.setattr(subprocess, "Popen", lambda command, **more: asked.update(more, c=command))
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     request = Request("Pendulum-v1", "sac", run_id="x", seed=4, bind=["steps = 9", *own])
-    jobs.Job(request, ("--resume",)).start(threads=2)
+    with Lifeline() as lifeline:
+        jobs.Job(request, ("--resume",)).start(threads=2, lifeline=lifeline)
     words = " ".join(asked["c"][2:])
     begin = "--env Pendulum-v1 --algo sac --run_id x --results results --wandb off --seed 4"
     binds = [f"--bind {line}" for line in ["steps = 9", *(own or ["threads = 2"])]]
@@ -107,6 +109,83 @@ def test_every_signal_goes_to_every_job():
     assert relay.number == signal.SIGTERM, "the first one counts"
     for process in relay.working.values():
         process.stdout.close()
+
+
+def test_ctrl_z_suspends_every_job_until_the_relay_goes_on(monkeypatch):
+    with jobs.Relay() as relay:
+        relay.working["a"] = process = Recorded()  # type: ignore[index, assignment]
+        monkeypatch.setattr(os, "kill", lambda pid, number: process.told.append((pid, number)))
+        signal.raise_signal(signal.SIGTSTP)
+        stop, go_on = (os.getpid(), signal.SIGSTOP), signal.SIGCONT
+        assert process.told == [signal.SIGTSTP, stop, go_on] and not relay.number
+
+
+class Recorded:
+    """A process that notes which signals it gets."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def send_signal(self, number: int) -> None:
+        self.told.append(number)
+
+
+def test_a_job_has_failed_unless_its_run_has_final_scores(tmp_path, monkeypatch, capfd):
+    told = {"a": '{"final": {}}', "b": "{}", "c": None, "d": None}
+    requests = {name: Request("Pendulum-v1", "sac", run_id=name, results=tmp_path) for name in told}
+    for name, text in told.items():
+        if text is not None:
+            requests[name].folder.path.mkdir(parents=True)
+            (requests[name].folder / "run.json").write_text(text)
+    codes = dict.fromkeys(told, "exit(0)") | {"d": "import os; os.kill(os.getpid(), 9)"}
+
+    def start(job: jobs.Job, threads: int, lifeline: Lifeline) -> jobs.Process:
+        command = [sys.executable, "-c", codes[job.request.run_id]]
+        return lifeline.start(command, os.environ, stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(jobs.Job, "start", start)
+    assert jobs.run([jobs.Job(requests[name]) for name in "ab"], 2) == 6
+    unfinished = "it exits with 0, but its run.json has no final scores"
+    assert capfd.readouterr().err == f"failed: Pendulum-v1/sac/b: {unfinished}\n"
+    assert jobs.run([jobs.Job(requests["c"])], 1) == 6
+    assert capfd.readouterr().err == f"failed: Pendulum-v1/sac/c: {unfinished}\n"
+    assert jobs.run([jobs.Job(requests["d"])], 1) == 137
+    assert capfd.readouterr().err == "failed: Pendulum-v1/sac/d: killed by SIGKILL\n"
+
+
+def test_what_a_job_leaves_running_does_not_keep_the_others_waiting(tmp_path, monkeypatch):
+    left = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+
+    def start(job: jobs.Job, threads: int, lifeline: Lifeline) -> jobs.Process:
+        command = [sys.executable, "-c", left]
+        return lifeline.start(command, os.environ, stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(jobs.Job, "start", start)
+    lines: list[str] = []
+    monkeypatch.setattr(Board, "tell", lambda board, name, line: lines.append(line))
+    before = time.monotonic()
+    jobs.run([jobs.Job(Request("Pendulum-v1", "sac", results=tmp_path))], 1)
+    os.kill(int(lines[0]), signal.SIGKILL)
+    assert time.monotonic() - before < 30
+
+
+def test_when_the_parent_is_killed_each_job_leaves_a_checkpoint(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    arguments = ["--env", "slow:Slow-v0", "--algo", "sac", "--config", tiny(tmp_path)]
+    arguments += ["--jobs", "2", "--run_id", "a", "b", "--bind", "threads = 1"]
+    parent = launch(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
+    until = time.monotonic() + 120
+    while not (told(tmp_path, "a") and told(tmp_path, "b")) and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    below = psutil.Process(parent.pid).children(recursive=True)
+    assert len(below) >= 4
+    os.kill(parent.pid, signal.SIGKILL)
+    assert parent.wait() == -signal.SIGKILL
+    assert not psutil.wait_procs(below, timeout=10)[1], "all are gone"
+    for run_id in "ab":
+        saved = tmp_path.glob(f"results/*/*/{run_id}/checkpoints/step-*")
+        assert len([*saved]) == 2, "the first one, and one from when it was stopped"
 
 
 # What is shown

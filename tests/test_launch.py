@@ -66,6 +66,19 @@ for kind in (Odd, Unbounded, Tuple, Huge, Falling, Deaf):
 """
 
 
+RUDE = f"""
+import os
+from offpcc import heartbeat
+{ODD}
+class Rude(Odd):
+    def step(self, action):
+        heartbeat.begin("step", 0, 1, 2, 3)
+        os._exit(0)
+
+gymnasium.register("Rude-v0", entry_point=Rude)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "odd.py").write_text(ODD)
@@ -437,7 +450,7 @@ def test_a_traceback_is_shown_only_if_asked_for(folder):
     child = launch(folder, *wrong)
     assert child.wait() == 2 and "Traceback" not in child.said()
     child = launch(folder, *wrong, "--debug")
-    assert child.wait() == 1 and "Traceback" in child.said()
+    assert child.wait() == 2 and "Traceback" in child.said()
 
 
 @pytest.mark.parametrize(
@@ -451,11 +464,14 @@ def test_a_traceback_is_shown_only_if_asked_for(folder):
         (faults.NoCheckpointError("x"), 4),
         (faults.RunLockedError("x"), 5),
         (faults.WorldFault("x"), 6),
+        (faults.Overdue("x"), 6),
+        (SystemExit(0), 6),
         (faults.StorageError("x"), 7),
         (OSError(28, "No space left"), 7),
         (KeyboardInterrupt(), 130),
         (faults.Stopped(signal.SIGINT), 130),
         (faults.Stopped(signal.SIGTERM), 143),
+        (faults.Stopped(signal.SIGHUP), 129),
     ],
 )
 def test_every_fault_has_a_line_and_a_code(monkeypatch, capsys, error, code):
@@ -468,10 +484,35 @@ def test_every_fault_has_a_line_and_a_code(monkeypatch, capsys, error, code):
     assert said.startswith("launch.py: ") and said.count("\n") == 1
 
 
-def test_a_mistake_of_ours_is_not_dressed_up(monkeypatch):
+def test_a_mistake_of_ours_is_named_so(monkeypatch, capsys):
     def fail(asked: argparse.Namespace) -> int:
-        raise RuntimeError("a bug")
+        raise RuntimeError("two\nlines")
 
     monkeypatch.setattr(command, "dispatch", fail)
-    with pytest.raises(RuntimeError, match="a bug"):
-        command.main([])
+    assert command.main([]) == 1
+    line = "launch.py: RuntimeError: two; a bug in offpcc; --debug shows where\n"
+    assert capsys.readouterr().err == line
+    assert command.main(["--debug"]) == 1
+    assert "in fail\n" in capsys.readouterr().err
+
+
+def test_a_real_training_whose_words_nobody_can_take_goes_on_to_its_end(folder):
+    small = ["--config", str(tiny(folder, "steps = 60")), "--seed", "1"]
+    with open("/dev/full", "w") as full:
+        code = subprocess.run([*LAUNCH, *SAC, *small], cwd=folder, stdout=full, stderr=full)
+    assert code.returncode == 0
+    assert "final" in run_json(folder, "1")
+    assert [*folder.glob("results/*/*/1/checkpoints/step-000000060")]
+    (rows,) = folder.glob("results/*/*/1/progress.csv")
+    assert len(rows.read_text().splitlines()) == 2
+
+
+def test_a_real_training_whose_world_ends_the_process_exits_with_6(folder):
+    (folder / "rude.py").write_text(RUDE)
+    command = [*LAUNCH, "--env", "rude:Rude-v0", "--algo", "sac", "--config", str(tiny(folder))]
+    env = os.environ | {"PYTHONPATH": str(folder)}
+    ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    assert ended.returncode == 6
+    line = ended.stderr.splitlines()[-1]
+    assert line.startswith("launch.py: the environment ended its process (exit code 0) in step; c")
+    assert line.endswith("the last checkpoint stands, continue with --resume")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ from offpcc.plot.statistics import (
 )
 
 
-def make(returns: Sequence[float], algo: str = "rsac", env: str = "pendulum", **more: int) -> Run:
+def make(returns: Sequence[float], algo: str = "rsac", env: str = "pendulum", **more: Any) -> Run:
     """A run that was evaluated every 1,000 steps and every 30 seconds."""
     steps = 1000.0 * np.arange(1, len(returns) + 1)
     columns = {"env_steps": steps, "seconds": steps * 0.03, "test_return": np.array(returns)}
@@ -321,6 +322,30 @@ def test_the_table_gives_runs_scores_steps_and_minutes_best_first():
     ends = "2.00 [1.00, 3.00]"
     assert lines[3] == ["pendulum", "sac", "2", ends, ends, "1,000 to 2,000", "0.5 to 1.0"]
     assert ["pendulum", "rsac", "sac", "1.00"] in lines
+
+
+def test_runs_that_were_made_in_several_ways_are_named_by_the_table():
+    made = [{"precision": p, "instructions": "AVX2"} for p in ("bf16", "bf16", "fp32")]
+    plain = [make([1.0], algo, made=how) for algo, how in zip("abc", made, strict=True)]
+    assert "Not all runs have the same precision: bf16 (a; b), fp32 (c).\n" in table(plain)
+    assert "instructions" not in table(plain)
+    parted = [*plain, make([1.0], "c", "cartpole", made=made[0])]
+    assert "bf16 (a; b; c in cartpole), fp32 (c in pendulum)" in table(parted)
+    single = [*plain, replace(plain[2], run_id="2", made=made[0])]
+    assert "bf16 (a; b; c in pendulum (2)), fp32 (c in pendulum (1))" in table(single)
+    assert "Not all" not in table([*plain[:2], make([1.0], "old")]), "it is not known"
+
+
+def test_a_run_that_went_on_in_another_way_is_another_kind(tmp_path):
+    folder = write(tmp_path / "env" / "rsac" / "1", "env_steps,seconds,test_return\n1,2,3\n")
+    told = {"precision": "bf16", "cpu": "AVX512", "processor": "X"}
+    resumes = [{"step": 1}, {"step": 2, "precision": "fp32", "cpu": "AVX2"}, {"step": 3}]
+    (folder / "run.json").write_text(json.dumps(told | {"resumes": resumes}))
+    assert find_runs([tmp_path])[0].made == {
+        "precision": "bf16, then fp32, then bf16",
+        "instructions": "AVX512, then AVX2, then AVX512",
+        "processor": "X",
+    }
 
 
 def test_the_cost_of_a_return_is_the_median_of_the_first_evaluations_at_or_above_it():

@@ -147,7 +147,7 @@ def test_a_run_killed_from_outside_inside_slow_saves_ends_as_the_unbroken_one(tm
     assert_same(finish(tmp_path, case), unbroken(case))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stopped_run_saves_where_it_is_and_ends_as_the_unbroken_one(tmp_path, unbroken, number):
     case = "stored states"
     child = begin(tmp_path, case, die=(STEPS, 21), by=number)

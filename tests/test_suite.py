@@ -14,7 +14,10 @@ from children import launch, tiny
 from test_launch import ODD
 
 import domains
+from offpcc.bindings import compose
 from offpcc.catalog import algorithms, suites
+from offpcc.compare import refuse_others
+from offpcc.faults import ConfigError
 from offpcc.report import judged
 from offpcc.rows import have_rows, keep_rows, rows_of
 from offpcc.suite import read_suite
@@ -215,6 +218,40 @@ def test_rows_of_another_world_are_refused(compared, tmp_path, more):
     child = launch(tmp_path, "--compare", "smoke.toml", *more, PYTHONPATH=str(tmp_path))
     assert child.wait() == 2
     assert "(env: pendulum-v0, not pendulum-v-v0)" in child.said()
+
+
+@pytest.mark.parametrize("made", ["fp32", "bf16"])
+def test_rows_of_either_precision_are_taken_where_the_suite_says_auto(tmp_path, made):
+    folder, rows = tmp_path / "run", tmp_path / "rows"
+    for asked in (made, "auto", "fp32"):
+        name = write(tmp_path, ENTRY.replace("rsac", "td3"), below=f'precision = "{asked}"')
+        plan = read_suite(name).plan(results=folder)
+        if asked == made and not rows.exists():
+            for run in plan:
+                facts = {"env": "pendulum-v0", "algo": run.request.algo, "seed": run.seed}
+                kept = rows_of(run, rows)
+                kept.mkdir(parents=True)
+                (kept / "run.json").write_text(json.dumps(facts | {"precision": made}))
+                text = compose(run.request.files, run.request.bind).text()
+                (kept.parent / "config.gin").write_text(text)
+        if asked in (made, "auto"):
+            refuse_others(plan, rows)
+        else:
+            with pytest.raises(ConfigError, match=r"SAC.precision: 'bf16', not 'fp32'"):
+                refuse_others(plan, rows)
+
+
+def test_rows_say_with_which_precision_a_run_began_and_went_on(tmp_path):
+    run, *_ = plan = read_suite(write(tmp_path)).plan(results=tmp_path)
+    run.request.folder.path.mkdir(parents=True)
+    told = {"precision": "bf16", "cpu": "AVX512", "final": {}, "pid": 3}
+    went_on = {"step": 4, "exact": True, "precision": "fp32", "cpu": "AVX2"}
+    run.request.folder.write(told | {"resumes": [went_on | {"command": "launch.py", "pid": 5}]})
+    (run.request.folder / "config.gin").write_text("")
+    (run.request.folder / "progress.csv").write_text("env_steps\n")
+    assert keep_rows(plan, tmp_path / "rows") == 1
+    facts = json.loads((rows_of(run, tmp_path / "rows") / "run.json").read_text())
+    assert facts == {"precision": "bf16", "cpu": "AVX512", "resumes": [went_on]}
 
 
 def test_a_comparison_that_is_stopped_keeps_what_has_finished(compared, tmp_path):

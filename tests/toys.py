@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import gymnasium
@@ -77,6 +78,18 @@ def gradients(agent: Agent) -> dict[str, Tensor]:
             if isinstance(value, Tensor) and value.grad is not None:
                 found[f"{name}.{key}"] = value.grad.clone()
     return found
+
+
+@cache
+def without_bf16(layer: type[nn.RNNBase]) -> str | None:
+    """Why torch itself cannot run a recurrent layer in bf16 on this processor; None if it can."""
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(3, 4)(torch.zeros(1, 2, 3))[0].sum().backward()
+    except RuntimeError as error:
+        kind = torch.backends.cpu.get_cpu_capability()
+        return f"torch has no {layer.__name__} in bf16 on {kind}: {str(error).partition('. ')[0]}"
+    return None
 
 
 class Walk(gymnasium.Env[Any, Any]):

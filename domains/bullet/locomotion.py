@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from domains.bullet.scene import Camera, Scene
 from domains.drawn import Drawn, Frame, drawn_at
+from domains.extras import missing
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 try:
     from pybullet_envs_gymnasium import gym_locomotion_envs
 except ImportError as error:
-    raise DependencyNotInstalled(
-        f"it needs pybullet-envs-gymnasium; pip install 'offpcc[bullet]' ({error})"
-    ) from error
+    needed = missing("pybullet-envs-gymnasium", "bullet")
+    raise DependencyNotInstalled(f"{needed} ({error})") from error
 
 Observation = NDArray[Any]
 

@@ -14,13 +14,12 @@ from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
 from domains.bullet.urdf import ORIGIN, Triple
+from domains.extras import missing
 
 try:
     import pybullet
 except ImportError as error:
-    raise DependencyNotInstalled(
-        f"it needs pybullet; pip install 'offpcc[bullet]' ({error})"
-    ) from error
+    raise DependencyNotInstalled(f"{missing('pybullet', 'bullet')} ({error})") from error
 
 GRAVITY = -9.8  # m/s²
 DT = 1 / 240  # a step, s

@@ -66,6 +66,7 @@ class Learner(ABC):
     packages: ClassVar[tuple[str, ...]] = ()  # that decide its numbers, beside torch and numpy
     spec: Spec
     policy: Policy
+    precision: str = "fp32"  # of the passes in an update
     progress: float = 0.0  # share of the training that is done; whoever trains it says so
 
     @property

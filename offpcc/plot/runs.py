@@ -2,9 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 NEEDED = ("env_steps", "seconds", "test_return")
+MADE = {"precision": "precision", "processor": "processor", "instructions": "cpu"}  # in run.json
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ class Run:
     run_id: str
     columns: dict[str, Array]
     evaluation_episodes: int | None = None  # a point of test_return is their mean; None: unknown
+    made: Mapping[str, str] = field(default_factory=dict)  # how, as far as is known: see `MADE`
     horizon: float | None = None  # seconds at which it is judged; None: where it ends
 
     def curve(self, x: str) -> tuple[Array, Array]:
@@ -112,7 +116,8 @@ def _run_folders(place: Path) -> list[Path]:
 def _read_run(folder: Path) -> Run | None:
     env, algo, run_id = folder.parts[-3:]
     columns = _read_columns(folder / "progress.csv")
-    run = Run(env, algo, run_id, columns, _evaluation_episodes(folder / "run.json"))
+    told = _read_facts(folder / "run.json")
+    run = Run(env, algo, run_id, columns, told.get("evaluation_episodes"), _made(told))
     if np.isfinite(columns["test_return"]).any():
         return run
     logger.warning("%s has no evaluation yet and is left out", folder)
@@ -144,10 +149,21 @@ def _read_row(path: Path, names: Sequence[str], number: int, line: str) -> list[
     return row
 
 
-def _evaluation_episodes(path: Path) -> int | None:
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Read a run.json; empty where there is none."""
     if not path.exists():
-        return None
+        return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig")).get("evaluation_episodes")
+        return dict(json.loads(path.read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); repair or remove it") from error
+
+
+def _made(told: Mapping[str, Any]) -> dict[str, str]:
+    """Give each fact of `MADE` that is known; one that changed at a resume as "this, then that"."""
+    states = [told, *({**told, **resume} for resume in told.get("resumes", ()))]
+    found = {
+        name: [value for value, _ in groupby(str(each[key]) for each in states if key in each)]
+        for name, key in MADE.items()
+    }
+    return {name: ", then ".join(values) for name, values in found.items() if values}

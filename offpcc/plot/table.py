@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from offpcc.plot.picture import caution
-from offpcc.plot.runs import Array, Run, by_env
+from offpcc.plot.runs import MADE, Array, Run, algorithms, by_env
 from offpcc.plot.statistics import (
     Tasks,
     bootstrap,
@@ -44,11 +44,38 @@ def table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
         "IQM: interquartile mean over runs. Brackets: 95 % bootstrap intervals over runs."
         f"{caution(by_env(runs))}\n"
     )
-    parts = [markdown(SCORES, scores), notes]
+    parts = [markdown(SCORES, scores), notes, *mixtures(runs)]
     if pairs:
         notes = "P(X > Y): chance that a run of X ends above a run of Y; a tie counts half.\n"
         parts += [markdown(PAIRS, pairs), notes]
     return "\n".join(parts)
+
+
+def mixtures(runs: Sequence[Run]) -> list[str]:
+    """Say which runs were made how, a line for each fact in which they differ."""
+    lines = []
+    for fact in MADE:
+        known = [run for run in runs if fact in run.made]
+        values = sorted({run.made[fact] for run in known})
+        if len(values) > 1:
+            told = [f"{value} ({_named(known, fact, value)})" for value in values]
+            lines.append(f"Not all runs have the same {fact}: {', '.join(told)}.\n")
+    return lines
+
+
+def _named(known: Sequence[Run], fact: str, value: str) -> str:
+    """Name the runs with a fact's value: a whole algorithm, or it in an environment, or a run."""
+    names = []
+    for algo in algorithms(known):
+        members = [run for run in known if run.algo == algo]
+        if all(run.made[fact] == value for run in members):
+            names.append(algo)
+            continue
+        for env, group in by_env(members).items():
+            ids = [run.run_id for run in group[algo] if run.made[fact] == value]
+            some = f" ({', '.join(ids)})" if len(ids) < len(group[algo]) else ""
+            names += [f"{algo} in {env}{some}"] if ids else []
+    return "; ".join(names)  # a name may have a comma
 
 
 def cost_table(runs: Sequence[Run], aims: Mapping[str, float]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from toys import SPEC, gradients, make_batch, weights
+from toys import SPEC, gradients, make_batch, weights, without_bf16
 
 from offpcc.algorithms import DDPG, DSAC, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import Batch, Field, Spec
@@ -341,6 +341,8 @@ def test_metrics_are_finite_numbers_with_a_column_and_without_a_graph(algorithm)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("memory", [LSTM, GRU])
 def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, memory) -> None:
+    if why := without_bf16(memory.network):
+        pytest.skip(why)
     found = []
     for precision in ("fp32", "bf16"):
         agent = algorithm(
@@ -557,7 +559,7 @@ def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> N
         ({"discount": 1.1}, "discount is 1.1"),
         ({"discount": -0.1}, "discount is -0.1"),
         ({"reward_scale": 0.0}, "reward_scale is 0.0"),
-        ({"precision": "fp16"}, "precision is 'fp16'; it is fp32 or bf16"),
+        ({"precision": "fp16"}, "precision is 'fp16'; it is fp32, bf16 or auto"),
         ({"heads": 0}, "heads is 0"),
         ({"delay": 0}, "delay is 0"),
     ],

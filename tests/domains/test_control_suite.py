@@ -11,8 +11,9 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.utils.env_checker import check_env
 
 import domains
+from domains.extras import missing
 
-pytest.importorskip("dm_control", reason="the extra dmc is not installed")
+pytest.importorskip("dm_control", reason=missing("dm_control", "dmc"))
 suite = importlib.import_module("domains.control_suite").suite
 
 # name: the suite's own, how many positions and velocities

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import domains  # noqa: F401
+from domains.extras import missing
 
-pytest.importorskip("pybullet", reason="the extra bullet is not installed")
+pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
 from domains.bullet.bump_tasks import PushLarger, PushRight, PushToTarget
 from domains.bullet.layouts import Layout

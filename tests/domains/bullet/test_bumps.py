@@ -6,8 +6,9 @@ import pytest
 from gymnasium.error import ResetNeeded
 
 import domains  # noqa: F401
+from domains.extras import missing
 
-pytest.importorskip("pybullet", reason="the extra bullet is not installed")
+pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
 from domains.bullet.bump_tasks import PushRight
 from domains.bullet.layouts import Layout

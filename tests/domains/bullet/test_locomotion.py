@@ -14,8 +14,9 @@ from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
 import domains
+from domains.extras import missing
 
-pytest.importorskip("pybullet_envs_gymnasium", reason="the extra bullet is not installed")
+pytest.importorskip("pybullet_envs_gymnasium", reason=missing("pybullet_envs_gymnasium", "bullet"))
 locomotion = importlib.import_module("domains.bullet.locomotion")
 scene = importlib.import_module("domains.bullet.scene")
 

@@ -11,8 +11,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import domains
+from domains.extras import missing
 
-pytest.importorskip("pybullet", reason="the extra bullet is not installed")
+pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
 from domains.bullet.scene import Camera, Scene
 

@@ -3,7 +3,9 @@ import math
 import numpy as np
 import pytest
 
-pytest.importorskip("pybullet", reason="the extra bullet is not installed")
+from domains.extras import missing
+
+pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
 from domains.bullet.scene import Scene
 from domains.bullet.ur5 import ARM, BEND, BLADE, HOME, TOOL, reach, reach_level, ur5
