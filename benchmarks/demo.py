@@ -23,11 +23,11 @@ FOLDER = Path("build") / "demo"  # not among the results, which --plot compares
 
 @dataclass(frozen=True)
 class Agent:
-    """An algorithm, in words, and what it came to: the lowest and highest return of ten seeds."""
+    """An algorithm, in words, and the returns that trainings with several seeds came to."""
 
     algo: str
     words: str
-    ten_seeds: tuple[float, float]
+    seeds: str
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ TASKS = (  # the longest runs first
         80_000,
         8_192,
         (
-            Agent("lstm_ppo", "PPO with an LSTM", (-213, -190)),
-            Agent("ppo", "PPO without a memory", (-1150, -1050)),
+            Agent("lstm_ppo", "PPO with an LSTM", "-213 to -179, ten seeds"),
+            Agent("ppo", "PPO without a memory", "-1175 to -1050, ten seeds"),
         ),
     ),
     Task(
@@ -63,8 +63,8 @@ TASKS = (  # the longest runs first
         3_000,
         500,
         (
-            Agent("rsac", "SAC with an LSTM", (1.0, 1.0)),
-            Agent("sac", "SAC without a memory", (-0.14, 0.14)),
+            Agent("rsac", "SAC with an LSTM", "1 with each of ten seeds"),
+            Agent("sac", "SAC without a memory", "-0.14 to 0.14, ten seeds"),
         ),
     ),
 )
@@ -95,19 +95,17 @@ def compare(task: Task) -> None:
     from offpcc import play
     from offpcc.world import make_world
 
-    print(f"\n{task.env}: return of {EPISODES} episodes, 95 % interval; what ten seeds came to")
+    print(f"\n{task.env}: return of {EPISODES} episodes, 95 % interval; trainings with other seeds")
     for agent in task.agents:
         mean, error = play.score(task.request(agent).folder.path, EPISODES)
-        low, high = agent.ten_seeds
-        ten = f"{low:g} to {high:g}" if low < high else f"{low:g}, each"
-        tell(agent.words, mean, error, ten)
+        tell(agent.words, mean, error, agent.seeds)
     tell("chance", *play.chance(make_world(task.env), EPISODES))
 
 
-def tell(words: str, mean: float, error: float, ten_seeds: str = "") -> None:
+def tell(words: str, mean: float, error: float, seeds: str = "") -> None:
     """A line of a table."""
     low, high = mean - 1.96 * error, mean + 1.96 * error
-    print(f"  {words:22s}{mean:9.2f}  {f'{low:.2f} to {high:.2f}':22s}  {ten_seeds}".rstrip())
+    print(f"  {words:22s}{mean:9.2f}  {f'{low:.2f} to {high:.2f}':22s}  {seeds}".rstrip())
 
 
 def picture() -> None:

@@ -219,6 +219,7 @@ def remembering(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run of an agent with a memory that sees its previous action."""
     folder = tmp_path_factory.mktemp("run")
     more = "steps = 70\nepoch = 30\nwarm_up = 20\nprevious_action = True\nnormalize = True"
+    more += "\nmax_episode_steps = 20"
     config = tiny(folder, more)
     return offpcc.run("pendulum-p-v0", "rsac", config=config, seed=1, results=folder).path
 
