@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -12,7 +12,7 @@ from offpcc.catalog import bare
 from offpcc.data import Observation, Spec
 from offpcc.guard import Guard
 from offpcc.outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
-from offpcc.world import Door, Success, World
+from offpcc.world import Door, World
 
 
 class Copies(ABC):
@@ -120,7 +120,7 @@ class Together(Copies):
         *,
         guard: Guard | None = None,
         limit: int | None = None,
-        success: Success = "last",
+        success: Literal["last", "any"] = "last",
         **settings: bool,
     ) -> None:
         self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out

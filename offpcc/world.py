@@ -22,8 +22,6 @@ from offpcc.outcome import RESET, Outcome, either, parts_of, step_of, success_of
 from offpcc.ranges import NonNegativeFloat, PositiveInt, checked
 from offpcc.spaces import key_of, leaves, nested, part_of, reader_of
 
-Success = Literal["last", "any"]
-
 
 @checked
 def make_world(
@@ -32,7 +30,7 @@ def make_world(
     previous_action: bool = False,
     previous_reward: bool = False,
     max_episode_steps: PositiveInt | None = None,
-    success: Success = "last",
+    success: Literal["last", "any"] = "last",
     timeout: NonNegativeFloat | None = 60.0,
     render_mode: str | None = None,
     copy: int = 0,
@@ -162,7 +160,7 @@ class World(gymnasium.Wrapper):
         *,
         guard: Guard | None = None,
         limit: int | None = None,
-        success: Success = "last",
+        success: Literal["last", "any"] = "last",
         **settings: bool,
     ) -> None:
         super().__init__(env)
