@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # before a simulator: its Triton crashes if it is loaded after MuJoCo
 
 from offpcc import bindings
 from offpcc.algorithms import ActorCritic, Agent, Learner, OffPolicy

@@ -112,7 +112,7 @@ def _seen(played: Played, door: Door) -> Episode:
         observation["previous_action"][1:] = np.clip(played.actions, -1, 1)
     if "previous_reward" in observation:
         observation["previous_reward"][1:, 0] = played.rewards
-    _check(observation, played, door.spec)
+    _check(played, door.spec)
     return Episode(
         observation,
         played.actions.astype(np.float32),
@@ -122,11 +122,8 @@ def _seen(played: Played, door: Door) -> Episode:
     )
 
 
-def _check(observation: dict[str, np.ndarray], played: Played, spec: Spec) -> None:
-    """Raises ValueError for shapes that are not this world's, and for what is not finite."""
-    for key, wanted in spec.observation.items():
-        if (found := observation[key].shape[1:]) != wanted.shape:
-            raise ValueError(f"{key} has shape {found}; this world's has {wanted.shape}")
+def _check(played: Played, spec: Spec) -> None:
+    """Raises ValueError for actions that are not this world's, and for what is not finite."""
     if (size := played.actions.shape[1:]) != (spec.action,):
         raise ValueError(f"actions have shape {size}; this world's have {(spec.action,)}")
     if np.abs(played.actions).max(initial=0.0) > 1 + 1e-6:
@@ -134,19 +131,9 @@ def _check(observation: dict[str, np.ndarray], played: Played, spec: Spec) -> No
     parts = np.split(played.actions, np.cumsum(spec.choices)[:-1], 1) if spec.choices else []
     if any(((part != 0).sum(1) != 1).any() or (part.sum(1) != 1).any() for part in parts):
         raise ValueError("actions are not one-hot, as this world's choices are")
-    numbers = {"actions": played.actions, "rewards": played.rewards}
-    for name, values in (observation | numbers).items():
+    for name, values in (("actions", played.actions), ("rewards", played.rewards)):
         if not np.isfinite(values.astype(np.float32)).all():
             raise ValueError(f"not all {name} are finite as float32, in which they are stored")
-
-
-def _check_pictures(told: Any, door: Door) -> None:
-    """Raises ValueError for pixels that are no bytes."""
-    fields = {k: f for k, f in door.spec.observation.items() if f.dtype == "uint8"}
-    named = told if isinstance(told, dict) else {"observation": told}
-    for key in fields.keys() & named.keys():
-        if np.asarray(named[key]).dtype != np.uint8:
-            raise ValueError(f"{key} is of {named[key].dtype}; this world's pixels are uint8")
 
 
 def _of_folder(source: str, door: Door) -> Iterator[Played]:
@@ -181,7 +168,6 @@ def _goes_on(obs: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def _of_minari(source: str, door: Door) -> Iterator[Played]:
     for episode in minari_data_set(source).iterate_episodes():
-        _check_pictures(episode.observations, door)
         ended = bool(np.asarray(episode.terminations)[-1])
         actions = door.agents(np.asarray(episode.actions))
         yield Played(episode.observations, actions, np.asarray(episode.rewards), ended)
