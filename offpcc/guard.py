@@ -10,7 +10,7 @@ import numpy as np
 from offpcc import heartbeat
 from offpcc.faults import Overdue, WorldFault
 from offpcc.notices import say_once
-from offpcc.spaces import SpaceError, shortened
+from offpcc.values import SpaceError, shortened
 
 CALLS = ("constructor", "reset", "step", "render", "close")
 UNKNOWN = -1  # to the heartbeat

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from offpcc.data import Observation
-from offpcc.spaces import FLOAT32_MAX, SpaceError, finite, flag, numbers, scalar, shortened
+from offpcc.values import FLOAT32_MAX, SpaceError, finite, flag, numbers, scalar, shortened
 
 RESET = ("observation", "info")
 STEP = ("observation", "reward", "terminated", "truncated", "info")

@@ -10,18 +10,10 @@ from gymnasium import spaces
 
 from offpcc.data import Field
 from offpcc.notices import say_once
+from offpcc.values import SpaceError, check_bytes, first_row, numbers, shortened
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 ROUNDING = 1e-5  # relative distance to a bound that no warning is worth
 Path = tuple[str | int, ...]  # of keys and places, from a whole observation to one part
-
-
-class SpaceError(ValueError):
-    """What an environment gave is not of the space that it declared; row: which row of a batch."""
-
-    def __init__(self, text: str, row: int = 0) -> None:
-        super().__init__(text)
-        self.row = row
 
 
 class Reader(ABC):
@@ -75,7 +67,7 @@ class BoxReader(Reader):
         if self.bytes:
             return stored
         if not np.isfinite(stored).all():
-            row = _first_row(~np.isfinite(stored), len(rows))
+            row = first_row(~np.isfinite(stored), len(rows))
             raise SpaceError(f"{self.key} is {shortened(array[row] if rows else array)}", row)
         if self._bounded:
             self._watch_bounds(array)
@@ -114,7 +106,7 @@ class DiscreteReader(Reader):
         chosen = parts.astype(np.int64) - self.start
         wrong = (chosen < 0) | (chosen >= self.counts) | (chosen + self.start != parts)
         if wrong.any():
-            row = _first_row(wrong, 1)
+            row = first_row(wrong, 1)
             part = int(np.flatnonzero(wrong[row])[0])
             first = int(self.start[part])
             last = first + int(self.counts[part]) - 1
@@ -143,7 +135,7 @@ class MultiBinaryReader(Reader):
         array = self.array(value, rows, self.field.shape)
         wrong = (array != 0) & (array != 1)
         if wrong.any():
-            row = _first_row(wrong, len(rows))
+            row = first_row(wrong, len(rows))
             raise SpaceError(f"{self.key} has {array[wrong][0]}; {self.space} is 0 or 1", row)
         return array.astype(np.float32)
 
@@ -197,62 +189,6 @@ def reader_of(key: str, space: gymnasium.Space) -> Reader:
     )
 
 
-def numbers(name: str, value: Any) -> np.ndarray:
-    """An array of a value. Raises SpaceError for what does not consist of numbers."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # lists of different lengths
-        raise SpaceError(f"{name} is no array of numbers: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise SpaceError(f"{name} is not of numbers: {shortened(repr(value))}")
-    return array
-
-
-def check_bytes(name: str, array: np.ndarray, axes: int = 0) -> None:
-    """Raises SpaceError for what is no array of whole numbers from 0 to 255.
-
-    axes: how many of the first ones are those of a batch.
-    """
-    if array.dtype == np.uint8:
-        return
-    if array.dtype.kind not in "iu":
-        raise SpaceError(f"{name} is of {array.dtype}; its space says uint8")
-    beyond = (array < 0) | (array > 255)
-    if beyond.any():
-        row = _first_row(beyond, axes)
-        raise SpaceError(f"{name} has {array[beyond][0]}; uint8 is 0 to 255", row)
-
-
-def scalar(name: str, value: Any) -> float:
-    """A number of shape () or (1,). Raises SpaceError for another shape, or no number."""
-    if type(value) is float:
-        return value
-    array = numbers(name, value)
-    if array.shape not in ((), (1,)):
-        raise SpaceError(f"{name} has shape {array.shape}; it is one number")
-    return float(array.reshape(()))
-
-
-def finite(name: str, value: Any) -> float:
-    """A number that float32 can hold. Raises SpaceError for what is not."""
-    number = scalar(name, value)
-    if not abs(number) <= FLOAT32_MAX:
-        beyond = ", more than float32 can hold" if np.isfinite(number) else ""
-        raise SpaceError(f"{name} is {number}{beyond}")
-    return number
-
-
-def flag(name: str, value: Any) -> bool:
-    """A truth value of shape () or (1,). Raises SpaceError for another shape, or no number."""
-    return value if type(value) is bool else bool(scalar(name, value))
-
-
-def shortened(value: Any) -> str:
-    """A value in one line that is not too long."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= 200 else f"{text[:200]} …"
-
-
 def nested(parts: Mapping[Path, Any], space: gymnasium.Space, path: Path = ()) -> Any:
     """A whole observation of a space from its parts by path."""
     if isinstance(space, spaces.Dict):
@@ -260,8 +196,3 @@ def nested(parts: Mapping[Path, Any], space: gymnasium.Space, path: Path = ()) -
     if isinstance(space, spaces.Tuple):
         return tuple(nested(parts, part, (*path, i)) for i, part in enumerate(space.spaces))
     return parts[path]
-
-
-def _first_row(wrong: np.ndarray, axes: int) -> int:
-    """The first row of a batch in which something is wrong; 0 without a batch."""
-    return int(np.argwhere(wrong)[0][0]) if axes else 0

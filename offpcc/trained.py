@@ -19,7 +19,7 @@ from offpcc.copies import Copies
 from offpcc.data import Field, Spec
 from offpcc.folder import RunFolder
 from offpcc.recipe import Recipe
-from offpcc.spaces import check_bytes
+from offpcc.values import check_bytes
 from offpcc.world import World
 
 Given = Mapping[str, Any] | NDArray[Any] | Tensor

@@ -13,7 +13,7 @@ FLOORS = (
     "train evaluate collect record checkpoint export plot"
     " actions allocator catalog check folder interrupt copies progress room sealed tape transitions"
     " world dataset source board guard heartbeat lifeline notices outcome spaces streams"
-    " supervisor atomic_io",
+    " supervisor atomic_io values",
     "experiment bindings baselines distributed build config feasibility kinds play provenance"
     " recipe request schema served trained demonstrate jobs suite rows compare report",
 )

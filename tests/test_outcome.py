@@ -15,7 +15,7 @@ from offpcc.outcome import (
     success_of,
     terms_of,
 )
-from offpcc.spaces import SpaceError
+from offpcc.values import SpaceError
 
 NAN = float("nan")
 

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
-from offpcc.spaces import (
-    SpaceError,
-    finite,
-    flag,
-    key_of,
-    leaves,
-    part_of,
-    reader_of,
-    scalar,
-    shortened,
-)
+from offpcc.spaces import key_of, leaves, part_of, reader_of
+from offpcc.values import SpaceError, finite, flag, scalar, shortened
 
 FLOATS = Box(-np.inf, np.inf, (3,), np.float32)
 FRAME = Box(0, 255, (2, 2), np.uint8)
