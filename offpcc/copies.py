@@ -12,6 +12,7 @@ from offpcc.catalog import bare
 from offpcc.data import Observation, Spec
 from offpcc.guard import Guard
 from offpcc.outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
+from offpcc.values import SpaceError
 from offpcc.world import Door, World
 
 
@@ -152,8 +153,12 @@ class Together(Copies):
         with self.guard.reset:
             given = self.env.reset(seed=every, options={"reset_mask": mask})
         observation, _ = self.guard.read(parts_of, "reset", given, RESET)
-        seen = self._rows(self.guard.read(self.door.first, observation, (len(self),)))
-        return [seen[copy] for copy in seeds]
+        chosen = list(seeds)  # what the others show is no part of an episode
+        try:
+            seen = self.door.first(rows_of(observation, chosen), (len(chosen),))
+        except SpaceError as error:
+            raise self.guard.fault(str(error), chosen[error.row]) from error
+        return _apart(seen, len(chosen))
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
         """See `Copies`."""
@@ -167,12 +172,8 @@ class Together(Copies):
         success, terms = self.guard.read(infos_of, info, len(self))
         if self._any:
             success = self._success = list(map(either, self._success, success))
-        columns = (self._rows(seen), rewards.tolist(), *ends, success, terms)
+        columns = (_apart(seen, len(self)), rewards.tolist(), *ends, success, terms)
         return list(map(Outcome, *columns))
-
-    def _rows(self, seen: Observation) -> list[Observation]:
-        """Each copy's part of a batch."""
-        return [{key: values[copy] for key, values in seen.items()} for copy in range(len(self))]
 
     def rest(self) -> None:
         """See `Copies`."""
@@ -199,6 +200,20 @@ def vectorised(env: str, count: int, limit: int | None = None) -> VectorEnv | No
         return made
     guard.close_quietly(made.close)
     return None
+
+
+def rows_of(observation: Any, rows: Sequence[int]) -> Any:
+    """Some rows of a batch of raw observations, however it is nested."""
+    if isinstance(observation, Mapping):
+        return {key: rows_of(part, rows) for key, part in observation.items()}
+    if isinstance(observation, tuple):
+        return tuple(rows_of(part, rows) for part in observation)
+    return np.asarray(observation)[rows]
+
+
+def _apart(seen: Observation, count: int) -> list[Observation]:
+    """Each row of a batch."""
+    return [{key: values[row] for key, values in seen.items()} for row in range(count)]
 
 
 def side_by_side(worlds: Copies | Sequence[World]) -> Copies:

@@ -17,7 +17,7 @@ from offpcc.faults import ConfigError
 from offpcc.world import Door, make_world
 
 ENV = "cartpole-continuous-p-v0"
-OFFLINE = "steps = 40\nepoch = 20\ncapacity = 5_000\n"
+OFFLINE = "warm_up = 0\nsteps = 40\nepoch = 20\ncapacity = 5_000\n"
 
 
 @pytest.fixture(scope="module")

@@ -119,10 +119,11 @@ def test_a_description_outlasts_a_power_failure_and_the_one_before_until_then(
     disk = Disk(tmp_path, monkeypatch)
     folder = RunFolder(tmp_path / "env" / "algo" / "1")
     make_folder(folder.path)
+    facts = {"env": "a-v0", "algo": "sac", "spec": {}}
     for seed in (1, 2):
-        folder.write({"seed": seed})
+        folder.write(facts | {"seed": seed})
         assert not [*disk.lost()]
-    assert disk.renames == 2 and folder.read() == {"seed": 2}
+    assert disk.renames == 2 and folder.read() == facts | {"seed": 2}
 
 
 def test_the_folder_of_a_run_at_work_outlasts_a_power_failure(tmp_path, monkeypatch):

@@ -131,7 +131,8 @@ class Recorded:
 
 
 def test_a_job_has_failed_unless_its_run_has_final_scores(tmp_path, monkeypatch, capfd):
-    told = {"a": '{"final": {}}', "b": "{}", "c": None, "d": None}
+    facts = {"env": "Pendulum-v1", "algo": "sac", "seed": 1, "spec": {}}
+    told = {"a": json.dumps(facts | {"final": {}}), "b": json.dumps(facts), "c": None, "d": None}
     requests = {name: Request("Pendulum-v1", "sac", run_id=name, results=tmp_path) for name in told}
     for name, text in told.items():
         if text is not None:

@@ -43,8 +43,8 @@ class Odd(gymnasium.Env):
 class Unbounded(Odd):
     action_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
 
-class Tuple(Odd):
-    observation_space = spaces.Tuple((spaces.Discrete(2), spaces.Discrete(2)))
+class Words(Odd):
+    observation_space = spaces.Text(5)
 
 class Huge(Odd):
     def step(self, action):
@@ -61,7 +61,7 @@ class Deaf(Odd):
     def reset(self, *, seed=None, options=None):
         return np.random.default_rng().random(2).astype(np.float32), {} | {"": super().reset()}
 
-for kind in (Odd, Unbounded, Tuple, Huge, Falling, Deaf):
+for kind in (Odd, Unbounded, Words, Huge, Falling, Deaf):
     gymnasium.register(f"{kind.__name__}-v0", entry_point=kind)
 """
 
@@ -229,7 +229,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
             ["--env", "odd:Unbounded-v0"],
             "odd:Unbounded-v0: the action space .* has no finite bounds",
         ),
-        (["--env", "odd:Tuple-v0"], "odd:Tuple-v0: observation 'observation' is a Tuple space"),
+        (["--env", "odd:Words-v0"], "odd:Words-v0: observation 'observation' is a Text space"),
         (["--envs", "0"], r"Recipe.copies is 0; it must lie in \[1, 10_000\]"),
         (["--steps", "0"], "Training.steps is 0; it must be at least 1"),
         (["--device", "cuda:7"], "device 'cuda:7' is not to be had"),

@@ -132,7 +132,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = ["--env", "pendulum-v0", "--algo", "sac", "--config", config, "--steps", 150]
     asked += ["--results", "results/compared"]
     finished = launch(folder, *asked, "--run_id", 3, "--seed", 3)
-    begun = launch(folder, *asked, "--run_id", 4, "--seed", 4, die=("step", 100))
+    begun = launch(folder, *asked, "--run_id", 4, "--seed", 4, die=("play step", 100))
     assert (finished.wait(), begun.wait()) == (0, -9)
     before = contents(folder / "results/compared/pendulum-v0/sac/3")
     child = launch(folder, "--compare", "smoke.toml", "--jobs", 2, PYTHONPATH=str(folder))
