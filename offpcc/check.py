@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium.utils.env_checker import check_env
 
 from offpcc.data import Observation
-from offpcc.evaluate import MAX_EPISODE_STEPS
 from offpcc.faults import WorldFault
+from offpcc.limits import MAX_EVALUATED
 from offpcc.world import World, make_world
 
 COLOUR = re.compile(r"\x1b\[\d*m")  # which gymnasium paints its warnings with
@@ -87,7 +87,7 @@ def _ends(env: str) -> str:
         return f"yes; one of random actions after {seen} steps"
     return (
         f"not known: not within {STEPS} steps, and there is no time limit; evaluations cut an "
-        f"episode after {MAX_EPISODE_STEPS:_} steps, or where make_world.max_episode_steps says"
+        f"episode after {MAX_EVALUATED:_} steps, or where make_world.max_episode_steps says"
     )
 
 

@@ -13,14 +13,12 @@ from offpcc.copies import Copies, side_by_side
 from offpcc.data import Episode
 from offpcc.evaluate import added
 from offpcc.faults import WorldFault
+from offpcc.limits import LONG_EPISODE, UNLIMITED_PIECE
 from offpcc.outcome import Outcome
 from offpcc.ranges import PositiveInt, checked
 from offpcc.source import Source, seed_of
 from offpcc.tape import Tape
 from offpcc.world import World
-
-LONG = 2_000  # steps, twice the longest episode of our recipes
-UNLIMITED = 200  # steps; for one copy of a world without a time limit
 
 
 class Collector(Source):
@@ -66,7 +64,7 @@ class Collector(Source):
         self.kept = slice(None if keep_states else 0)  # of a state
         self.worlds = side_by_side(worlds)
         endless = self.worlds.limit is None and len(worlds) == 1
-        self.long_episode = long_episode or (UNLIMITED if endless else LONG)
+        self.long_episode = long_episode or (UNLIMITED_PIECE if endless else LONG_EPISODE)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
         self.tapes = [Tape(copy, 0) for copy in range(len(worlds))]
@@ -151,7 +149,7 @@ class Collector(Source):
                 before = None if tape.memory is None else tape.memory[None].to(self.state.device)
                 fresh = self.agent.refresh(past, before)[0]
                 self.state[copy, : len(fresh)] = fresh
-            if len(tape.action) >= LONG and tape.handed == len(tape):
+            if len(tape.action) >= LONG_EPISODE and tape.handed == len(tape):
                 tape.forget(self.state[copy].clone())
 
     def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:

@@ -9,12 +9,12 @@ import torch
 
 from offpcc.algorithms import Policy
 from offpcc.copies import Copies, side_by_side
+from offpcc.limits import MAX_EVALUATED
 from offpcc.notices import say_once
 from offpcc.outcome import Outcome
 from offpcc.ranges import NonNegativeInt, PositiveInt, check_fields
 from offpcc.world import World
 
-MAX_EPISODE_STEPS = 10_000  # of an evaluation's episode, in an environment without a time limit
 NO_LIMIT = "the environment has no time limit; make_world.max_episode_steps sets one"
 
 
@@ -103,7 +103,7 @@ def play(
     first: the number of the first copy's episode, for faults. max_episode_steps: where an episode
     is cut, which is said; None: where the environment itself cuts it, or after 10,000 steps.
     """
-    limit = max_episode_steps or worlds.limit or MAX_EPISODE_STEPS
+    limit = max_episode_steps or worlds.limit or MAX_EVALUATED
     numbers = {copy: first + copy for copy in range(len(worlds))}
     seen = worlds.reset(dict(enumerate(seeds)), numbers)
     state = policy.initial_state(len(worlds))

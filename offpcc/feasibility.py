@@ -5,6 +5,7 @@ import gymnasium
 from offpcc.catalog import bare
 from offpcc.config import Config
 from offpcc.faults import ConfigError
+from offpcc.limits import LONG_EPISODE
 
 
 def check_together(config: Config, env: str) -> None:
@@ -16,16 +17,16 @@ def check_together(config: Config, env: str) -> None:
             f"Recipe.copies is {copies:_} and Training.steps {steps:_}: not one step for each "
             "copy; lower copies (--envs), or raise steps"
         )
-    capacity, limit = (
-        values.get("EpisodeReplay.capacity"),
-        gymnasium.spec(bare(env)).max_episode_steps,
-    )
-    if capacity is None or limit is None or _stores_none_whole(config):
+    capacity = values.get("EpisodeReplay.capacity")
+    if capacity is None or _stores_none_whole(config):
         return
-    if limit > capacity:
+    limit = values["make_world.max_episode_steps"] or gymnasium.spec(bare(env)).max_episode_steps
+    piece = values["Collector.long_episode"] or LONG_EPISODE  # longer ones come in pieces
+    most = min(limit or piece, piece)
+    if most > capacity:
         raise ConfigError(
-            f"an episode of {bare(env)} may take {limit:_} steps, which an EpisodeReplay.capacity "
-            f"of {capacity:_} does not hold; raise capacity to {limit:_} or more"
+            f"an episode of {bare(env)} may take {most:_} steps, which an EpisodeReplay.capacity "
+            f"of {capacity:_} does not hold; raise capacity to {most:_} or more"
         )
 
 

@@ -16,7 +16,6 @@ from offpcc.bindings import configured
 from offpcc.copies import Singles
 from offpcc.data import Observation
 from offpcc.evaluate import (
-    MAX_EPISODE_STEPS,
     Evaluator,
     Score,
     mean_and_error,
@@ -24,6 +23,7 @@ from offpcc.evaluate import (
     summary,
 )
 from offpcc.folder import RunFolder
+from offpcc.limits import MAX_EVALUATED
 from offpcc.outcome import Outcome
 from offpcc.trained import copies_of, load, world_of
 from offpcc.world import World
@@ -52,7 +52,7 @@ def chance(world: World, episodes: int) -> tuple[float, float]:
     for episode in range(episodes):
         world.reset(seed=SEED + episode)
         total = 0.0
-        for _ in range(world.limit or MAX_EPISODE_STEPS):
+        for _ in range(world.limit or MAX_EVALUATED):
             outcome = world.play(random.uniform(-1, 1, world.spec_of_agent.action))
             total += outcome.reward
             if outcome.ended:

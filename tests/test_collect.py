@@ -445,7 +445,7 @@ def test_how_long_is_long_depends_on_the_time_limit(limit, copies, expected) -> 
 def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
     how, monkeypatch
 ) -> None:
-    monkeypatch.setattr("offpcc.collect.LONG", 10)
+    monkeypatch.setattr("offpcc.collect.LONG_EPISODE", 10)
     learner = agent_with(SAC, critic_state=True)
 
     def made() -> Collector:
@@ -469,7 +469,7 @@ def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
 
 @pytest.mark.parametrize("part", ["past", "begin", "memory"])
 def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
-    monkeypatch.setattr("offpcc.collect.LONG", 10)
+    monkeypatch.setattr("offpcc.collect.LONG_EPISODE", 10)
     learner = agent_with(SAC)
     collector, restored = (
         Collector(learner, walks(1, steps=10**6), seed=4, long_episode=5) for _ in range(2)

@@ -89,7 +89,7 @@ def test_success_is_what_the_last_step_says(success) -> None:
 
 def test_an_episode_without_an_end_is_cut_and_that_is_said_once(capsys, monkeypatch) -> None:
     monkeypatch.setattr("offpcc.notices._said", set())
-    monkeypatch.setattr("offpcc.evaluate.MAX_EPISODE_STEPS", 30)
+    monkeypatch.setattr("offpcc.evaluate.MAX_EVALUATED", 30)
     endless = [World(Walk(steps=10**6)), World(Walk(steps=5))]
     scores = Evaluator(endless, episodes=4)(agent_with().policy)
     assert [score.length for score in scores] == [30, 5, 30, 5]

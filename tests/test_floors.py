@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    "data functional faults ranges",
+    "data functional faults ranges limits",
     "networks replay",
     "algorithms",
     "train evaluate collect record checkpoint export plot"

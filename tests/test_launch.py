@@ -461,7 +461,9 @@ def test_a_world_that_raises_exits_with_6_and_is_quoted(folder):
     child = launch(folder, "--env", "odd:Falling-v0", "--algo", "sac", "--config", tiny(folder))
     assert child.wait() == 6
     said = child.said().splitlines()[-1]
-    assert "the world raised RuntimeError('the motor is hot'); copy 0, seed " in said
+    assert (
+        "the environment raised RuntimeError('the motor is hot') in step; copy 0, episode " in said
+    )
     assert "episode 0, step 8, last actions [" in said
 
 

@@ -27,7 +27,11 @@ CARTPOLE, PENDULUM = "cartpole-continuous-p-v0", "pendulum-p-v0"
 
 # Environment, algorithm and what its config has more: together, every kind of state there is.
 CASES = {
-    "three normalised copies": (PENDULUM, "sac", "copies = 3\nnormalize = True\nsteps = 500"),
+    "three normalised copies": (
+        PENDULUM,
+        "sac",
+        "copies = 3\nnormalize = True\nmax_episode_steps = 50\nsteps = 500",
+    ),
     "whole episodes": (
         CARTPOLE,
         "rsac",
@@ -49,7 +53,7 @@ CASES = {
     "forgotten episodes": (
         CARTPOLE,
         "rsac_s",
-        "capacity = 70\ndecay = True\nclip = 1.0\npriority = 0.6",
+        "capacity = 70\nmax_episode_steps = 60\ndecay = True\nclip = 1.0\npriority = 0.6",
     ),
     "rollouts": (
         PENDULUM,
@@ -160,7 +164,7 @@ def test_a_stopped_run_saves_where_it_is_and_ends_as_the_unbroken_one(tmp_path, 
 
 def test_a_run_stopped_in_an_evaluation_makes_it_anew(tmp_path, unbroken):
     case = "three normalised copies"
-    child = begin(tmp_path, case, die=(STEPS, 20 + 100), by=signal.SIGTERM)
+    child = begin(tmp_path, case, die=(STEPS, 20 + 30), by=signal.SIGTERM)
     assert child.wait() == 143
     assert saved(tmp_path) == [0, 60]
     assert_same(finish(tmp_path, case), unbroken(case))

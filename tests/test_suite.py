@@ -149,7 +149,9 @@ def test_what_is_finished_is_left_what_was_begun_goes_on_and_a_failure_stops_no_
     said = (compared / "log").read_text()
     assert "4 runs, 1 of them finished before" in said
     assert "pendulum-v0/sac/4: results/compared/pendulum-v0/sac/4: goes on at step " in said
-    assert "failed: Falling-v0/sac/1: the world raised RuntimeError('the motor is hot')" in said
+    assert (
+        "failed: Falling-v0/sac/1: the environment raised RuntimeError('the motor is hot')" in said
+    )
     for run_id, seed in (("pendulum-v0/sac/4", 4), ("pendulum-p-v0/rsac/rsac-windows-1", 1)):
         told = json.loads((compared / "results/compared" / run_id / "run.json").read_text())
         assert (told["final"]["env_steps"], told["seed"]) == (150, seed)
@@ -159,7 +161,7 @@ def test_the_report_says_what_was_run_and_what_is_missing(compared):
     text = (compared / "results/suites/smoke/report.md").read_text()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert "Does a comparison come to its report?" in text and "](return_time.png)" in text
-    sac, rsac = "tiny.gin", "tiny.gin; memory_segment = 10"
+    sac, rsac = "tiny.gin", "tiny.gin; memory_segment = 10; long_episode = 20"
     assert ["pendulum", "sac", "pendulum-v0", "sac", "150", sac, "3, 4", ""] in cells
     label = "rsac, windows"
     assert ["pendulum", label, "pendulum-p-v0", "rsac", "150", rsac, "1", ""] in cells
@@ -244,14 +246,15 @@ def test_rows_of_either_precision_are_taken_where_the_suite_says_auto(tmp_path, 
 def test_rows_say_with_which_precision_a_run_began_and_went_on(tmp_path):
     run, *_ = plan = read_suite(write(tmp_path)).plan(results=tmp_path)
     run.request.folder.path.mkdir(parents=True)
-    told = {"precision": "bf16", "cpu": "AVX512", "final": {}, "pid": 3}
+    asked = {"env": "pendulum-v0", "algo": "sac", "seed": 1}
+    told = asked | {"spec": {}, "precision": "bf16", "cpu": "AVX512", "final": {}, "pid": 3}
     went_on = {"step": 4, "exact": True, "precision": "fp32", "cpu": "AVX2"}
     run.request.folder.write(told | {"resumes": [went_on | {"command": "launch.py", "pid": 5}]})
     (run.request.folder / "config.gin").write_text("")
     (run.request.folder / "progress.csv").write_text("env_steps\n")
     assert keep_rows(plan, tmp_path / "rows") == 1
     facts = json.loads((rows_of(run, tmp_path / "rows") / "run.json").read_text())
-    assert facts == {"precision": "bf16", "cpu": "AVX512", "resumes": [went_on]}
+    assert facts == asked | {"precision": "bf16", "cpu": "AVX512", "resumes": [went_on]}
 
 
 def test_a_comparison_that_is_stopped_keeps_what_has_finished(compared, tmp_path):

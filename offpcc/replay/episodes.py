@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.limits import LONG_EPISODE
 from offpcc.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, UnitFloat, check_fields
 from offpcc.replay.priorities import Priorities
 from offpcc.replay.replay import Replay
 from offpcc.replay.ring import Ring
 from offpcc.replay.table import Table
-
-LONGEST_GROWN = 2_000  # steps
 
 
 @dataclass
@@ -90,7 +89,7 @@ class EpisodeReplay(Replay):
         """Stores L steps, an episode or what comes next of one; the oldest ones make room."""
         goes_on = self._open == (episode.copy, episode.steps_before)
         before = int(self._table["length"][-1]) if goes_on else 0
-        if before + len(episode) > min(self.capacity // 8, LONGEST_GROWN):
+        if before + len(episode) > min(self.capacity // 8, LONG_EPISODE):
             before = 0
         kept = episode.state[-before % self._every :: self._every]
         states = {"state": kept[:, : self._states.arrays["state"].shape[1]]}
