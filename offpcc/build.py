@@ -1,11 +1,12 @@
 """Build: a run's parts from its config: worlds, agent, replay, and the loop around them."""
 
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
-import torch._dynamo  # before a simulator: its Triton crashes if it is loaded after MuJoCo
 
 from offpcc import bindings
 from offpcc.algorithms import ActorCritic, Agent, Learner, OffPolicy
@@ -49,6 +50,8 @@ def build(config: Config, env: str, seed: int) -> Training:
     bindings.give(config)
     recipe: Recipe = configured(Recipe)()
     keep_freed_memory()
+    with suppress(ImportError):  # on a CPU torch has none
+        import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
     worlds = build_copies(env, recipe.copies)

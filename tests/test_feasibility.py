@@ -43,9 +43,16 @@ def test_what_fits_or_is_not_stored_whole_is_taken(algo, lines):
     check(algo, *lines)
 
 
-def test_an_environment_without_a_limit_is_taken():
+def test_of_an_environment_without_a_limit_a_piece_has_to_fit():
     gymnasium.register("limitless-v0", entry_point="nowhere:Nothing")
-    check("rsac", "capacity = 100", env="limitless-v0")
+    check("rsac", "capacity = 2_000", env="limitless-v0")
+    check("rsac", "capacity = 100", "long_episode = 100", env="limitless-v0")
+    with pytest.raises(ConfigError, match=r"may take 2_000 steps, which .* of 1_999 does not hold"):
+        check("rsac", "capacity = 1_999", env="limitless-v0")
+
+
+def test_a_time_limit_of_ones_own_counts():
+    check("rsac", "capacity = 100", "max_episode_steps = 100")
 
 
 def test_a_module_before_the_id_changes_nothing():
