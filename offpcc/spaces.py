@@ -23,6 +23,7 @@ class Reader(ABC):
 
     def __init__(self, key: str, space: Any) -> None:
         self.key, self.space = key, space
+        self.declared = shortened(space)  # in one line, however many numbers it has
 
     @abstractmethod
     def read(self, value: Any, rows: tuple[int, ...] = ()) -> np.ndarray:
@@ -82,7 +83,7 @@ class BoxReader(Reader):
         if beyond.any():
             say_once(
                 f"{self.key} {self.space}",
-                f"{self.key} leaves its space: {array[beyond][0]:g} is outside of {self.space}; "
+                f"{self.key} leaves its space: {array[beyond][0]:g} is outside of {self.declared}; "
                 "it is used as it is",
             )
             self._bounded = False
@@ -111,7 +112,7 @@ class DiscreteReader(Reader):
             first = int(self.start[part])
             last = first + int(self.counts[part]) - 1
             given = parts[row, part].item()
-            raise SpaceError(f"{self.key} is {given}; {self.space} is {first} to {last}", row)
+            raise SpaceError(f"{self.key} is {given}; {self.declared} is {first} to {last}", row)
         stored = np.zeros((len(parts), *self.field.shape), np.float32)
         np.put_along_axis(stored, chosen + self._offsets, 1.0, 1)
         return stored.reshape(*rows, *self.field.shape)
@@ -136,7 +137,7 @@ class MultiBinaryReader(Reader):
         wrong = (array != 0) & (array != 1)
         if wrong.any():
             row = first_row(wrong, len(rows))
-            raise SpaceError(f"{self.key} has {array[wrong][0]}; {self.space} is 0 or 1", row)
+            raise SpaceError(f"{self.key} has {array[wrong][0]}; {self.declared} is 0 or 1", row)
         return array.astype(np.float32)
 
     def original(self, stored: np.ndarray) -> np.ndarray:

@@ -63,6 +63,15 @@ def test_what_is_of_the_space_is_read_whatever_its_type(space, given, expected) 
     assert read(space, given).tolist() == expected
 
 
+def test_a_space_of_many_numbers_is_said_in_one_line(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("offpcc.notices._said", set())
+    read(Box(-np.arange(1.0, 60), np.arange(1.0, 60), dtype=np.float64), np.full(59, 90.0))
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(SpaceError) as caught:
+        read(MultiDiscrete(range(2, 90)), np.full(88, 95))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("space", "given", "row"),
     [

@@ -26,9 +26,7 @@ class DDPG(OffPolicy):
     _: KW_ONLY
     heads: Size = 1  # N
     noise: NonNegativeFloat = 0.1  # σ of exploration, in actions of [-1, 1]
-    pull: PositiveUnitFloat = (
-        1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
-    )
+    pull: PositiveUnitFloat = 1.0  # θ, how far noise returns to 0 in a step; 1: white noise
     saturation: NonNegativeFloat = 0.001  # c, the price of losing the tanh's slope; 0: the paper's
 
     def __post_init__(self) -> None:

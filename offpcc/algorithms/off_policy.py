@@ -43,12 +43,8 @@ class OffPolicy(ActorCritic):
     polyak: UnitFloat = 0.005  # τ
     delay: PositiveInt = 1  # the actor and all slow copies move at every delay-th update
     n_step: PositiveInt = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
-    average: PositiveUnitFloat = (
-        1.0  # share of the newest weights that the deployed ones take at an update
-    )
-    shift: NonNegativeInt = (
-        0  # most pixels by which pictures are moved at random, a window at a time
-    )
+    average: PositiveUnitFloat = 1.0  # share of the newest weights in the deployed ones
+    shift: NonNegativeInt = 0  # most pixels by which a window's pictures are moved at random
     random: UnitFloat = 0.0  # ε, share of actions that are uniform instead
     fade: bool = False  # ε and noise fall to zero, linearly, by the end of the training
     precision: str = "fp32"  # or bf16: autocast of all passes in an update; auto: the faster

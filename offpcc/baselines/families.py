@@ -84,9 +84,7 @@ class SB3TD3(OffPolicy):
 
     _: KW_ONLY
     noise: NonNegativeFloat = 0.1  # σ of exploration
-    pull: PositiveUnitFloat = (
-        1.0  # θ, how far noise returns to zero in a step; 1: white, else it wanders
-    )
+    pull: PositiveUnitFloat = 1.0  # θ, how far noise returns to 0 in a step; 1: white noise
 
     def make_model(self) -> Any:
         """See `Baseline`."""
