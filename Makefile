@@ -6,8 +6,8 @@ PYTHONS := python3.11 python3 python3.12 python3.13
 ifndef PYTHON
 PYTHON := $(shell for p in $(PYTHONS); do $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
 endif
-# Files side by side, each process on one thread, as many as there are cores but not more than 8.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+# Tests side by side, each process on one thread, as many as there are cores but not more than 8.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
 
 .PHONY: .venv demo test test-all lint bench
 

@@ -38,11 +38,13 @@ class Task:
     words: str
     steps: int
     epoch: int  # environment steps
+    evaluation: int  # episodes, at the end of each epoch
     agents: tuple[Agent, Agent]
 
     def request(self, agent: Agent) -> Request:
         """A run of one of the agents, on one core."""
         bind = [f"steps = {self.steps}", f"epoch = {self.epoch}", "threads = 1"]
+        bind.append(f"evaluation_episodes = {self.evaluation}")
         return Request(self.env, agent.algo, bind=bind, seed=1, results=FOLDER)
 
 
@@ -52,6 +54,7 @@ TASKS = (  # the longest runs first
         "the angle of a pendulum is seen, its speed is not; swing it up, and hold it there",
         80_000,
         8_192,
+        10,
         (
             Agent("lstm_ppo", "PPO with an LSTM", "-213 to -179, ten seeds"),
             Agent("ppo", "PPO without a memory", "-1175 to -1050, ten seeds"),
@@ -62,6 +65,7 @@ TASKS = (  # the longest runs first
         "a cue is shown once; ten steps later, turn to its side (1), not to the other (-1)",
         3_000,
         500,
+        100,  # of ±1 each
         (
             Agent("rsac", "SAC with an LSTM", "1 with each of ten seeds"),
             Agent("sac", "SAC without a memory", "-0.14 to 0.14, ten seeds"),

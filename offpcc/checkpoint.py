@@ -1,8 +1,8 @@
 """Checkpoints: a whole run saved so that no crash can leave less than one valid copy.
 
 A checkpoint is a folder `step-000123000/` of sealed files. It is written beside its final place,
-synced to the disk and renamed. The replay lies in chunks that are written once and shared: a save
-costs what is new.
+synced to the disk and renamed. Replay chunks, and the actions of a long episode in progress, are
+written once and shared between checkpoints: a save costs what is new.
 """
 
 import pickle
@@ -19,7 +19,7 @@ from offpcc.replay import Replay
 from offpcc.sealed import Facts, check, read_manifest, read_state, write_manifest, write_state
 
 FORMAT = 1
-FILE = re.compile(r"[a-z]+\.pt|chunks/\d{9,}-\d{9,}\.pt")
+FILE = re.compile(r"[a-z]+\.pt|(chunks|actions)/[\d-]+\.pt")
 STEP = re.compile(r"(\.old-)?step-(\d{9,})")
 DAMAGE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError,
@@ -34,15 +34,20 @@ class Checkpoints:
     folder: Path
     keep: int = 2
     _chunks: dict[str, Facts] = field(default_factory=dict)  # of the newest checkpoint
+    _actions: dict[str, Facts] = field(default_factory=dict)  # the same
 
     def save(self, step: int, parts: dict[str, Any], replay: Replay, facts: Facts) -> None:
         """Writes a checkpoint of parts {file name: state} and of the replay.
 
-        facts: JSON values for the manifest. Raises OSError when the disk does not take it; the
-        checkpoints before are then untouched.
+        A part named `actions/…` never changes and is written once. facts: JSON values for the
+        manifest. Raises OSError when the disk does not take it; the checkpoints before are then
+        untouched.
         """
         self._add_chunk(replay)
-        self._write(f"step-{step:09d}", parts, {"step": step, **facts}, self._chunks)
+        own = {name: part for name, part in parts.items() if "/" not in name}
+        self._add_actions({f"{name}.pt": parts[name] for name in parts.keys() - own.keys()})
+        shared = self._chunks | self._actions
+        self._write(f"step-{step:09d}", own, {"step": step, **facts}, shared)
         self._prune()
 
     def save_best(self, policy: dict[str, Any]) -> None:
@@ -56,7 +61,9 @@ class Checkpoints:
         none is left.
         """
         parts, manifest = self._newest_valid(self._steps())
-        self._chunks = {n: facts for n, facts in manifest["files"].items() if "/" in n}
+        files = manifest["files"]
+        self._chunks = {n: facts for n, facts in files.items() if n.startswith("chunks/")}
+        self._actions = {n: facts for n, facts in files.items() if n.startswith("actions/")}
         for name in sorted(self._chunks, key=_span):
             replay.extend(read_state(self.folder / name))
         return parts, manifest
@@ -107,8 +114,8 @@ class Checkpoints:
             if only in ("", name):
                 path = self.folder / name if "/" in name else folder / name
                 check(path, facts)
-                if "/" not in name:
-                    parts[path.stem] = read_state(path)
+                if not name.startswith("chunks/"):
+                    parts[name.removesuffix(".pt")] = read_state(path)
         return parts, manifest
 
     def _write(
@@ -139,29 +146,39 @@ class Checkpoints:
         first = max([live.start, *(_span(name)[1] for name in self._chunks)])
         if first < live.stop:
             name = f"chunks/{first:09d}-{live.stop:09d}.pt"
-            folder = self.folder / "chunks"
-            make_folder(folder)
-            draft = folder / ".tmp-chunk.pt"
-            try:
-                facts = write_state(draft, replay.chunk(first))
-                draft.rename(self.folder / name)
-            finally:
-                draft.unlink(missing_ok=True)  # a full disk needs the room
-            sync_folder(folder)
-            self._chunks[name] = facts
+            self._chunks[name] = self._write_once(name, replay.chunk(first))
         self._chunks = {n: facts for n, facts in self._chunks.items() if _span(n)[1] > live.start}
 
+    def _add_actions(self, pieces: dict[str, Any]) -> None:
+        """Writes the pieces that the newest checkpoint has not, and forgets those that are gone."""
+        for name in sorted(pieces.keys() - self._actions.keys()):
+            self._actions[name] = self._write_once(name, pieces[name])
+        self._actions = {name: self._actions[name] for name in sorted(pieces)}
+
+    def _write_once(self, name: str, state: Any) -> Facts:
+        """Writes a file that checkpoints share, in one piece."""
+        final = self.folder / name
+        make_folder(final.parent)
+        draft = final.with_name(".tmp-piece.pt")
+        try:
+            facts = write_state(draft, state)
+            draft.rename(final)
+        finally:
+            draft.unlink(missing_ok=True)  # a full disk needs the room
+        sync_folder(final.parent)
+        return facts
+
     def _prune(self) -> None:
-        """Removes older checkpoints, and the chunks that only they had."""
+        """Removes older checkpoints, and the shared files that only they had."""
         folders = self._steps()
         for old in folders[self.keep :]:
             shutil.rmtree(old, ignore_errors=True)
-        used = set(self._chunks)
+        used = self._chunks.keys() | self._actions.keys()
         for folder in folders[: self.keep]:
             used |= _named(folder)
-        for chunk in (self.folder / "chunks").glob("*.pt"):
-            if f"chunks/{chunk.name}" not in used:
-                chunk.unlink(missing_ok=True)
+        for file in (*self.folder.glob("chunks/*.pt"), *self.folder.glob("actions/*.pt")):
+            if file.relative_to(self.folder).as_posix() not in used:
+                file.unlink(missing_ok=True)
 
 
 def _step(folder: Path) -> int:

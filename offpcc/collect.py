@@ -174,7 +174,10 @@ class Collector(Source):
             self.tapes[copy].observation = [seen]
 
     def state_dict(self) -> dict[str, Any]:
-        """Acting weights, generators, counters, and every open episode."""
+        """Acting weights, generators, counters, and every open episode.
+
+        "past": actions (k, A) of steps that were let go of; what has a name there never changes.
+        """
         acting = {name: part.state_dict() for name, part in self.agent.acting_parts().items()}
         return {
             "acting": acting,
@@ -186,6 +189,11 @@ class Collector(Source):
             "terms": self.terms,
             "state": self.state,
             "tapes": [tape.state_dict() for tape in self.tapes],
+            "past": {
+                f"{tape.copy}-{tape.episode}-{number}": torch.from_numpy(actions)
+                for tape in self.tapes
+                for number, actions in enumerate(tape.past)
+            },
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -199,13 +207,17 @@ class Collector(Source):
         self.agent.progress = state.get("progress", 0.0)
         self.random.bit_generator.state = state["random"]
         self.steps, self.exact, self.terms = state["steps"], state["exact"], state["terms"]
-        self._replay(state["tapes"], state["state"])
+        self._replay(state["tapes"], state["past"], state["state"])
 
-    def _replay(self, kept: list[dict[str, Any]], state: torch.Tensor) -> None:
+    def _replay(
+        self, kept: list[dict[str, Any]], past: dict[str, torch.Tensor], state: torch.Tensor
+    ) -> None:
         """Brings every copy to where its tape had stopped, or to the next episode's start."""
         old = [Tape(copy, tape["episode"]) for copy, tape in enumerate(kept)]
         for tape, content in zip(old, kept, strict=True):
             tape.load_state_dict(content)
+        for name, actions in sorted(past.items(), key=lambda each: int(each[0].split("-")[-1])):
+            old[int(name.split("-")[0])].past.append(actions.numpy())
         self.tapes = [Tape(tape.copy, tape.episode, begin=tape.begin) for tape in old]
         ended = self._play_again([tape.actions() for tape in old])
         self.state = torch.zeros_like(self.state)
@@ -216,6 +228,7 @@ class Collector(Source):
                 self.tapes[copy] = Tape(copy, old[copy].episode + 1)
                 continue
             self.tapes[copy].load_state_dict(content)
+            self.tapes[copy].past = old[copy].past
             self.state[copy] = state[copy]
         self._begin()
 

@@ -86,7 +86,7 @@ class Tape:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, as tensors and plain containers."""
+        """All of it but `past`, as tensors and plain containers."""
         return {
             "episode": self.episode,
             "observation": {k: torch.from_numpy(v) for k, v in self.stacked().items()},
@@ -98,7 +98,6 @@ class Tape:
             "handed": self.handed,
             "earned": self.earned,
             "begin": self.begin,
-            "past": [torch.from_numpy(a) for a in self.past],
             "memory": self.memory,
         }
 
@@ -111,4 +110,3 @@ class Tape:
         self.terms, self.handed = dict(state["terms"]), state["handed"]
         self.earned = state["earned"]
         self.begin, self.memory = state.get("begin", 0), state.get("memory")
-        self.past = [a.numpy() for a in state.get("past", ())]

@@ -223,7 +223,10 @@ class Training:
         return True
 
     def parts(self) -> dict[str, Any]:
-        """All state, as files of a checkpoint; `policy` is the deployed network alone."""
+        """All state, as files of a checkpoint; `policy` is the deployed network alone.
+
+        `actions/…` are those of long episodes in progress, which never change.
+        """
         own = {
             "epoch": self.epoch,
             "epochs": self.epochs,
@@ -236,21 +239,23 @@ class Training:
             "row_at": dict(self.row_at),
             "last_row": dict(self.last_row),
         }
+        collector = self.collector.state_dict()
+        past = {f"actions/{name}": part for name, part in collector.pop("past", {}).items()}
         run = {
             "training": own,
-            "collector": self.collector.state_dict(),
+            "collector": collector,
             "replay": self.replay.state_dict(),
             "recorder": self.recorder.state_dict(),
         }
-        return {"agent": self.agent.state_dict(), "policy": self.agent.deployed.state_dict()} | {
-            "run": run
-        }
+        agent, policy = self.agent.state_dict(), self.agent.deployed.state_dict()
+        return {"agent": agent, "policy": policy, "run": run, **past}
 
     def restore(self, parts: dict[str, Any]) -> None:
         """Continues from `parts`; the replay has its chunks already."""
         self.agent.load_state_dict(parts["agent"])
         run = parts["run"]
-        self.collector.load_state_dict(run["collector"])
+        past = {n.removeprefix("actions/"): p for n, p in parts.items() if n.startswith("actions/")}
+        self.collector.load_state_dict({**run["collector"], "past": past})
         self.replay.load_state_dict(run["replay"])
         self.recorder.add_columns(self._term_columns())
         self.recorder.load_state_dict(run["recorder"])

@@ -99,6 +99,25 @@ def test_a_save_costs_what_is_new_whatever_is_stored(tmp_path):
     assert new.stat().st_size < old.stat().st_size / 20
 
 
+def test_the_actions_of_a_long_episode_are_written_once_and_removed_after_it(tmp_path):
+    checkpoints, replay = Checkpoints(tmp_path, keep=1), replay_of(1)
+    old, new = torch.full((2000, 1), 0.5), torch.full((2000, 1), 0.25)
+    checkpoints.save(100, parts_at(100) | {"actions/0-3-0": old}, replay, {})
+    (written,) = tmp_path.glob("actions/*")
+    before = written.stat().st_ino
+    again = Checkpoints(tmp_path, keep=1)
+    parts, _ = again.load(replay_of(0))
+    assert torch.equal(parts["actions/0-3-0"], old)
+    both = {"actions/0-3-0": old, "actions/0-3-1": new}
+    again.save(200, parts_at(200) | both, replay, {})
+    assert written.stat().st_ino == before
+    parts, _ = Checkpoints(tmp_path).load(replay_of(0))
+    assert all(torch.equal(parts[name], actions) for name, actions in both.items())
+    again.save(300, parts_at(300), replay, {})
+    assert not [*tmp_path.glob("actions/*")]
+    assert Checkpoints(tmp_path).load(replay_of(0))[0]["run"]["step"] == 300
+
+
 def test_chunks_whose_episodes_are_all_forgotten_are_removed(tmp_path):
     checkpoints, replay = Checkpoints(tmp_path, keep=1), replay_of(0, capacity=9)
     for step in range(100, 700, 100):

@@ -476,7 +476,10 @@ def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
     )
     stretches(collector, 23)
     state = through_the_disk(collector.state_dict())
-    state["tapes"][0][part] = {"past": [], "begin": 0, "memory": None}[part]
+    if part == "past":
+        state["past"] = {}
+    else:
+        state["tapes"][0][part] = {"begin": 0, "memory": None}[part]
     restored.load_state_dict(state)
     learn(learner)
     one, two = stretches(collector, 20), stretches(restored, 20)

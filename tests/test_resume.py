@@ -213,7 +213,7 @@ NO_MATTER = {
     # Of stretches, and of worlds that tell their rewards' terms: test_collect.py, test_train.py.
     *("collector/terms", "collector/tapes/0/terms", "collector/tapes/0/notes"),
     *("collector/tapes/0/handed", "collector/tapes/0/earned"),
-    *("collector/tapes/0/begin", "collector/tapes/0/past", "collector/tapes/0/memory"),
+    *("collector/tapes/0/begin", "collector/tapes/0/memory"),
 }
 
 

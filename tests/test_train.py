@@ -13,6 +13,7 @@ import torch
 from toys import SPEC, Walk, constant_actor, through_the_disk, weights
 
 from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
+from offpcc.checkpoint import Checkpoints
 from offpcc.collect import Collector
 from offpcc.data import Batch
 from offpcc.evaluate import Evaluator
@@ -277,6 +278,28 @@ def test_an_episode_without_an_end_is_learned_from_while_it_runs(tmp_path, setti
     training.run()
     assert training.updates == 46 and training.episodes == 0
     assert len(training.replay) > 0
+
+
+def test_a_run_within_a_long_episode_goes_on_from_its_checkpoint(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("offpcc.collect.LONG_EPISODE", 10)
+    how = {"walk": partial(Walk, steps=10**6), "replay": {"segment": 3}}
+
+    def prepared(folder: Path, **more: Any) -> Training:
+        training = made(folder, **how, **more)
+        training.evaluator.max_episode_steps = 5
+        training.collector.long_episode = 5
+        training.checkpoints = Checkpoints(folder / "checkpoints")
+        return training
+
+    unbroken = prepared(tmp_path / "one")
+    unbroken.run()
+    first = prepared(tmp_path / "two", steps=33)
+    first.run()
+    assert len(first.collector.tapes[0].past) == 3
+    second = prepared(tmp_path / "two")
+    second.restore(second.checkpoints.load(second.replay)[0])
+    second.run()
+    assert second.collector.exact and equal(weights(unbroken.agent), weights(second.agent))
 
 
 # What ends it, and what does not

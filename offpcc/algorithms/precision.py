@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -16,7 +16,7 @@ from offpcc.data import Batch
 if TYPE_CHECKING:
     from offpcc.algorithms.off_policy import OffPolicy
 
-PRECISIONS = ("fp32", "bf16", "auto")
+PASSES: tuple[Literal["fp32"], Literal["bf16"]] = ("fp32", "bf16")
 SHARES = (64, 8, 1)  # of a batch, in turn: where bf16 is emulated, a whole one takes minutes
 HOPELESS = 1.5  # times as long as in fp32: no larger share will mend that
 NOISE = 1.05  # two timings of the same differ by as much
@@ -53,7 +53,7 @@ def bf16_slowdown(agent: "OffPolicy", batch: Batch) -> float:
 
     Raises RuntimeError, as torch does, where there is no bf16 for one of the agent's layers.
     """
-    plain, rough = (_twin(agent, precision) for precision in ("fp32", "bf16"))
+    plain, rough = (_twin(agent, precision) for precision in PASSES)
     order = batch.burn_in.argsort(descending=True)  # any share has the longest in it
     slowdown = 1.0
     with _one_thread():
@@ -69,7 +69,7 @@ def bf16_slowdown(agent: "OffPolicy", batch: Batch) -> float:
     return slowdown
 
 
-def _twin(agent: "OffPolicy", precision: str) -> "OffPolicy":
+def _twin(agent: "OffPolicy", precision: Literal["fp32", "bf16"]) -> "OffPolicy":
     twin = copy.deepcopy(agent)
     twin.precision = precision
     return twin

@@ -559,7 +559,7 @@ def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> N
         ({"discount": 1.1}, "discount is 1.1"),
         ({"discount": -0.1}, "discount is -0.1"),
         ({"reward_scale": 0.0}, "reward_scale is 0.0"),
-        ({"precision": "fp16"}, "precision is 'fp16'; it is fp32, bf16 or auto"),
+        ({"precision": "fp16"}, "precision is 'fp16'; it must be 'fp32' or 'bf16' or 'auto'"),
         ({"heads": 0}, "heads is 0"),
         ({"delay": 0}, "delay is 0"),
     ],
