@@ -5,7 +5,6 @@ synced to the disk and renamed. Replay chunks, and the actions of a long episode
 written once and shared between checkpoints: a save costs what is new.
 """
 
-import pickle
 import re
 import shutil
 import sys
@@ -21,10 +20,7 @@ from offpcc.sealed import Facts, check, read_manifest, read_state, write_manifes
 FORMAT = 1
 FILE = re.compile(r"[a-z]+\.pt|(chunks|actions)/[\d-]+\.pt")
 STEP = re.compile(r"(\.old-)?step-(\d{9,})")
-DAMAGE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError,
-    pickle.UnpicklingError,
-)  # fmt: skip
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)
 
 
 @dataclass

@@ -6,6 +6,7 @@ Only tensors and plain containers are written, and nothing else is ever unpickle
 import hashlib
 import io
 import json
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 from types import NoneType
@@ -35,8 +36,11 @@ def write_state(path: Path, state: Any) -> Facts:
 
 
 def read_state(path: Path) -> Any:
-    """What `write_state` wrote, on the CPU. Raises pickle.UnpicklingError for what may be code."""
-    return torch.load(path, weights_only=True, map_location="cpu")
+    """What `write_state` wrote, on the CPU. Raises ValueError for what may be code."""
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:  # torch's text says how to run the code after all
+        raise ValueError(f"{path.name} is not made of tensors and plain containers") from error
 
 
 def check(path: Path, facts: Facts) -> None:
