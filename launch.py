@@ -97,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     other("--report", nargs="?", const="", metavar="DIR", help=REPORT)
     other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
     other("--list", action="store_true", help="the ids, algorithms, suites and configs there are")
+    other("--print-config", action="store_true", help="every setting of the run and its origin")
     other("--check", metavar="ID", help="check an environment, its seeding included")
     return p
 
@@ -265,6 +266,9 @@ def runs(asked: argparse.Namespace) -> int:
         raise ValueError("--jobs is for training; trained runs are played one after another")
     asked_for = requests(asked)
     again = continued(asked, asked_for)
+    if asked.print_config:
+        print(asked_for[0].compose(resume=bool(again)).explained(), end="")
+        return 0
     for request in asked_for:
         if playing:
             request.folder.read()
@@ -374,7 +378,8 @@ def script() -> int:
     from offpcc import supervisor
 
     elsewhere = (asked.list, asked.compare, asked.report is not None, asked.plot is not None)
-    observed = bool(asked.check or asked.env) and not (asked.jobs or any(elsewhere))
+    plain = any(elsewhere) or asked.jobs or asked.print_config
+    observed = bool(asked.check or asked.env) and not plain
     return supervisor.run(main, observed, "" if asked.check or plays(asked) else "--resume")
 
 

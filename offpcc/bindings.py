@@ -69,7 +69,9 @@ def read(file: Path, outer: Sequence[Path] = ()) -> list[Binding]:
         raise ConfigError(f"config {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"config {file} is not a text: {error}") from error
-    return parse(text, str(file), [*outer, file.resolve()])
+    ours = file.resolve().is_relative_to(CONFIGS)
+    name = file.resolve().relative_to(CONFIGS.parent).as_posix() if ours else str(file)
+    return parse(text, name, [*outer, file.resolve()])
 
 
 def parse(text: str, name: str, outer: Sequence[Path] = ()) -> list[Binding]:

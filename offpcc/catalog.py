@@ -80,8 +80,7 @@ def suite_file(name: str) -> Path:
 def domain_config(env: str, algorithm: Path) -> Path | None:
     """The recipe with the longest name that begins the id, word by word.
 
-    It lies in the folder of configs/domains/ that the algorithm's file lies in under
-    configs/algorithms/, for on-policy algorithms learn with other numbers than off-policy ones.
+    It lies in configs/domains/FAMILY/, the algorithm's file being in configs/algorithms/FAMILY/.
     """
     name = re.sub(r"-v\d+$", "", bare(env)).lower()
     family = algorithm.parent.relative_to(CONFIGS / "algorithms")
@@ -144,8 +143,10 @@ def _import_fault(name: str, error: BaseException) -> str:
             return f"there is no module {error.name!r}; {_searched()}"
         return f"module {name} needs {error.name!r}, which is not installed"
     said = " ".join(f"{type(error).__name__}: {error}".split())
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = "" if last.filename.startswith("<") else f" ({last.filename}, line {last.lineno})"
+    others = (sys.prefix, sys.base_prefix, "<", __file__)  # packages, which may have hooks in it
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(others)]
+    where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
     return f"module {name} raised {said}{where} while it was imported"
 
 

@@ -4,7 +4,7 @@ Refused, with its place and the nearest name: what is unknown, what is of the wr
 run itself fills in, and what nothing would use. A file's macro may go unused if it is known.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,14 @@ class Used:
     written: Any  # as bound, or the default
     value: Any  # what that comes to without macros
     place: str  # of the value
+    source: str = ""  # the key of the binding; empty for a default
 
 
 class Config:
     """What a run makes, and the arguments of that by key (`used`), defaults too.
+
+    A binding of a class holds for the classes that derive from it, too, unless a nearer one binds
+    the same argument.
 
     Raises ConfigError for a macro that is not set, or leads back to itself.
     """
@@ -77,15 +81,25 @@ class Config:
         own = sorted(m for m in modules if not m.startswith("offpcc.") and m != "__main__")
         lines = [f"import {module}" for module in own]
         lines += [f"{name} = {self.bindings[name].value!r}" for name in sorted(self.macros)]
+        for section, used in self._sections():
+            lines += ["", f"# {section}", *(f"{key} = {each.written!r}" for key, each in used)]
+        return "\n".join(lines) + "\n"
+
+    def explained(self) -> str:
+        """All arguments with their values, each with the place that the value is from."""
+        width = max(len(f"{key} = {used.value!r}") for key, used in self.used.items())
+        lines = []
+        for section, used in self._sections():
+            lines += ["", f"# {section}"]
+            lines += [f"{f'{key} = {each.value!r}':{width}}  # {each.place}" for key, each in used]
+        return "\n".join(lines[1:]) + "\n"
+
+    def _sections(self) -> Iterator[tuple[str, list[tuple[str, Used]]]]:
+        """What the run makes, each with its arguments by key."""
         for reference in self.made:
             section = repr(reference)[1:]
-            lines += ["", f"# {section}"]
-            lines += [
-                f"{key} = {used.written!r}"
-                for key, used in self.used.items()
-                if key.rpartition(".")[0] == section
-            ]
-        return "\n".join(lines) + "\n"
+            own = [(k, used) for k, used in self.used.items() if k.rpartition(".")[0] == section]
+            yield section, own
 
     def with_value(self, key: str, value: Any) -> "Config":
         """Another config, in which this key, and a macro that it is bound to, has this value."""
@@ -126,7 +140,7 @@ class Config:
             elif wrong := complaint(binding.selector, binding.argument):
                 raise ConfigError(f"{binding.place}: {wrong}")
             else:
-                self._check_use(binding)
+                self._check_use(binding, {other.key for other in layer})
 
     def check_asked(self, lines: Sequence[Binding]) -> None:
         """Raises ConfigError for a macro of these lines that this run does not use."""
@@ -147,18 +161,27 @@ class Config:
                 raise ConfigError(f"{used.place}: {key} is {used.value!r}; {wrong}")
 
     def _arguments(self, reference: Reference) -> dict[str, Used]:
-        """What the arguments of something are bound to: under its scope, without one, or not."""
+        """What the arguments of something are bound to, or their defaults."""
         found = {}
         for argument, parameter in bindable(reference.name).items():
-            anywhere = f"{reference.name}.{argument}"
-            key = f"{reference.scope}/{anywhere}".lstrip("/")
-            binding = self.bindings.get(key, self.bindings.get(anywhere))
+            key = f"{reference.scope}/{reference.name}.{argument}".lstrip("/")
+            binding = self._nearest_binding(reference, argument)
             if binding:
-                found[key] = Used(binding.value, *self._resolve(binding.value, binding.place))
+                value, place = self._resolve(binding.value, binding.place)
+                found[key] = Used(binding.value, value, place, binding.key)
             elif parameter.default is not parameter.empty:
                 default = _as_written(parameter.default)
                 found[key] = Used(default, default, "default")
         return found
+
+    def _nearest_binding(self, reference: Reference, argument: str) -> Binding | None:
+        """The binding of the class or its nearest ancestor, under the reference's scope first."""
+        for name in SERVED[reference.name].lineage or (reference.name,):
+            for scope in dict.fromkeys((reference.scope, "")):
+                key = f"{scope}/{name}.{argument}".lstrip("/")
+                if key in self.bindings:
+                    return self.bindings[key]
+        return None
 
     def _resolve(
         self, value: Any, place: str, keep: Collection[str] = (), seen: tuple[str, ...] = ()
@@ -187,16 +210,25 @@ class Config:
             near = nearest(binding.key, known)
             raise ConfigError(f"{binding.place}: unknown macro {binding.key!r}{near}")
 
-    def _check_use(self, binding: Binding) -> None:
-        wanted = Reference(binding.scope, binding.selector)
-        anywhere = {reference.name for reference in self.made} if not binding.scope else set()
-        if wanted in self.made or binding.selector in anywhere:
-            return
-        near = nearest(repr(wanted), [repr(reference) for reference in self.made])
+    def _check_use(self, binding: Binding, layer: Collection[str]) -> None:
+        """Raises ConfigError for what the run does not make, or an earlier layer binds nearer."""
         place, key = binding.place, binding.key
         if binding.via:  # the line that is one's own
             place, key = binding.via, f"{key}, from {place},"
-        raise ConfigError(f"{place}: {key} is never used: the run makes no {wanted!r}{near}")
+        held = [
+            self._nearest_binding(reference, binding.argument)
+            for reference in self.made
+            if binding.selector in (reference.name, *SERVED[reference.name].lineage)
+            and binding.scope in ("", reference.scope)
+        ]
+        if not held:
+            wanted = Reference(binding.scope, binding.selector)
+            near = nearest(repr(wanted), [repr(reference) for reference in self.made])
+            raise ConfigError(f"{place}: {key} is never used: the run makes no {wanted!r}{near}")
+        nearer = {other.key: other.place for other in held if other is not None}
+        if not nearer.keys() & layer:
+            name, where = next(iter(nearer.items()))
+            raise ConfigError(f"{place}: {key} has no effect: {name} is bound at {where}")
 
 
 def _as_written(default: Any) -> Any:

@@ -56,8 +56,8 @@ class Served(Protocol):
     """What is known of a class or function that a reference leads to."""
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """The names of the class and of those that it derives from; none for a function."""
+    def lineage(self) -> tuple[str, ...]:
+        """The names of the class and of its ancestors, nearest first; none for a function."""
 
 
 def fits(value: Any, kind: Any, served: Mapping[str, Served]) -> bool:
@@ -125,4 +125,4 @@ def _made(kind: Any) -> type | None:
 def _makes(item: Served, kind: Any) -> bool:
     """Whether calling a class gives what a Callable's annotation says; a function may."""
     made = _made(kind)
-    return made is None or not item.kinds or made.__name__ in item.kinds
+    return made is None or not item.lineage or made.__name__ in item.lineage

@@ -28,13 +28,13 @@ Definition = ast.ClassDef | ast.FunctionDef
 class Schema:
     """A class or a function, where it is, and its arguments in their order.
 
-    kinds: the names of the class and of those that it derives from; none for a function.
+    lineage: the names of the class and of its ancestors, nearest first; none for a function.
     """
 
     name: str
     module: str
     parameters: dict[str, Parameter]
-    kinds: frozenset[str]
+    lineage: tuple[str, ...]
 
     def load(self) -> Callable[..., Any]:
         """The class or function itself; imports its module."""
@@ -50,8 +50,8 @@ def schema_of(item: Callable[..., Any]) -> Schema:
         name: each.replace(annotation=hints.get(name, Any))
         for name, each in signature(item).parameters.items()
     }
-    kinds = frozenset(kind.__name__ for kind in getattr(item, "__mro__", ()))
-    return Schema(item.__name__, item.__module__, parameters, kinds)
+    lineage = tuple(kind.__name__ for kind in getattr(item, "__mro__", ()))
+    return Schema(item.__name__, item.__module__, parameters, lineage)
 
 
 @cache
@@ -64,8 +64,8 @@ def schema_in(module: str, name: str) -> Schema:
     assert found is not None, f"{module} defines no {name}"
     home, node = found
     if isinstance(node, ast.FunctionDef):
-        return Schema(name, home, _arguments(node), frozenset())
-    return Schema(name, home, _constructor(home, node), frozenset(_lineage(home, node)))
+        return Schema(name, home, _arguments(node), ())
+    return Schema(name, home, _constructor(home, node), tuple(dict.fromkeys(_lineage(home, node))))
 
 
 def _constructor(module: str, node: ast.ClassDef) -> dict[str, Parameter]:
@@ -137,9 +137,10 @@ class _Names(dict[str, Any]):
         return type(name, (), {})
 
 
-def _lineage(module: str, node: ast.ClassDef) -> set[str]:
-    """The names of a class and of those of offpcc that it derives from."""
-    return {node.name}.union(*(_lineage(*base) for base in _bases(module, node)))
+def _lineage(module: str, node: ast.ClassDef) -> list[str]:
+    """The names of a class and of its ancestors in offpcc, nearest first."""
+    bases = _bases(module, node)
+    return [node.name, *(name for base in bases for name in _lineage(*base))]
 
 
 def _bases(module: str, node: ast.ClassDef) -> list[tuple[str, ast.ClassDef]]:

@@ -17,10 +17,11 @@ HOMES = {
     "collect": "Collector",
     "evaluate": "Evaluator",
     "train": "Training",
-    "algorithms": "DDPG TD3 TD3BC SAC DSAC TQC REDQ A2C PPO COPG PPG AMP",
-    "baselines": "SB3DDPG SB3TD3 SB3SAC SB3TQC SB3PPO SB3RecurrentPPO",
+    "algorithms": "ActorCritic OffPolicy DDPG TD3 TD3BC SAC DSAC TQC REDQ"
+    " OnPolicy A2C PPO COPG PPG AMP",
+    "baselines": "Baseline SB3OffPolicy SB3DDPG SB3TD3 SB3SAC SB3TQC SB3PPO SB3RecurrentPPO",
     "replay": "EpisodeReplay Rollout",
-    "networks": "Encoder Identity LSTM GRU RNN MinGRU Transformer",
+    "networks": "Encoder Stack Identity LSTM GRU RNN MinGRU Transformer",
 }
 SERVED: dict[str, Schema] = {
     name: schema_in(f"offpcc.{home}", name)

@@ -1,5 +1,7 @@
 """Configs: layers that add, and everything that cannot be meant refused with its place."""
 
+import re
+
 import gin
 import pytest
 
@@ -295,7 +297,7 @@ def test_a_wrong_value_is_named_where_it_stands_and_not_where_it_is_used(write):
 
 def test_an_included_line_that_nothing_uses_is_blamed_on_ones_own_include(write):
     path = write("rate = 0.1\ninclude 'memory/gru.gin'\nsummarizer = @LSTM\n")
-    told = rf"^{path}:2: GRU.width, from .*gru.gin:4, is never used: the run makes no @GRU"
+    told = rf"^{path}:2: GRU.forget_bias, from configs/memory/gru.gin:6, is never used: the run makes no @GRU"
     with pytest.raises(ConfigError, match=told):
         compose([RSAC, path])
 
@@ -304,9 +306,44 @@ def test_the_outermost_include_is_blamed(write):
     write("include 'memory/gru.gin'", "inner.gin")
     path = write("include 'inner.gin'\nsummarizer = @LSTM\n")
     with pytest.raises(
-        ConfigError, match=rf"^{path}:1: GRU.width, from .*gru.gin:4, is never used"
+        ConfigError,
+        match=rf"^{path}:1: GRU.forget_bias, from configs/memory/gru.gin:6, is never used",
     ):
         compose([RSAC, path])
+
+
+@pytest.mark.parametrize(
+    ("lines", "value"),
+    [
+        (["TD3.clip = 3.0"], 3.0),
+        (["DDPG.clip = 2.0"], 2.0),
+        (["ActorCritic.clip = 4.0", "DDPG.clip = 2.0"], 2.0),
+        (["TD3.clip = 3.0", "DDPG.clip = 2.0"], 3.0),
+        (["clip = 1.0"], 1.0),
+    ],
+)
+def test_a_binding_holds_for_derived_classes_unless_a_nearer_one_has_its_own(lines, value):
+    assert compose([algorithm_file("td3")], lines).values["TD3.clip"] == value
+
+
+def test_a_line_that_an_earlier_nearer_one_outdoes_is_refused(write):
+    path = write("TD3.clip = 3.0")
+    wrong = rf"OffPolicy.clip has no effect: TD3.clip is bound at {path}:1"
+    with pytest.raises(ConfigError, match=wrong):
+        compose([algorithm_file("td3"), path], ["OffPolicy.clip = 5.0"])
+
+
+def test_an_ancestor_of_nothing_in_the_run_is_refused():
+    with pytest.raises(ConfigError, match="OnPolicy.clip is never used"):
+        compose([algorithm_file("td3")], ["OnPolicy.clip = 5.0"])
+
+
+def test_every_value_is_explained_by_the_place_that_it_is_from():
+    lines = compose([algorithm_file("rsac")], ["rate = 0.5"]).explained().splitlines()
+    found = {line.partition(" ")[0]: line for line in lines}
+    assert re.search(r"^SAC.rate = 0.5 +# --bind 'rate = 0.5':1$", found["SAC.rate"])
+    assert found["LSTM.width"].endswith("# configs/defaults.gin:61")
+    assert found["SAC.delay"].endswith("# default")
 
 
 def test_a_file_that_includes_itself_is_refused(write):

@@ -26,7 +26,7 @@ LINES = ["device = 'cpu'", "evaluation_episodes = 0", "capacity = 1_000", "windo
 def planned(algo: str, *lines: str) -> tuple[Config, Training]:
     config = compose([algorithm_file(algo)], [*LINES, *lines])
     return config, build.build(
-        config, "pendulum-img-v0" if "shift = 1" in lines else "car-v0", seed=1
+        config, "pendulum-img-v0" if "OffPolicy.shift = 1" in lines else "car-v0", seed=1
     )
 
 
@@ -37,7 +37,7 @@ def planned(algo: str, *lines: str) -> tuple[Config, Training]:
         ("rsac", ["memory_segment = 20", "burn_in = 10", "priority = 0.6"], 10, 20),
         ("rsac", ["memory_segment = 20", "store_states = 7"], 6, 20),
         ("sac", ["n_step = 3"], 0, 3),
-        ("sac", ["shift = 1"], 0, 1),
+        ("sac", ["OffPolicy.shift = 1"], 0, 1),
     ],
 )
 def test_a_likely_batch_has_the_shape_that_the_replay_will_give(algo, lines, before, steps) -> None:

@@ -129,9 +129,9 @@ def test_the_templates_are_the_settings_of_the_first_release():
 
 def test_the_domain_config_is_the_one_with_the_longest_fitting_name(tmp_path, monkeypatch):
     monkeypatch.setattr("offpcc.catalog.CONFIGS", tmp_path)
-    (tmp_path / "domains").mkdir()
+    (tmp_path / "domains" / "off_policy").mkdir(parents=True)
     for name in ("pendulum", "pendulum-v", "cartpole"):
-        (tmp_path / "domains" / f"{name}.gin").touch()
+        (tmp_path / "domains" / "off_policy" / f"{name}.gin").touch()
     wanted = {
         "pendulum-p-v0": "pendulum",
         "pendulum-v0": "pendulum",  # the version is no part of the name
@@ -142,7 +142,7 @@ def test_the_domain_config_is_the_one_with_the_longest_fitting_name(tmp_path, mo
         "other-v0": None,
     }
     for env, stem in wanted.items():
-        path = domain_config(env, tmp_path / "algorithms" / "sac.gin")
+        path = domain_config(env, tmp_path / "algorithms" / "off_policy" / "sac.gin")
         assert (path.stem if path else None) == stem
 
 
@@ -151,7 +151,7 @@ def test_a_family_of_algorithms_has_recipes_of_its_own():
     recipes = {algo: domain_config(env, algorithm_file(algo)) for algo in names}
     on_policy = RECIPES / "on_policy" / "pendulum.gin"
     assert recipes == {
-        "rsac": RECIPES / "pendulum.gin",
+        "rsac": RECIPES / "off_policy" / "pendulum.gin",
         "lstm_ppo": on_policy,
         "a2c": on_policy,
     }

@@ -15,6 +15,8 @@ import pytest
 
 import launch
 from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
+from offpcc.bindings import compose
+from offpcc.catalog import algorithm_file, domain_config
 from offpcc.experiment import begin
 from offpcc.jobs import Job
 from offpcc.train import columns
@@ -112,6 +114,31 @@ def test_the_page_on_extending_works(name: str, desk: Path) -> None:
     assert told
     for words in told:
         obey(words)
+
+
+@pytest.mark.parametrize(
+    ("module", "algo", "parent"), [("soft_td3", "rtd3", "TD3"), ("log_ppo", "lstm_ppo", "PPO")]
+)
+def test_a_subclass_has_every_setting_of_the_recipe(
+    module: str, algo: str, parent: str, desk: Path
+) -> None:
+    write_files(EXTENDING, desk)
+    own, known = f"{module}.gin", algorithm_file(algo)
+    recipe = domain_config("pendulum-p-v0", known)
+    assert recipe is not None
+    plain = compose([known, recipe]).values
+    changed = compose([known, desk / own]).values
+    name = str(changed["Recipe.agent"])[1:]
+    settings = {
+        key.partition(".")[2]: v for key, v in plain.items() if key.startswith(parent + ".")
+    }
+    assert len(settings) > 15
+    assert (
+        settings.items()
+        <= {
+            key.partition(".")[2]: v for key, v in changed.items() if key.startswith(f"{name}.")
+        }.items()
+    )
 
 
 def test_the_quick_start_works(desk: Path) -> None:

@@ -307,7 +307,7 @@ def test_wandb_that_is_missing_is_told_before_anything_is_written(tmp_path, monk
         ({"bind": ["epoch = 0"]}, "Training.epoch is 0; it must be at least 1"),
         ({"bind": ["warm_up = -1"]}, "Training.warm_up is -1; it must be at least 0"),
         ({"bind": ["evaluation_episodes = -1"]}, "Evaluator.episodes is -1"),
-        ({"bind": ["checkpoints = 0"]}, "Recipe.checkpoints is 0; it must be at least 1"),
+        ({"bind": ["Recipe.checkpoints = 0"]}, "Recipe.checkpoints is 0; it must be at least 1"),
         ({"bind": ["threads = 0"]}, "Recipe.threads is 0"),
         ({"bind": ["device = 'tpu9'"]}, "device 'tpu9' is not to be had"),
         ({"steps": 1e4}, "which is not a whole number; write 10_000"),
@@ -370,7 +370,7 @@ def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path):
 def test_steps_and_intervals_may_change_and_the_rows_go_on(tmp_path):
     run = begin(tmp_path)
     before = run.read()
-    lines = ["epoch = 30", "evaluation_episodes = 2", "checkpoints = 3"]
+    lines = ["epoch = 30", "evaluation_episodes = 2", "Recipe.checkpoints = 3"]
     resume(tmp_path, steps=180, bind=lines)
     assert [row["env_steps"] for row in rows(run)] == ["60", "120", "150", "180"]
     now = run.read()

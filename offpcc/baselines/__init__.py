@@ -5,7 +5,15 @@ checkpoints are ours. Needs the extra `sb3`, which is imported when a baseline i
 """
 
 from offpcc.baselines.baseline import Baseline
-from offpcc.baselines.families import SB3DDPG, SB3PPO, SB3SAC, SB3TD3, SB3TQC, SB3RecurrentPPO
+from offpcc.baselines.families import (
+    SB3DDPG,
+    SB3PPO,
+    SB3SAC,
+    SB3TD3,
+    SB3TQC,
+    SB3OffPolicy,
+    SB3RecurrentPPO,
+)
 
 __all__ = [
     "SB3DDPG",
@@ -14,5 +22,6 @@ __all__ = [
     "SB3TD3",
     "SB3TQC",
     "Baseline",
+    "SB3OffPolicy",
     "SB3RecurrentPPO",
 ]

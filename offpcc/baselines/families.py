@@ -24,7 +24,7 @@ TEMPERATURE = {"temperature": "α, the price of an action's log-probability"}
 
 
 @dataclass
-class OffPolicy(Baseline):
+class SB3OffPolicy(Baseline):
     """Those with a replay buffer."""
 
     _: KW_ONLY
@@ -79,7 +79,7 @@ class OffPolicy(Baseline):
 
 
 @dataclass
-class SB3TD3(OffPolicy):
+class SB3TD3(SB3OffPolicy):
     """TD3."""
 
     _: KW_ONLY
@@ -114,14 +114,14 @@ class SB3DDPG(SB3TD3):
 
 
 @dataclass
-class SB3SAC(OffPolicy):
+class SB3SAC(SB3OffPolicy):
     """SAC with a learned temperature."""
 
     _: KW_ONLY
     temperature: PositiveFloat = 1.0  # α at the start
 
     columns: ClassVar[dict[str, str]] = CRITIC | TEMPERATURE
-    logged: ClassVar[dict[str, tuple[str, float]]] = OffPolicy.logged | {
+    logged: ClassVar[dict[str, tuple[str, float]]] = SB3OffPolicy.logged | {
         "temperature": ("train/ent_coef", 1.0)
     }
 

@@ -13,7 +13,7 @@ from offpcc.networks.memory import Memory
 from offpcc.networks.min_gru import MinGRU
 from offpcc.networks.mlp import MLP, EnsembleMLP
 from offpcc.networks.normalizer import Moments, Normalizer
-from offpcc.networks.summarizer import GRU, LSTM, RNN, Identity, Summarizer
+from offpcc.networks.summarizer import GRU, LSTM, RNN, Identity, Stack, Summarizer
 from offpcc.networks.transformer import Transformer
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "NormalActor",
     "Normalizer",
     "SquashedActor",
+    "Stack",
     "Summarizer",
     "Transformer",
     "likelihood_actor",
