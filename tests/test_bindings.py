@@ -297,7 +297,7 @@ def test_a_wrong_value_is_named_where_it_stands_and_not_where_it_is_used(write):
 
 def test_an_included_line_that_nothing_uses_is_blamed_on_ones_own_include(write):
     path = write("rate = 0.1\ninclude 'memory/gru.gin'\nsummarizer = @LSTM\n")
-    told = rf"^{path}:2: GRU.forget_bias, from configs/memory/gru.gin:6, is never used: the run makes no @GRU"
+    told = rf"^{path}:2: GRU.forget_bias, from .*gru.gin:6, is never used: the run makes no @GRU"
     with pytest.raises(ConfigError, match=told):
         compose([RSAC, path])
 
@@ -307,7 +307,7 @@ def test_the_outermost_include_is_blamed(write):
     path = write("include 'inner.gin'\nsummarizer = @LSTM\n")
     with pytest.raises(
         ConfigError,
-        match=rf"^{path}:1: GRU.forget_bias, from configs/memory/gru.gin:6, is never used",
+        match=rf"^{path}:1: GRU.forget_bias, from .*gru.gin:6, is never used",
     ):
         compose([RSAC, path])
 
@@ -334,7 +334,7 @@ def test_a_line_that_an_earlier_nearer_one_outdoes_is_refused(write):
 
 
 def test_an_ancestor_of_nothing_in_the_run_is_refused():
-    with pytest.raises(ConfigError, match="OnPolicy.clip is never used"):
+    with pytest.raises(ConfigError, match=r"OnPolicy\.clip is never used"):
         compose([algorithm_file("td3")], ["OnPolicy.clip = 5.0"])
 
 
