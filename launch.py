@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from offpcc import faults
+from offpcc import errors as faults
 
 if TYPE_CHECKING:
-    from offpcc.request import Request
+    from offpcc.runs.run_spec import Request
 
 EXAMPLES = """examples:
   python launch.py --env pendulum-p-v0 --algo rsac --run_id 1
@@ -160,7 +160,7 @@ def dispatch(asked: argparse.Namespace) -> int:
 
 def plot(asked: argparse.Namespace) -> int:
     """Draws what there is to compare."""
-    from offpcc.plot import plot
+    from offpcc.compare.plot import plot
 
     paths = [Path(path) for path in asked.plot or [asked.results]]
     for file in plot(paths, Path(asked.results) / "plots"):
@@ -170,7 +170,7 @@ def plot(asked: argparse.Namespace) -> int:
 
 def list_all(hidden: dict[str, str]) -> int:
     """Prints the catalog."""
-    from offpcc import catalog
+    from offpcc.config import catalog
 
     print("environments (any other gymnasium id works, too), and what is hidden from the agent")
     width = max(map(len, hidden))
@@ -184,10 +184,10 @@ def list_all(hidden: dict[str, str]) -> int:
 
 def check(env: str) -> int:
     """Prints what the checks of a world say; 6 if one fails."""
-    from offpcc import catalog
+    from offpcc.config import catalog
 
     catalog.check_id(env)
-    from offpcc.check import check_world
+    from offpcc.envs.checker import check_world
 
     said = check_world(env)
     for what, verdict in said.items():
@@ -198,9 +198,9 @@ def check(env: str) -> int:
 def compare(asked: argparse.Namespace) -> int:
     """Trains what a suite lacks and reports on it; the first failure's exit code, or 0."""
     import domains
-    from offpcc.report import report
-    from offpcc.rows import keep_rows
-    from offpcc.suite import read_suite
+    from offpcc.compare.archive import keep_rows
+    from offpcc.compare.report import report
+    from offpcc.compare.suite import read_suite
 
     check_jobs(asked)
     if not asked.compare:
@@ -216,7 +216,7 @@ def compare(asked: argparse.Namespace) -> int:
     folder = Path(asked.report or Path(asked.results) / "suites" / suite.name)
     rows, code = folder / "rows", 0
     if not asked.report:
-        from offpcc.compare import refuse_others, train
+        from offpcc.compare.train import refuse_others, train
 
         refuse_others(planned, rows)
         try:
@@ -230,7 +230,7 @@ def compare(asked: argparse.Namespace) -> int:
     for file in report(suite, planned, folder):
         print(file)
     if planned[0].request.wandb != "off":
-        from offpcc.compare import show
+        from offpcc.compare.train import show
 
         show(suite, planned[0], folder)
     return code
@@ -293,7 +293,7 @@ def plays(asked: argparse.Namespace) -> bool:
 
 def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
     """Trains several runs at a time; the exit code of the first that fails, or 0."""
-    from offpcc import jobs
+    from offpcc.runs import jobs
 
     flags = [f"--{name}" for name in ("overwrite", "debug") if getattr(asked, name)]
     again = continued(asked, asked_for)
@@ -311,7 +311,7 @@ def continued(asked: argparse.Namespace, asked_for: "list[Request]") -> "list[Re
 
 def requests(asked: argparse.Namespace) -> "list[Request]":
     """The runs that are meant, checked as far as is possible before torch is imported."""
-    from offpcc.request import Request
+    from offpcc.runs.run_spec import Request
 
     if not (asked.env and asked.algo):
         raise ValueError("--env and --algo are needed; --list shows what there is")
@@ -334,7 +334,7 @@ def requests(asked: argparse.Namespace) -> "list[Request]":
 
 def train(asked: argparse.Namespace, request: "Request") -> None:
     """Begins or continues one run."""
-    from offpcc.experiment import begin, proceed
+    from offpcc.runs.experiment import begin, proceed
 
     folder = proceed(request) if asked.resume else begin(request, asked.overwrite)
     final = folder.read()["final"]
@@ -346,16 +346,16 @@ def train(asked: argparse.Namespace, request: "Request") -> None:
 
 def play(asked: argparse.Namespace, path: Path) -> None:
     """Plays one trained run."""
-    from offpcc import play
+    from offpcc.deploy import play
 
     if asked.evaluate:
         play.evaluate(path, asked.evaluate, ablated=asked.memory == "ablated")
     if asked.demonstrate:
-        from offpcc.demonstrate import demonstrate
+        from offpcc.deploy.demonstrate import demonstrate
 
         print(demonstrate(path, asked.demonstrate))
     if asked.record_data:
-        from offpcc.demonstrate import record_data
+        from offpcc.deploy.demonstrate import record_data
 
         print(record_data(path, asked.record_data))
     window = asked.render and play.has_display()
@@ -369,13 +369,13 @@ def play(asked: argparse.Namespace, path: Path) -> None:
 
 def script() -> int:
     """What the process does: main(), in a worker that it observes if an environment is played."""
-    from offpcc import streams
+    from offpcc.processes import streams
 
     streams.tolerate_write_errors()
     asked = parser().parse_args()
     if os.name != "posix":
         return main()
-    from offpcc import supervisor
+    from offpcc.processes import supervisor
 
     elsewhere = (asked.list, asked.compare, asked.report is not None, asked.plot is not None)
     plain = any(elsewhere) or asked.jobs or asked.print_config

@@ -13,9 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import domains  # noqa: F401 - registers the ids
-from offpcc import jobs
-from offpcc.faults import Stopped
-from offpcc.request import Request
+from offpcc.errors import Stopped
+from offpcc.runs import jobs
+from offpcc.runs.run_spec import Request
 
 EPISODES = 100
 FOLDER = Path("build") / "demo"  # not among the results, which --plot compares
@@ -96,8 +96,8 @@ def main() -> int:
 
 def compare(task: Task) -> None:
     """Prints the returns of a task's agents and of chance."""
-    from offpcc import play
-    from offpcc.world import make_world
+    from offpcc.deploy import play
+    from offpcc.envs.adapter import make_world
 
     print(f"\n{task.env}: return of {EPISODES} episodes, 95 % interval; trainings with other seeds")
     for agent in task.agents:
@@ -114,7 +114,7 @@ def tell(words: str, mean: float, error: float, seeds: str = "") -> None:
 
 def picture() -> None:
     """Draws the learning curves of all agents."""
-    from offpcc.plot import find_runs, learning_curves
+    from offpcc.compare.plot import find_runs, learning_curves
 
     runs = find_runs(task.request(agent).folder.path for task in TASKS for agent in task.agents)
     print(f"\npicture: {learning_curves(runs, FOLDER / 'curves.png')}\nvideos:")
@@ -122,7 +122,7 @@ def picture() -> None:
 
 def video(task: Task) -> None:
     """Records an episode of the agent that remembers."""
-    from offpcc import play
+    from offpcc.deploy import play
 
     play.record(task.request(task.agents[0]).folder.path, episodes=1)
 

@@ -33,14 +33,14 @@ from usual import UsualRSAC
 
 import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
-from offpcc.collect import Collector
 from offpcc.data import Batch, Episode, Field, Spec
-from offpcc.evaluate import Evaluator
+from offpcc.envs.adapter import make_world
 from offpcc.networks import GRU, LSTM, MinGRU, Transformer
-from offpcc.record import Recorder
 from offpcc.replay import EpisodeReplay, Rollout
-from offpcc.train import Training, columns
-from offpcc.world import make_world
+from offpcc.tracking import Recorder
+from offpcc.training.collector import Collector
+from offpcc.training.evaluator import Evaluator
+from offpcc.training.loop import Training, columns
 
 # Pendulum without its velocity: two numbers and the previous action.
 SPEC = Spec({"observation": Field((2,)), "previous_action": Field((1,))}, action=1)

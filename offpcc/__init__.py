@@ -3,7 +3,11 @@
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"run": "experiment", "load": "trained", "world_of": "trained"}
+_HOMES = {
+    "run": "runs.experiment",
+    "load": "deploy.loaded_policy",
+    "world_of": "deploy.loaded_policy",
+}
 
 __all__ = ["load", "run", "world_of"]
 

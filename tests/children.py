@@ -127,8 +127,6 @@ def _serve() -> None:
 
     import domains  # noqa: F401
     import launch  # noqa: F401
-    import offpcc.experiment
-    import offpcc.play  # noqa: F401
 
     for line in sys.stdin:
         order = json.loads(line)
@@ -168,8 +166,8 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
 
     What is slow takes some seconds longer.
     """
-    from offpcc.copies import Together
-    from offpcc.world import World
+    from offpcc.envs.adapter import World
+    from offpcc.envs.vector import Together
 
     left = fatal
 

@@ -15,11 +15,11 @@ import pytest
 
 import launch
 from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
-from offpcc.bindings import compose
-from offpcc.catalog import algorithm_file, domain_config
-from offpcc.experiment import begin
-from offpcc.jobs import Job
-from offpcc.train import columns
+from offpcc.config.bindings import compose
+from offpcc.config.catalog import algorithm_file, domain_config
+from offpcc.runs.experiment import begin
+from offpcc.runs.jobs import Job
+from offpcc.training.loop import columns
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

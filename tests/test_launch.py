@@ -16,8 +16,8 @@ import pytest
 from children import LAUNCH, STEPS, Child, launch, pictures, tiny
 
 import launch as command
-from offpcc import faults
-from offpcc.train import CLOCK
+from offpcc import errors as faults
+from offpcc.training.loop import CLOCK
 
 RSAC = ("--env", "cartpole-continuous-p-v0", "--algo", "rsac")
 SAC = ("--env", "pendulum-v0", "--algo", "sac")
@@ -68,7 +68,7 @@ for kind in (Odd, Unbounded, Words, Huge, Falling, Deaf):
 
 RUDE = f"""
 import os
-from offpcc import heartbeat
+from offpcc.processes import heartbeat
 {ODD}
 class Rude(Odd):
     def step(self, action):

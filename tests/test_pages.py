@@ -11,10 +11,10 @@ import pytest
 
 import domains  # noqa: F401 - registers the worlds
 from offpcc import algorithms, baselines
-from offpcc.bindings import compose
-from offpcc.catalog import algorithm_file, check_id
-from offpcc.catalog import algorithms as names
-from offpcc.kinds import Macro
+from offpcc.config.bindings import compose
+from offpcc.config.catalog import algorithm_file, check_id
+from offpcc.config.catalog import algorithms as names
+from offpcc.config.type_check import Macro
 
 FOLDER = Path(__file__).parents[1] / "docs/algorithms"
 PAGES = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.md"))}

@@ -31,12 +31,12 @@ from offpcc.algorithms import (
     OffPolicy,
     OnPolicy,
 )
-from offpcc.collect import Collector
-from offpcc.copies import Singles
-from offpcc.evaluate import play
+from offpcc.envs.adapter import World
+from offpcc.envs.vector import Singles
 from offpcc.networks import GRU, LSTM, RNN, Encoder, Identity, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
-from offpcc.world import World
+from offpcc.training.collector import Collector
+from offpcc.training.evaluator import play
 
 
 class Probe(gymnasium.Env[Any, Any]):

@@ -1,14 +1,14 @@
 """Algorithms, each on a page that reads like its paper."""
 
 from offpcc.algorithms.a2c import A2C
-from offpcc.algorithms.actor_critic import ActorCritic
-from offpcc.algorithms.agent import Agent, Learner, Policy, Variant
 from offpcc.algorithms.amp import AMP
 from offpcc.algorithms.copg import COPG
+from offpcc.algorithms.core.actor_critic import ActorCritic
+from offpcc.algorithms.core.agent import Agent, Learner, Policy, Variant
+from offpcc.algorithms.core.off_policy import OffPolicy
+from offpcc.algorithms.core.on_policy import OnPolicy
 from offpcc.algorithms.ddpg import DDPG
 from offpcc.algorithms.dsac import DSAC
-from offpcc.algorithms.off_policy import OffPolicy
-from offpcc.algorithms.on_policy import OnPolicy
 from offpcc.algorithms.ppg import PPG
 from offpcc.algorithms.ppo import PPO
 from offpcc.algorithms.redq import REDQ

@@ -8,8 +8,8 @@ from dataclasses import KW_ONLY, dataclass
 
 from torch import Tensor
 
-from offpcc.algorithms.on_policy import OnPolicy, Terms
-from offpcc.ranges import PositiveInt, UnitFloat
+from offpcc.algorithms.core.on_policy import OnPolicy, Terms
+from offpcc.config.ranges import PositiveInt, UnitFloat
 
 
 @dataclass

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.on_policy import Terms, means
-from offpcc.algorithms.optimiser import Group, Optimiser
+from offpcc.algorithms.core.on_policy import Terms, means
+from offpcc.algorithms.core.optimizer import Group, Optimiser
 from offpcc.algorithms.ppo import PPO
+from offpcc.config.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size
 from offpcc.data import OWN_PAST, Batch
 from offpcc.networks import MLP, Moments
-from offpcc.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size
 
 
 @dataclass

@@ -11,12 +11,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from offpcc.algorithms.agent import Notes
-from offpcc.algorithms.off_policy import Loss, OffPolicy, slow_copy
+from offpcc.algorithms.core.agent import Notes
+from offpcc.algorithms.core.losses import masked_mean, saturation
+from offpcc.algorithms.core.off_policy import Loss, OffPolicy
+from offpcc.config.ranges import NonNegativeFloat, PositiveUnitFloat, Size
 from offpcc.data import Batch
-from offpcc.functional import masked_mean, saturation
 from offpcc.networks import Actor, DeterministicActor, Memory, SquashedActor
-from offpcc.ranges import NonNegativeFloat, PositiveUnitFloat, Size
+from offpcc.networks.target import slow_copy
 
 
 @dataclass

@@ -11,10 +11,10 @@ from typing import cast
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from offpcc.algorithms.off_policy import Loss
+from offpcc.algorithms.core.losses import masked_mean
+from offpcc.algorithms.core.off_policy import Loss
 from offpcc.algorithms.sac import SAC
 from offpcc.data import Batch
-from offpcc.functional import masked_mean
 from offpcc.networks import CategoricalActor, ChoiceCritic
 
 

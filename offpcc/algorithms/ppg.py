@@ -14,12 +14,12 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from offpcc.algorithms.on_policy import Terms, means
-from offpcc.algorithms.optimiser import Group
+from offpcc.algorithms.core.losses import masked_mean
+from offpcc.algorithms.core.on_policy import Terms, means
+from offpcc.algorithms.core.optimizer import Group
 from offpcc.algorithms.ppo import PPO
+from offpcc.config.ranges import NonNegativeFloat, PositiveInt
 from offpcc.data import Batch
-from offpcc.functional import masked_mean
-from offpcc.ranges import NonNegativeFloat, PositiveInt
 
 
 @dataclass

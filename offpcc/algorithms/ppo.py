@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.on_policy import OnPolicy, Terms
-from offpcc.ranges import PositiveFloat
+from offpcc.algorithms.core.on_policy import OnPolicy, Terms
+from offpcc.config.ranges import PositiveFloat
 
 
 @dataclass

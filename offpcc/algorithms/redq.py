@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from offpcc.algorithms.sac import SAC
-from offpcc.ranges import PositiveInt, Size
+from offpcc.config.ranges import PositiveInt, Size
 
 
 @dataclass

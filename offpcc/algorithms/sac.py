@@ -10,12 +10,12 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.off_policy import Loss, OffPolicy
-from offpcc.algorithms.optimiser import Group
+from offpcc.algorithms.core.losses import masked_mean
+from offpcc.algorithms.core.off_policy import Loss, OffPolicy
+from offpcc.algorithms.core.optimizer import Group
+from offpcc.config.ranges import PositiveFloat
 from offpcc.data import Batch
-from offpcc.functional import masked_mean
 from offpcc.networks import GaussianActor
-from offpcc.ranges import PositiveFloat
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from torch import Tensor
 
 from offpcc.algorithms.ddpg import DDPG
-from offpcc.ranges import NonNegativeFloat, PositiveInt, Size
+from offpcc.config.ranges import NonNegativeFloat, PositiveInt, Size
 
 
 @dataclass

@@ -10,12 +10,12 @@ from typing import ClassVar, cast
 
 from torch import Tensor
 
-from offpcc.algorithms.off_policy import Loss, OffPolicy
+from offpcc.algorithms.core.losses import masked_mean, saturation
+from offpcc.algorithms.core.off_policy import Loss, OffPolicy
 from offpcc.algorithms.td3 import TD3
+from offpcc.config.ranges import NonNegativeFloat
 from offpcc.data import Batch
-from offpcc.functional import masked_mean, saturation
 from offpcc.networks import SquashedActor
-from offpcc.ranges import NonNegativeFloat
 
 
 @dataclass

@@ -9,10 +9,10 @@ from dataclasses import KW_ONLY, dataclass
 import torch
 from torch import Tensor
 
+from offpcc.algorithms.core.losses import masked_mean, quantile_huber
 from offpcc.algorithms.sac import SAC
-from offpcc.functional import masked_mean, quantile_huber
+from offpcc.config.ranges import NonNegativeInt, Size
 from offpcc.networks import Critic
-from offpcc.ranges import NonNegativeInt, Size
 
 
 @dataclass

@@ -5,7 +5,7 @@ checkpoints are ours. Needs the extra `sb3`, which is imported when a baseline i
 """
 
 from offpcc.baselines.baseline import Baseline
-from offpcc.baselines.families import (
+from offpcc.baselines.sb3_algorithms import (
     SB3DDPG,
     SB3PPO,
     SB3SAC,

@@ -12,12 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms import Learner, Policy
-from offpcc.copies import Copies
+from offpcc.config.ranges import (
+    LearningRate,
+    PositiveFloat,
+    PositiveInt,
+    Size,
+    UnitFloat,
+    check_fields,
+)
 from offpcc.data import Batch, Observation, Spec
-from offpcc.faults import ConfigError, DivergedError
-from offpcc.ranges import LearningRate, PositiveFloat, PositiveInt, Size, UnitFloat, check_fields
-from offpcc.replay import Replay
-from offpcc.source import Source
+from offpcc.errors import ConfigError, DivergedError
 
 MOMENTS = ("mean", "var", "count")
 
@@ -50,8 +54,8 @@ class Baseline(Learner):
     def __post_init__(self) -> None:
         check_fields(self)
         try:
-            from offpcc.baselines.acting import Sight, policy_of
-            from offpcc.baselines.stage import Stage
+            from offpcc.baselines.sb3_policy import Sight, policy_of
+            from offpcc.baselines.sb3_vec_env import Stage
         except ImportError as error:
             raise ConfigError(
                 f"baselines need Stable-Baselines3, and {error.name} is not installed: "
@@ -119,12 +123,6 @@ class Baseline(Learner):
     def schedule(self, left: float) -> float:
         """The rate, by the share of the training that is left."""
         return self.rate * left if self.decay else self.rate
-
-    def experience(self, worlds: Copies, seed: int) -> tuple[Replay, Source]:
-        """Its own replay and its own play in these worlds, in the places of ours."""
-        from offpcc.baselines.experience import Kept, Played
-
-        return Kept(self), Played(self, worlds, seed)
 
     @property
     def policy(self) -> Policy:  # type: ignore[override]

@@ -9,10 +9,10 @@ from stable_baselines3.common.logger import Logger
 from torch import Tensor
 
 from offpcc.baselines.baseline import Baseline
-from offpcc.copies import Copies
 from offpcc.data import Batch, Episode
+from offpcc.envs.vector import Copies
 from offpcc.replay import Replay
-from offpcc.source import Source
+from offpcc.training.experience import Source
 
 STORED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
@@ -131,3 +131,8 @@ class Kept(Replay):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
         self._owed = state["owed"]
+
+
+def experience_of(baseline: Baseline, worlds: Copies, seed: int) -> tuple[Replay, Source]:
+    """A baseline's own replay and its own play in these worlds, in the places of ours."""
+    return Kept(baseline), Played(baseline, worlds, seed)

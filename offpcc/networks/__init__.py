@@ -2,13 +2,13 @@
 
 from offpcc.networks.actor import Actor, DeterministicActor, GaussianActor, SquashedActor
 from offpcc.networks.critic import ChoiceCritic, Critic
-from offpcc.networks.encoder import Encoder
-from offpcc.networks.likelihood import (
+from offpcc.networks.distributions import (
     CategoricalActor,
     LikelihoodActor,
     NormalActor,
     likelihood_actor,
 )
+from offpcc.networks.encoder import Encoder
 from offpcc.networks.memory import Memory
 from offpcc.networks.min_gru import MinGRU
 from offpcc.networks.mlp import MLP, EnsembleMLP

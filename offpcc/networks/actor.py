@@ -1,13 +1,14 @@
 """Actors: from a feature of the history to an action."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
-from offpcc.functional import squashed_log_prob
 from offpcc.networks.mlp import MLP
 
 
@@ -77,3 +78,13 @@ class GaussianActor(SquashedActor):
         log_std = log_std.clamp(-20, 2)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         return mean + log_std.exp() * noise, log_std, noise
+
+
+def squashed_log_prob(log_std: Tensor, noise: Tensor, raw: Tensor) -> Tensor:
+    """log π(tanh u) (…, 1) of raw actions u = μ + σ ε (…, A): SAC, app. C (1812.05905).
+
+    log N(u; μ, σ) - Σ log(1 - tanh² u), the last as 2 (ln 2 - u - softplus(-2u)), which is stable.
+    """
+    gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    squash = 2 * (math.log(2) - raw - softplus(-2 * raw))
+    return (gaussian - squash).sum(-1, keepdim=True)

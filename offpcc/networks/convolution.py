@@ -6,8 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from offpcc.config.ranges import PositiveInt, Size, checked
 from offpcc.data import Field
-from offpcc.ranges import PositiveInt, Size, checked
 
 
 class Convolution(nn.Module):
@@ -52,3 +52,18 @@ class Convolution(nn.Module):
         planes = planes.reshape(len(planes), -1, *planes.shape[-2:])  # (R, C, H, W)
         planes = planes.contiguous(memory_format=torch.channels_last)
         return cast(Tensor, self.head(self.filters(planes).flatten(1).float()))
+
+
+def shifted(pictures: Tensor, move: Tensor, plane: tuple[int, int]) -> Tensor:
+    """Row i's pictures (B, T, …), moved down and right by move[:, i] (2, B) pixels; edges repeat.
+
+    plane: the axes of height and width. DrQ, section 3.1 (Kostrikov et al., 2020, 2004.13649), with
+    one move for all of a window.
+    """
+    flat = pictures.movedim(plane, (1, 2))  # (B, H, W, …)
+    row, column = (
+        (torch.arange(side, device=move.device) - by.unsqueeze(1)).clamp(0, side - 1)
+        for side, by in zip(flat.shape[1:3], move, strict=True)
+    )
+    owner = torch.arange(len(flat), device=move.device).view(-1, 1, 1)
+    return flat[owner, row.unsqueeze(2), column.unsqueeze(1)].movedim((1, 2), plane)

@@ -6,9 +6,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from offpcc.config.ranges import Interval, PositiveInt, Size, checked
 from offpcc.data import Spec
 from offpcc.networks.convolution import Convolution
-from offpcc.ranges import Interval, PositiveInt, Size, checked
 
 
 class Encoder(nn.Module):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from offpcc.config.ranges import Depth, Size, checked
 from offpcc.networks.scan import linear_recurrence
 from offpcc.networks.summarizer import Stack
-from offpcc.ranges import Depth, Size, checked
 
 
 class MinGRU(Stack):

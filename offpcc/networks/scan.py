@@ -5,8 +5,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from offpcc.functional import scan_back
-
 
 def linear_recurrence(carry: Tensor, values: Tensor, start: Tensor) -> Tensor:
     """h_1 … h_T (T, …) of h_t = a_t h_{t-1} + b_t: carry a and values b are (T, …), start h_0 (…).
@@ -56,3 +54,14 @@ def _in_place(carry: Tensor, values: Tensor, direction: int) -> Tensor:
     for before, row, factor in zip(rows, rows[1:], factors[1:], strict=False):
         row.addcmul_(factor, before)
     return found
+
+
+def scan_back(values: Tensor, carry: Tensor) -> Tensor:
+    """x_t = values_t + carry_t x_{t+1}, all (T, …), in log₂ T steps (Hillis & Steele, 1986)."""
+    reach = 1
+    while reach < len(values):
+        nothing = torch.zeros_like(values[:reach])
+        values = values + carry * torch.cat((values[reach:], nothing))
+        carry = carry * torch.cat((carry[reach:], nothing))
+        reach *= 2
+    return values

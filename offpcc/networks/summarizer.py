@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from offpcc.ranges import Depth, Size, checked
+from offpcc.config.ranges import Depth, Size, checked
 
 
 class Summarizer(nn.Module, ABC):

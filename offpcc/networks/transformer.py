@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from offpcc.config.ranges import Depth, Size, checked
 from offpcc.networks.summarizer import Stack
-from offpcc.ranges import Depth, Size, checked
 
 
 class Transformer(Stack):

@@ -1,7 +1,7 @@
 """Replay: experience, stored and sampled."""
 
-from offpcc.replay.episodes import EpisodeReplay
-from offpcc.replay.replay import Replay
+from offpcc.replay.base import Replay
+from offpcc.replay.episode_replay import EpisodeReplay
 from offpcc.replay.rollout import Rollout
 
 __all__ = ["EpisodeReplay", "Replay", "Rollout"]

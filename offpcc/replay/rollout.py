@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from offpcc.config.ranges import PositiveInt, UnitFloat, check_fields
 from offpcc.data import Batch, Episode, Spec
-from offpcc.ranges import PositiveInt, UnitFloat, check_fields
-from offpcc.replay.replay import Replay
+from offpcc.replay.base import Replay
 
 
 @dataclass

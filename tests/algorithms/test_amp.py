@@ -11,7 +11,7 @@ from toys import through_the_disk
 
 from offpcc.algorithms import AMP
 from offpcc.data import Field, Spec
-from offpcc.transitions import read_transitions
+from offpcc.training.dataset_io import read_transitions
 
 
 @pytest.fixture

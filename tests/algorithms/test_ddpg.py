@@ -3,9 +3,9 @@ import torch
 from toys import SPEC, Walk, constant_actor, constant_critic, make_batch
 
 from offpcc.algorithms import DDPG, TD3
-from offpcc.collect import Collector
+from offpcc.envs.adapter import World
 from offpcc.networks import LSTM
-from offpcc.world import World
+from offpcc.training.collector import Collector
 
 
 def explored(agent: DDPG, count: int = 20_000) -> torch.Tensor:

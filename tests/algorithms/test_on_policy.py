@@ -11,12 +11,12 @@ from torch import Tensor
 from toys import SPEC, Walk, make_batch, through_the_disk, weights
 
 from offpcc.algorithms import A2C, COPG, PPO, OnPolicy
-from offpcc.algorithms.on_policy import normalized
-from offpcc.collect import Collector
+from offpcc.algorithms.core.on_policy import normalized
 from offpcc.data import Batch, Field, Spec
+from offpcc.envs.adapter import World
 from offpcc.networks import GRU, LSTM, Encoder, Identity
 from offpcc.replay import Rollout
-from offpcc.world import World
+from offpcc.training.collector import Collector
 
 ALGORITHMS = [A2C, PPO, COPG]
 MEMORIES = {"Identity": Identity, "LSTM": partial(LSTM, width=6), "GRU": partial(GRU, width=5)}

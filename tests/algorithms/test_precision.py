@@ -8,7 +8,7 @@ import torch
 from toys import SPEC, make_batch, weights
 
 from offpcc.algorithms import SAC, precision
-from offpcc.algorithms.precision import HOPELESS, SHARES, bf16_slowdown, resolve_precision
+from offpcc.algorithms.core.precision import HOPELESS, SHARES, bf16_slowdown, resolve_precision
 from offpcc.networks import LSTM
 
 ROWS = 128

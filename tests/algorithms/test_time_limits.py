@@ -10,9 +10,9 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import TimeLimit
 
 from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
-from offpcc.collect import Collector
+from offpcc.envs.adapter import World
 from offpcc.replay import EpisodeReplay
-from offpcc.world import World
+from offpcc.training.collector import Collector
 
 GAMMA = 0.5
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offpcc.replay.table import Table
+from offpcc.replay.index import Table
 
 
 class Everything:

@@ -1,0 +1,159 @@
+"""What off-policy and on-policy agents share: an actor and a critic with a memory each, or one."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.core.agent import Agent, Notes, Policy
+from offpcc.algorithms.core.optimizer import Group, Optimiser
+from offpcc.config.ranges import LearningRate, PositiveFloat, Size, UnitFloat, check_fields
+from offpcc.data import Spec
+from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summarizer
+
+
+@dataclass
+class ActorCritic(Agent):
+    """Actor and critic, each with a memory of its own, or one between them.
+
+    An actor never reads the key `told`; a critic with a memory of its own does.
+    """
+
+    spec: Spec
+    _: KW_ONLY
+    encoder: Callable[[Spec], Encoder] = Encoder
+    critic_encoder: Callable[[Spec], Encoder] | None = None  # None: the same kind as the actor's
+    summarizer: Callable[[int], Summarizer] = Identity
+    shared: bool = False  # one memory for actor and critic
+    hidden: Sequence[Size] = (256, 256)  # units of the heads' layers
+    discount: UnitFloat = 0.99  # γ
+    rate: LearningRate = 3e-4  # learning rate of the heads
+    memory_rate: LearningRate = 3e-4  # learning rate of encoders and summarizers
+    decay: bool = False  # all rates fall to zero, linearly, by the end of the training
+    clip: PositiveFloat | None = None  # largest gradient norm of each network
+    epsilon: PositiveFloat = 1e-8  # ε of Adam
+    normalize: bool = False  # observations, by running moments
+    critic_state: bool = False  # act also advances the critic's memory, for stored states
+    device: str = "cpu"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        self._check()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self._build()
+        home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
+        self.generator = torch.Generator(home).manual_seed(self.seed)
+        self.optimiser = Optimiser(self.groups(), self.clip, self.epsilon)
+        self.state_size = sum(memory.state_size for memory in self._carried())
+
+    def _check(self) -> None:
+        """Raises ValueError for settings that do not go together."""
+
+    def _build(self) -> None:
+        encode_critic, untold = self.critic_encoder or self.encoder, self.spec.untold()
+        seen = untold if self.shared else self.spec
+        memory = self.critic_memory = Memory(encode_critic(seen), self.summarizer)
+        if not self.shared:
+            memory = Memory(self.encoder(untold), self.summarizer)
+        elif (mine := self.encoder(untold).keys) != memory.encoder.keys:
+            raise ValueError(
+                f"with shared, actor and critic read the same keys, not {list(mine)} and "
+                f"{list(memory.encoder.keys)}"
+            )
+        normalizer = Normalizer(self.spec, enabled=self.normalize)
+        self.policy = Policy(normalizer, memory, self.make_actor(memory.size))
+        self.critic = self.make_critic(self.critic_memory.size)
+        for module in (self.policy, self.critic, self.critic_memory):
+            module.to(self.device)
+
+    @abstractmethod
+    def make_actor(self, inputs: int) -> Actor:
+        """The actor's head on features of this size."""
+
+    @abstractmethod
+    def make_critic(self, inputs: int) -> nn.Module:
+        """The critic's head on features of this size."""
+
+    @abstractmethod
+    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+        """Actions (n, A) to try, from features (n, F), and what is to be noted of them."""
+
+    def groups(self) -> list[Group]:
+        """What the optimiser moves, at which rates; a shared memory is the critic's."""
+        groups = [
+            Group("actor", [*self.policy.actor.parameters()], self.rate),
+            Group("critic", [*self.critic.parameters()], self.rate),
+            Group("critic", [*self.critic_memory.parameters()], self.memory_rate),
+        ]
+        own = [] if self.shared else [*self.policy.memory.parameters()]
+        return [*groups, Group("actor", own, self.memory_rate)]
+
+    def rate_left(self) -> float:
+        """The share of the rates that is used at this point of the training."""
+        return 1 - self.progress if self.decay else 1.0
+
+    @property
+    def bad_in_a_row(self) -> Tensor:
+        """See `Agent`."""
+        return self.optimiser.bad_in_a_row
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all networks, gradients and Adam's moments, and of an acting copy, bytes."""
+        parts = self.parts().values()
+        networks = nn.ModuleList(part for part in parts if isinstance(part, nn.Module))
+        tensors = [part for part in parts if isinstance(part, Tensor)]
+        learned = [weight for group in self.optimiser.groups for weight in group.parameters]
+        held = [*networks.parameters(), *networks.buffers(), *self.policy.parameters(), *tensors]
+        return sum(each.nbytes for each in held) + 3 * sum(each.nbytes for each in learned)
+
+    def _carried(self) -> list[Memory]:
+        """The memories whose states `act` takes and gives, side by side: the actor's first."""
+        both = self.critic_state and not self.shared
+        return [self.policy.memory, self.critic_memory] if both else [self.policy.memory]
+
+    def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The states (B, ·) of the actor's and the critic's memory; zero where it is not kept."""
+        actor, *critic = self._apart(state)
+        if self.shared:
+            return actor, actor
+        if critic:
+            return actor, critic[0]
+        return actor, state.new_zeros(len(state), self.critic_memory.state_size)
+
+    def _apart(self, state: Tensor) -> Sequence[Tensor]:
+        """The states (B, ·) of the memories that `act` carries, which come first in a state."""
+        sizes = [memory.state_size for memory in self._carried()]
+        return state[:, : sum(sizes)].split(sizes, 1)
+
+    @torch.no_grad()
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
+    ) -> tuple[Tensor, Tensor, Notes]:
+        """See `Agent.act`; greedy leaves the exploration out, and the notes."""
+        observation = self.policy.normalizer(observation)
+        pairs = zip(self._carried(), self._apart(state), strict=True)
+        (feature, after), *others = [memory.step(observation, part) for memory, part in pairs]
+        if others:
+            after = torch.cat((after, *(other for _, other in others)), 1)
+        action, notes = (self.policy.actor(feature), {}) if greedy else self.tried(feature)
+        return action, after, notes
+
+    @torch.no_grad()
+    def refresh(self, observation: dict[str, Tensor], state: Tensor | None = None) -> Tensor:
+        """See `Agent.refresh`."""
+        observation = self.policy.normalizer(observation)
+        copies = len(next(iter(observation.values())))
+        if state is None:
+            state = torch.zeros(copies, self.state_size, device=self.device)
+        pairs = zip(self._carried(), self._apart(state), strict=True)
+        return torch.cat([memory.unroll(observation, part)[1] for memory, part in pairs], 1)
+
+    def acting_parts(self) -> dict[str, nn.Module]:
+        """The policy, and the critic's memory where `act` advances it."""
+        both = len(self._carried()) > 1
+        return {"policy": self.policy} | ({"critic_memory": self.critic_memory} if both else {})

@@ -1,0 +1,178 @@
+"""Agent: what every algorithm is to the rest: it acts, it learns from batches, it can be saved."""
+
+import copy
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.core.optimizer import Optimiser
+from offpcc.data import Batch, Observation, Spec
+from offpcc.networks import Actor, Memory, Normalizer
+
+Notes = dict[str, Tensor]
+
+
+class Policy(nn.Module):
+    """The acting network alone: normaliser, memory, actor. It holds no state: the caller does."""
+
+    normalizer: Normalizer
+    memory: Memory
+    actor: Actor
+
+    def __init__(self, normalizer: Normalizer, memory: Memory, actor: Actor) -> None:
+        super().__init__()
+        self.normalizer, self.memory, self.actor = normalizer, memory, actor
+
+    def initial_state(self, copies: int = 1) -> Tensor:
+        """The state (copies, S) before an episode's first observation: zeros."""
+        return torch.zeros(copies, self.memory.state_size, device=self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    @torch.no_grad()
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Actions (n, A) in [-1, 1] for observations {key: (n, …)}, and the next state (n, S).
+
+        Not greedy: drawn from the policy if that is stochastic, with torch's global generator.
+        """
+        feature, state = self.memory.step(self.normalizer(observation), state)
+        return self.actor(feature) if greedy else self.actor.draw(feature), state
+
+
+class Variant(Policy):
+    """Another policy's parts, for one that acts in another way."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy.normalizer, policy.memory, policy.actor)
+
+
+class Learner(ABC):
+    """What a training needs of an algorithm: it learns from batches, it can be saved.
+
+    `columns` names every metric that `update` may give, each with a line for the reader.
+    """
+
+    columns: ClassVar[dict[str, str]]
+    packages: ClassVar[tuple[str, ...]] = ()  # that decide its numbers, beside torch and numpy
+    spec: Spec
+    policy: Policy
+    precision: str = "fp32"  # of the passes in an update
+    progress: float = 0.0  # share of the training that is done; whoever trains it says so
+
+    @property
+    @abstractmethod
+    def bad_in_a_row(self) -> Tensor:
+        """How many of the latest updates, one after another, were left out as not finite: ()."""
+
+    @abstractmethod
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Learns from one batch; metrics stay tensors on their device."""
+
+    @property
+    def deployed(self) -> Policy:
+        """The policy that is evaluated, kept and exported; what acts to learn is `policy`."""
+        return self.policy
+
+    def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
+        """Takes what it learns from beside the world, before a training.
+
+        read: gives an expert's observations (N, X) and those a step later, by the name of their
+        source. Raises ValueError where they do not fit the world.
+        """
+        return  # most learn from the world alone
+
+    def observe(self, observation: Observation) -> None:
+        """Takes observations {key: (L, …)} that enter replay into the running normalisation."""
+        self.policy.normalizer.observe(observation)
+
+    def parts(self) -> dict[str, Any]:
+        """Everything of it that a checkpoint holds, by attribute."""
+        kept = (nn.Module, Optimiser, torch.Generator, Tensor)
+        return {name: part for name, part in vars(self).items() if isinstance(part, kept)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain containers only."""
+        return {name: _read(part) for name, part in self.parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict` in place."""
+        for name, part in self.parts().items():
+            _write(part, state[name])
+
+
+class Agent(Learner):
+    """Networks, optimisers and equations of one algorithm, which acts, too, in a collector."""
+
+    generator: torch.Generator
+    state_size: int  # S of the states that `act` takes and gives
+
+    @abstractmethod
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
+    ) -> tuple[Tensor, Tensor, Notes]:
+        """Actions (n, A) in [-1, 1], the next state (n, S), and notes {name: (n, …)}."""
+
+    @abstractmethod
+    def refresh(self, observation: dict[str, Tensor], state: Tensor | None = None) -> Tensor:
+        """The memories' part of the state (n, ≤ S), by today's weights, after {key: (n, T, …)}.
+
+        state: the one (n, S) before them; None: zeros.
+        """
+
+    def acting_parts(self) -> dict[str, nn.Module]:
+        """The modules that `act` uses, by attribute; an acting copy has its own of each."""
+        return {"policy": self.policy}
+
+    def acting_copy(self, seed: int) -> Self:
+        """A copy that acts with weights of its own until `sync`, and shares everything else."""
+        twin = copy.copy(self)
+        for name, module in self.acting_parts().items():
+            setattr(twin, name, copy.deepcopy(module).requires_grad_(False))
+        twin.generator = torch.Generator(self.policy.device).manual_seed(seed)
+        return twin
+
+    @torch.no_grad()
+    def sync(self, learner: "Agent") -> None:
+        """Takes over the learner's acting weights and statistics."""
+        mine, theirs = (nn.ModuleList(a.acting_parts().values()) for a in (self, learner))
+        torch._foreach_copy_(list(mine.parameters()), list(theirs.parameters()))
+        for old, new in zip(mine.buffers(), theirs.buffers(), strict=True):
+            old.copy_(new)
+        self.progress = learner.progress
+
+
+def restore_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Takes a saved state over; one from another kind of device can only be the seed of a new one.
+
+    A run may go on on another device: not bit for bit, but with numbers that are its own.
+    """
+    state = state.cpu()
+    if state.shape == generator.get_state().shape:
+        generator.set_state(state)
+    else:
+        generator.manual_seed(zlib.crc32(bytes(state.tolist())))
+
+
+def _read(part: Any) -> Any:
+    if isinstance(part, torch.Generator):
+        return part.get_state()
+    return part.detach().clone() if isinstance(part, Tensor) else part.state_dict()
+
+
+def _write(part: Any, state: Any) -> None:
+    if isinstance(part, torch.Generator):
+        restore_generator(part, state)
+    elif isinstance(part, Tensor):
+        part.data.copy_(state)
+    else:
+        part.load_state_dict(state)

@@ -1,0 +1,240 @@
+"""The update that all off-policy algorithms share; each fills in three equations."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.core.actor_critic import ActorCritic
+from offpcc.algorithms.core.agent import Notes, Policy
+from offpcc.algorithms.core.losses import masked_mean
+from offpcc.algorithms.core.precision import resolve_precision
+from offpcc.algorithms.core.returns import n_step_target
+from offpcc.config.ranges import (
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PositiveUnitFloat,
+    Size,
+    UnitFloat,
+)
+from offpcc.data import Batch
+from offpcc.networks import Critic, Memory
+from offpcc.networks.convolution import shifted
+from offpcc.networks.target import frozen, polyak, slow_copy
+
+Loss = tuple[Tensor, dict[str, Tensor]]
+
+
+@dataclass
+class OffPolicy(ActorCritic):
+    """Actor, critic and slow copies of them.
+
+    All losses take their gradients at the same parameters, in one backward pass and one step of
+    the optimiser; the actor's loss sees the critic's features detached and its heads frozen. With
+    `shared`, only the critic trains the one memory.
+    """
+
+    _: KW_ONLY
+    heads: Size = 2  # N
+    layer_norm: bool = False  # in the critic's heads, before each ReLU
+    reward_scale: PositiveFloat = 1.0  # the critic learns from rewards times this
+    polyak: UnitFloat = 0.005  # τ
+    delay: PositiveInt = 1  # the actor and all slow copies move at every delay-th update
+    n_step: PositiveInt = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
+    average: PositiveUnitFloat = 1.0  # share of the newest weights in the deployed ones
+    shift: NonNegativeInt = 0  # most pixels by which a window's pictures are moved at random
+    random: UnitFloat = 0.0  # ε, share of actions that are uniform instead
+    fade: bool = False  # ε and noise fall to zero, linearly, by the end of the training
+    # Of the passes in an update; bf16 by autocast; auto: the faster.
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+
+    columns: ClassVar[dict[str, str]] = {
+        "critic_loss": "half the squared error to the target, summed over the heads",
+        "actor_loss": "what the actor minimises",
+        "q": "mean value of the replayed actions, over all heads",
+        "target": "mean of the critic's target",
+        "critic_gradient": "norm of the critic's gradient, its memory's included",
+        "actor_gradient": "norm of the actor's gradient, its memory's included",
+        "feature_norm": "mean norm of the critic's features",
+        "skipped": "share of updates left out because a loss or a gradient was not finite",
+    }
+
+    def _check(self) -> None:
+        """Raises ValueError for settings that do not go together."""
+        super()._check()
+        self._check_actions()
+
+    def _check_actions(self) -> None:
+        """Raises ValueError for actions that the algorithm does not serve."""
+        if self.spec.choices:
+            raise ValueError(
+                f"{type(self).__name__} serves continuous actions (a Box) only, these are choices "
+                f"among {', '.join(map(str, self.spec.choices))}; dsac and drsac serve one "
+                "choice, on-policy algorithms any"
+            )
+
+    def _build(self) -> None:
+        super()._build()
+        self.target_critic = slow_copy(self.critic)
+        self.target_critic_memory = slow_copy(self.critic_memory)
+        if self.average < 1:
+            memory, actor = slow_copy(self.policy.memory), slow_copy(self.policy.actor)
+            self.average_policy = Policy(self.policy.normalizer, memory, actor)
+
+    @property
+    def deployed(self) -> Policy:
+        """See `Learner`; a moving average of the policies so far, where one is asked for."""
+        return self.average_policy if self.average < 1 else self.policy
+
+    def make_critic(self, inputs: int) -> nn.Module:
+        """Q."""
+        width = self.spec.action
+        return Critic(inputs, width, self.hidden, heads=self.heads, norm=self.layer_norm)
+
+    # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
+
+    @abstractmethod
+    def explore(self, feature: Tensor) -> Tensor:
+        """Actions (n, A) to try, from features (n, F)."""
+
+    @abstractmethod
+    def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
+        """y (B, T, K) from the next step's features: of a' and of the slow critic."""
+
+    @abstractmethod
+    def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
+        """A number to minimise, from this step's features, and metrics beside it."""
+
+    def critic_loss(self, value: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """½ Σ_i (Q_i(h, a) - y)²: values (N, B, T, K), target (B, T, K), mask (B, T)."""
+        return masked_mean(0.5 * (value - target).square().sum(0).mean(-1), mask)
+
+    def next_actor_memory(self) -> Memory:
+        """The memory from which a' is drawn: the online actor's, or the slow one if shared."""
+        return self.target_critic_memory if self.shared else self.policy.memory
+
+    def slow_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Each slow copy with the module that it follows."""
+        return [
+            (self.target_critic, self.critic),
+            (self.target_critic_memory, self.critic_memory),
+        ]
+
+    # What is the same for all.
+
+    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+        """See `ActorCritic`; nothing needs noting."""
+        return self.sometimes_random(self.explore(feature)), {}
+
+    def exploration_left(self) -> float:
+        """The share of ε and of noise that is used at this point of the training."""
+        return 1 - self.progress if self.fade else 1.0
+
+    def sometimes_random(self, action: Tensor) -> Tensor:
+        """Actions (n, A), each of which is a uniform one with probability ε."""
+        if not self.random:
+            return action
+        drawn = torch.rand(len(action), 1, generator=self.generator, device=action.device)
+        chosen = drawn < self.random * self.exploration_left()
+        return torch.where(chosen, self.uniform(action), action)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Uniform actions (n, A) in [-1, 1]."""
+        return 2 * torch.rand(like.shape, generator=self.generator, device=like.device) - 1
+
+    def gaussian(self, like: Tensor) -> Tensor:
+        """Standard normal noise of the same shape, from the agent's own generator."""
+        return torch.randn(like.shape, generator=self.generator, device=like.device)
+
+    def bootstrap(self, batch: Batch, value: Tensor) -> Tensor:
+        """y = r + γ (1 - d) V(h') (B, T, K) of the next values (B, T, K), r being scaled.
+
+        With more steps than one, the n-step return, which takes the replayed actions for π's; what
+        V adds for their entropy is left out.
+        """
+        reward, terminated = batch.reward.unsqueeze(-1), batch.terminated.unsqueeze(-1)
+        reward = self.reward_scale * reward
+        return n_step_target(reward, terminated, value, batch.mask, self.discount, self.n_step)
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """One step on every network that is due; gives metrics named in `columns`."""
+        if self.precision == "auto":
+            resolve_precision(self, batch)
+        batch = self.augmented(batch.to(self.device))
+        due = self.optimiser.steps % self.delay == 0
+        with torch.autocast(
+            torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
+        ):
+            loss, metrics = self.loss(batch, due)
+        metrics |= self.optimiser.step(loss, self.rate_left())
+        if due:
+            slow, online = zip(*self.slow_pairs(), strict=True)
+            polyak(_weights(slow), _weights(online), self.polyak)
+        if self.average < 1:
+            polyak(self.average_policy.parameters(), self.policy.parameters(), self.average)
+        return metrics
+
+    def augmented(self, batch: Batch) -> Batch:
+        """The batch with each window's pictures moved by up to `shift` pixels either way."""
+        planes = {k: f.plane for k, f in self.spec.observation.items() if f.is_picture}
+        if not (self.shift and planes):
+            return batch
+        size = (2, len(batch.mask))
+        move = torch.randint(
+            -self.shift, self.shift + 1, size, generator=self.generator, device=self.device
+        )
+        moved = {k: shifted(batch.observation[k], move, plane) for k, plane in planes.items()}
+        return replace(batch, observation=batch.observation | moved)
+
+    def loss(self, batch: Batch, due: bool) -> Loss:
+        """All losses as one number, the actor's only if it is due; and metrics."""
+        unroll = self._unroller(batch)
+        with torch.no_grad():
+            h_next = unroll(self.next_actor_memory())[:, 1:]
+            target = self.critic_target(batch, h_next, unroll(self.target_critic_memory)[:, 1:])
+        h_critic = unroll(self.critic_memory)[:, :-1]
+        value = self.critic(h_critic, batch.action)
+        loss = self.critic_loss(value, target, batch.mask)
+        urgent: dict[str, Tensor] = {}
+        if "weight" in batch.notes:  # a replay that draws by errors wants them, and weighs losses
+            share = batch.mask * batch.notes["weight"]
+            loss = self.critic_loss(value, target, share) * share.sum() / batch.mask.sum()
+            urgent["errors"] = (value.detach().mean(-1) - target.mean(-1)).abs().mean(0)
+        metrics = urgent | {
+            "critic_loss": loss.detach(),
+            "q": masked_mean(value.detach().mean(-1), batch.mask),
+            "target": masked_mean(target.mean(-1), batch.mask),
+            "feature_norm": masked_mean(h_critic.detach().float().norm(dim=-1), batch.mask),
+        }
+        if due:
+            h_actor = unroll(self.policy.memory)[:, :-1]
+            h_actor = h_actor.detach() if self.shared else h_actor
+            with frozen(self.critic):
+                actor_loss, extra = self.actor_loss(batch, h_actor, h_critic.detach())
+            metrics |= {"actor_loss": actor_loss.detach()} | extra
+            loss = loss + actor_loss
+        return loss, metrics
+
+    def _unroller(self, batch: Batch) -> Callable[[Memory], Tensor]:
+        """A function from a memory to its features (B, T+1, F) of the batch: one pass each."""
+        observation = self.policy.normalizer(batch.observation)
+        actor_state, critic_state = self._split(batch.state)
+        features: dict[int, Tensor] = {}
+
+        def unroll(memory: Memory) -> Tensor:
+            if id(memory) not in features:
+                critics = memory in (self.critic_memory, self.target_critic_memory)
+                state = critic_state if critics else actor_state
+                with torch.enable_grad():
+                    features[id(memory)] = memory.unroll(observation, state, batch.burn_in)[0]
+            return features[id(memory)]
+
+        return unroll
+
+
+def _weights(modules: Iterable[nn.Module]) -> list[Tensor]:
+    return [weight for module in modules for weight in module.parameters()]

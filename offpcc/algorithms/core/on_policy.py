@@ -1,0 +1,204 @@
+"""The update that all on-policy algorithms share; each fills in its surrogate.
+
+Advantages: GAE (Schulman et al., 2015, 1506.02438). That they are normalised in each minibatch, and
+the value's loss, are as in PPO's published code (1707.06347).
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from offpcc.algorithms.core.actor_critic import ActorCritic
+from offpcc.algorithms.core.agent import Notes
+from offpcc.algorithms.core.optimizer import Group
+from offpcc.algorithms.core.returns import gae
+from offpcc.config.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, UnitFloat
+from offpcc.data import Batch, Observation
+from offpcc.networks import MLP, LikelihoodActor, Moments, likelihood_actor
+
+Terms = dict[str, Tensor]
+
+
+@dataclass
+class OnPolicy(ActorCritic):
+    """A likelihood actor and a state value; learns from each rollout for a few epochs.
+
+    The batch of `update` is a whole rollout: windows in the order of their steps. With `shared`,
+    both losses train the one memory.
+    """
+
+    _: KW_ONLY
+    trace: UnitFloat = 0.95  # λ
+    epochs: PositiveInt = 10  # passes over a rollout
+    batch: PositiveInt | None = 64  # windows in a step of the optimiser; None: all
+    entropy_weight: NonNegativeFloat = 0.0
+    value_weight: NonNegativeFloat = 0.5
+    value_clip: PositiveFloat | None = None  # how far a value may move from the rollout's
+    most_divergence: PositiveFloat | None = (
+        None  # nats; beyond 1.5 times this, a rollout's epochs end
+    )
+    clip: PositiveFloat | None = 0.5
+    epsilon: PositiveFloat = 1e-5
+    joint: bool = True  # one gradient norm for actor and critic
+    scale_rewards: bool = False  # by the running deviation of their discounted sums
+    critic_state: bool = True
+
+    columns: ClassVar[dict[str, str]] = {
+        "surrogate": "mean of what the actor climbs, of normalised advantages",
+        "value_loss": "mean squared error of the values to the λ-returns",
+        "entropy": "mean of the policy's entropy, in nats",
+        "divergence": "mean of ρ - 1 - log ρ, in nats: how far the policy is from the rollout's",
+        "value": "mean value of the rollout's histories",
+        "explained": "share of the λ-returns' variance that the rollout's values explain",
+        "joint_gradient": "norm of the gradient of actor and critic, where they share one norm",
+        "actor_gradient": "norm of the actor's gradient, where it has its own",
+        "critic_gradient": "norm of the critic's gradient, where it has its own",
+        "skipped": "share of steps left out because a loss or a gradient was not finite",
+    }
+
+    def _build(self) -> None:
+        super()._build()
+        self.sums = Moments(()).to(self.device)  # of the discounted sums of rewards
+
+    def make_actor(self, inputs: int) -> LikelihoodActor:
+        """π."""
+        return likelihood_actor(self.spec, inputs, self.hidden)
+
+    def make_critic(self, inputs: int) -> nn.Module:
+        """V."""
+        return MLP(inputs, self.hidden, 1, nn.Tanh).orthogonal(1.0)
+
+    # What an algorithm fills in.
+
+    @abstractmethod
+    def surrogate(
+        self, log_prob: Tensor, before: Tensor, advantage: Tensor
+    ) -> tuple[Tensor, Terms]:
+        """What the actor climbs, of log π, log π_old and Â, and metrics beside it; all (N,)."""
+
+    # What is the same for all.
+
+    @property
+    def actor(self) -> LikelihoodActor:
+        """π's head."""
+        return cast(LikelihoodActor, self.policy.actor)
+
+    def groups(self) -> list[Group]:
+        """See `ActorCritic`; one network where the gradient's norm is joint."""
+        groups = super().groups()
+        return [replace(group, network="joint") for group in groups] if self.joint else groups
+
+    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+        """a ~ π(·|h), with its log π noted."""
+        described = self.actor.describe(feature)
+        action = self.actor.sample(described, self.generator)
+        return action, {"log_prob": self.actor.log_prob(described, action)}
+
+    def observe(self, observation: Observation) -> None:
+        """Nothing: statistics move after a rollout's update, or its first ratios were not 1."""
+
+    def update(self, batch: Batch) -> Terms:
+        """Learns from a rollout, `epochs` times over; gives means of metrics named in `columns`."""
+        batch, metrics = self.scored(batch.to(self.device))
+        metrics |= self.learn(batch)
+        real = batch.mask.bool()
+        seen = {key: values[real].cpu().numpy() for key, values in batch.observation.items()}
+        self.policy.normalizer.observe(seen)
+        return metrics
+
+    def learn(self, batch: Batch) -> Terms:
+        """All epochs over a scored rollout; gives means of metrics."""
+        return means(self.steps(batch))
+
+    def steps(self, batch: Batch) -> Iterator[Terms]:
+        """One step of the optimiser for each minibatch of each epoch; gives its metrics."""
+        for _ in range(self.epochs):
+            for part in self.minibatches(batch):
+                loss, metrics = self.loss(part)
+                if self.too_far(metrics["divergence"]):
+                    return
+                yield metrics | self.optimiser.step(loss, self.rate_left())
+
+    def minibatches(self, batch: Batch) -> Iterator[Batch]:
+        """All windows once, in a drawn order, `batch` at a time."""
+        windows = len(batch.mask)
+        order = torch.randperm(windows, generator=self.generator, device=self.device)
+        return batch.rows(order).split(self.batch or windows)
+
+    def too_far(self, divergence: Tensor) -> bool:
+        """Whether a rollout's epochs end here."""
+        return self.most_divergence is not None and bool(divergence > 1.5 * self.most_divergence)
+
+    @torch.no_grad()
+    def scored(self, batch: Batch) -> tuple[Batch, Terms]:
+        """A rollout of the observations o_0 … o_T-1 with, in its notes, Â, V and Â + V."""
+        real = batch.mask.bool()
+        if self.scale_rewards:
+            self.sums.observe(batch.notes["discounted"][real].cpu().numpy())
+            batch = replace(batch, reward=batch.reward / self.sums.std.float())
+        value = self.critic(self.features(batch)[1]).squeeze(-1)  # (B, T+1)
+        value, following = value[:, :-1], value[:, 1:]
+        parts = (batch.reward, value, following, batch.terminated, batch.notes["last"])
+        flat = gae(*(part[real] for part in parts), discount=self.discount, trace=self.trace)
+        advantage = torch.zeros_like(value).masked_scatter_(real, flat)
+        target = advantage + value
+        spread = target[real].var(correction=0).clamp(min=1e-12)
+        explained = 1 - flat.var(correction=0) / spread
+        notes = {"advantage": advantage, "value": value, "target": target}
+        now = {key: values[:, :-1] for key, values in batch.observation.items()}
+        batch = replace(batch, observation=now, notes=batch.notes | notes)
+        return batch, {"value": value[real].mean(), "explained": explained}
+
+    def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The actor's and the critic's features (B, T, F) of the observations: one pass each."""
+        observation = self.policy.normalizer(batch.observation)
+        actor_state, critic_state = self._split(batch.state)
+        h_critic = self.critic_memory.unroll(observation, critic_state)[0]
+        if self.shared:
+            return h_critic, h_critic
+        return self.policy.memory.unroll(observation, actor_state)[0], h_critic
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
+        """-surrogate - entropy + value's loss, weighted, of a scored minibatch; and metrics."""
+        share = batch.mask.flatten() / batch.mask.sum()  # of each of the N steps in a mean
+        notes = {name: values.flatten(0, 1) for name, values in batch.notes.items()}
+        h_actor, h_critic = (feature.flatten(0, 1) for feature in self.features(batch))
+        described = self.actor.describe(h_actor)
+        log_prob = self.actor.log_prob(described, batch.action.flatten(0, 1))
+        advantage = normalized(notes["advantage"], share)
+        gain, extra = self.surrogate(log_prob, notes["log_prob"], advantage)
+        error = self.value_error(self.critic(h_critic).squeeze(-1), notes)
+        learned = {"surrogate": gain, "value_loss": error, "entropy": self.actor.entropy(described)}
+        log_ratio = (log_prob - notes["log_prob"]).detach()
+        told = {"divergence": log_ratio.exp() - 1 - log_ratio} | extra
+        means = torch.stack([*learned.values()]) @ share
+        weights = means.new_tensor([-1.0, self.value_weight, -self.entropy_weight])
+        metrics = torch.cat((means.detach(), torch.stack([*told.values()]) @ share))
+        return means @ weights, dict(zip((*learned, *told), metrics.unbind(), strict=True))
+
+    def value_error(self, value: Tensor, notes: Terms) -> Tensor:
+        """(V - V_targ)² (N,); with a clip, the larger of that and of the clipped value's."""
+        error = (value - notes["target"]).square()
+        if self.value_clip is None:
+            return error
+        near = notes["value"] + (value - notes["value"]).clamp(-self.value_clip, self.value_clip)
+        return torch.maximum(error, (near - notes["target"]).square())
+
+
+def means(steps: Iterable[Terms]) -> Terms:
+    """The mean of each metric over the steps that have it."""
+    found: dict[str, list[Tensor]] = {}
+    for step in steps:
+        for name, value in step.items():
+            found.setdefault(name, []).append(value)
+    return {name: torch.stack(values).mean() for name, values in found.items()}
+
+
+def normalized(values: Tensor, share: Tensor) -> Tensor:
+    """Values (N,) shifted and scaled to mean 0 and deviation 1; share (N,): of each in the mean."""
+    gap = values - values @ share
+    return gap / ((gap.square() @ share).sqrt() + 1e-8)

@@ -1,0 +1,236 @@
+"""Families: what Stable-Baselines3's algorithms are asked, off-policy and on-policy."""
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from math import inf
+from typing import Any, ClassVar
+
+from offpcc.baselines.baseline import Baseline
+from offpcc.config.ranges import (
+    Depth,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    PositiveUnitFloat,
+    Size,
+    UnitFloat,
+)
+
+CRITIC = {
+    "critic_loss": "half the squared errors to the target; of TQC, the quantiles' loss",
+    "actor_loss": "what the actor minimises",
+}
+TEMPERATURE = {"temperature": "α, the price of an action's log-probability"}
+
+
+@dataclass
+class SB3OffPolicy(Baseline):
+    """Those with a replay buffer."""
+
+    _: KW_ONLY
+    batch: PositiveInt = 256  # transitions
+    capacity: PositiveInt = 1_000_000  # steps
+    ratio: NonNegativeFloat = 1.0  # updates an environment step
+    polyak: UnitFloat = 0.005  # τ
+    n_step: PositiveInt = 1
+
+    columns: ClassVar[dict[str, str]] = CRITIC
+    logged: ClassVar[dict[str, tuple[str, float]]] = {
+        "critic_loss": ("train/critic_loss", 1.0),
+        "actor_loss": ("train/actor_loss", 1.0),
+    }
+
+    def made(self, kind: Any, **more: Any) -> Any:
+        """A model of this kind, with the settings that all have."""
+        return kind(
+            self.kind_of_policy(),
+            self.worlds,
+            learning_rate=self.schedule,
+            gamma=self.discount,
+            batch_size=self.batch,
+            buffer_size=self.capacity,
+            learning_starts=0,
+            tau=self.polyak,
+            n_steps=self.n_step,
+            policy_kwargs={"net_arch": list(self.hidden)},
+            device=self.device,
+            **more,
+        )
+
+    def collect(self, callback: Any, uniform: bool) -> None:
+        """One step of every copy."""
+        model = self.model
+        model.collect_rollouts(
+            model.env,
+            callback,
+            model.train_freq,
+            model.replay_buffer,
+            model.action_noise,
+            learning_starts=inf if uniform else 0,
+        )
+
+    def learn(self) -> None:
+        """One gradient step."""
+        self.model.train(gradient_steps=1, batch_size=self.batch)
+
+    def owed(self, steps: int) -> float:
+        """See `Baseline`."""
+        return self.ratio * steps
+
+
+@dataclass
+class SB3TD3(SB3OffPolicy):
+    """TD3."""
+
+    _: KW_ONLY
+    noise: NonNegativeFloat = 0.1  # σ of exploration
+    pull: PositiveUnitFloat = 1.0  # θ, how far noise returns to 0 in a step; 1: white noise
+
+    def make_model(self) -> Any:
+        """See `Baseline`."""
+        from stable_baselines3 import TD3
+
+        return self.made(TD3, action_noise=self._noise())
+
+    def _noise(self) -> Any:
+        import numpy as np
+        from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
+
+        mean, sigma = np.zeros(self.spec.action), np.full(self.spec.action, self.noise)
+        if self.pull == 1:
+            return NormalActionNoise(mean, sigma)
+        return OrnsteinUhlenbeckActionNoise(mean, sigma, theta=self.pull, dt=1.0)
+
+
+@dataclass
+class SB3DDPG(SB3TD3):
+    """DDPG."""
+
+    def make_model(self) -> Any:
+        """See `Baseline`."""
+        from stable_baselines3 import DDPG
+
+        return self.made(DDPG, action_noise=self._noise())
+
+
+@dataclass
+class SB3SAC(SB3OffPolicy):
+    """SAC with a learned temperature."""
+
+    _: KW_ONLY
+    temperature: PositiveFloat = 1.0  # α at the start
+
+    columns: ClassVar[dict[str, str]] = CRITIC | TEMPERATURE
+    logged: ClassVar[dict[str, tuple[str, float]]] = SB3OffPolicy.logged | {
+        "temperature": ("train/ent_coef", 1.0)
+    }
+
+    def make_model(self) -> Any:
+        """See `Baseline`."""
+        from stable_baselines3 import SAC
+
+        return self.made(SAC, ent_coef=f"auto_{self.temperature}")
+
+
+@dataclass
+class SB3TQC(SB3SAC):
+    """TQC."""
+
+    def make_model(self) -> Any:
+        """See `Baseline`."""
+        from sb3_contrib import TQC
+
+        return self.made(TQC, ent_coef=f"auto_{self.temperature}")
+
+
+@dataclass
+class SB3PPO(Baseline):
+    """PPO."""
+
+    _: KW_ONLY
+    rollout: PositiveInt = 2_048  # steps of every copy
+    batch: PositiveInt = 64  # steps in a minibatch
+    epochs: PositiveInt = 10
+    trace: UnitFloat = 0.95  # λ
+    clip: PositiveFloat | None = 0.5  # largest gradient norm
+    clip_ratio: PositiveFloat = 0.2  # ε
+    entropy_weight: NonNegativeFloat = 0.0
+    value_weight: NonNegativeFloat = 0.5
+    value_clip: PositiveFloat | None = None
+    most_divergence: PositiveFloat | None = None  # nats
+
+    columns: ClassVar[dict[str, str]] = {
+        "surrogate": "what the actor climbs",
+        "value_loss": "mean squared error of the values to the λ-returns",
+        "entropy": "mean of the policy's entropy, in nats",
+        "divergence": "mean of ρ - 1 - log ρ, in nats: how far the policy is from the rollout's",
+        "explained": "share of the λ-returns' variance that the rollout's values explain",
+        "clipped": "share of ratios beyond 1 ± ε",
+    }
+    logged: ClassVar[dict[str, tuple[str, float]]] = {
+        "surrogate": ("train/policy_gradient_loss", -1.0),
+        "value_loss": ("train/value_loss", 1.0),
+        "entropy": ("train/entropy_loss", -1.0),
+        "divergence": ("train/approx_kl", 1.0),
+        "explained": ("train/explained_variance", 1.0),
+        "clipped": ("train/clip_fraction", 1.0),
+    }
+
+    def make_model(self) -> Any:
+        """See `Baseline`."""
+        from stable_baselines3 import PPO
+
+        return self.made(PPO, self.kind_of_policy(), self.batch, {})
+
+    def made(self, kind: Any, policy: str, batch: int, networks: Mapping[str, Any]) -> Any:
+        """A model of this kind, with the settings that all have."""
+        return kind(
+            policy,
+            self.worlds,
+            learning_rate=self.schedule,
+            gamma=self.discount,
+            n_steps=self.rollout,
+            batch_size=batch,
+            n_epochs=self.epochs,
+            gae_lambda=self.trace,
+            clip_range=self.clip_ratio,
+            clip_range_vf=self.value_clip,
+            ent_coef=self.entropy_weight,
+            vf_coef=self.value_weight,
+            max_grad_norm=self.clip,
+            target_kl=self.most_divergence,
+            policy_kwargs={"net_arch": list(self.hidden), **networks},
+            device=self.device,
+        )
+
+    def collect(self, callback: Any, uniform: bool) -> None:
+        """A rollout."""
+        model = self.model
+        model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+
+    def learn(self) -> None:
+        """All epochs over the rollout."""
+        self.model.train()
+
+    def owed(self, steps: int) -> float:
+        """See `Baseline`."""
+        return 1.0
+
+
+@dataclass
+class SB3RecurrentPPO(SB3PPO):
+    """PPO with an LSTM in actor and critic each, of sb3-contrib."""
+
+    _: KW_ONLY
+    segment: PositiveInt = 64  # steps; a minibatch has `batch` times as many
+    width: Size = 128
+    layers: Depth = 1
+
+    def make_model(self) -> Any:
+        """See `Baseline`."""
+        from sb3_contrib import RecurrentPPO
+
+        networks = {"lstm_hidden_size": self.width, "n_lstm_layers": self.layers}
+        return self.made(
+            RecurrentPPO, self.kind_of_policy("Lstm"), self.batch * self.segment, networks
+        )

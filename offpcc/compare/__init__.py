@@ -1,0 +1,1 @@
+"""Suites of runs, their archived rows, reports and plots."""

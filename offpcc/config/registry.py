@@ -1,0 +1,66 @@
+"""Served: the classes and functions that a config may bind and refer to, and their arguments."""
+
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Any, TypeVar
+
+from offpcc.config.catalog import nearest
+from offpcc.config.schema import Schema, schema_in, schema_of
+
+Item = TypeVar("Item", bound=Callable[..., Any])
+
+# What every run makes; all else is there because a config refers to it.
+ROOTS = ("Recipe", "make_world", "Collector", "Evaluator", "Training")
+HOMES = {
+    "runs.training_config": "Recipe",
+    "envs.adapter": "make_world",
+    "training.collector": "Collector",
+    "training.evaluator": "Evaluator",
+    "training.loop": "Training",
+    "algorithms": "ActorCritic OffPolicy DDPG TD3 TD3BC SAC DSAC TQC REDQ"
+    " OnPolicy A2C PPO COPG PPG AMP",
+    "baselines": "Baseline SB3OffPolicy SB3DDPG SB3TD3 SB3SAC SB3TQC SB3PPO SB3RecurrentPPO",
+    "replay": "EpisodeReplay Rollout",
+    "networks": "Encoder Stack Identity LSTM GRU RNN MinGRU Transformer",
+}
+SERVED: dict[str, Schema] = {
+    name: schema_in(f"offpcc.{home}", name)
+    for home, names in HOMES.items()
+    for name in names.split()
+}
+
+# Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
+GIVEN = {
+    "advance", "agent", "checkpoints", "collector", "copy", "critic_state", "device", "env",
+    "evaluator", "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode",
+    "replay", "seed", "spec", "state_size", "store_states", "worlds",
+}  # fmt: skip
+
+
+def serve(item: Item) -> Item:
+    """Lets configs bind and refer to a class of one's own, by its name; a decorator, too.
+
+    Raises ValueError for a name that is taken.
+    """
+    known = SERVED.get(item.__name__)
+    if known is not None and known.load() is not item:
+        raise ValueError(f"configs know another {item.__name__}; choose a different name")
+    SERVED.setdefault(item.__name__, schema_of(item))
+    return item
+
+
+def bindable(name: str) -> dict[str, Parameter]:
+    """The arguments of a class or function that a config may bind."""
+    parameters = SERVED[name].parameters
+    return {k: each for k, each in parameters.items() if name == "Recipe" or k not in GIVEN}
+
+
+def complaint(name: str, argument: str) -> str | None:
+    """What is wrong with the names in a binding; None if nothing is."""
+    if name not in SERVED:
+        return f"unknown class {name!r}{nearest(name, SERVED)}"
+    if argument in bindable(name):
+        return None
+    if argument in SERVED[name].parameters:
+        return f"{name}.{argument} is not for a config; the run fills it in"
+    return f"{name} has no parameter {argument!r}{nearest(argument, bindable(name))}"

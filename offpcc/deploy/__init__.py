@@ -1,0 +1,1 @@
+"""A trained policy at work: loaded, played, recorded, demonstrated."""

@@ -1,0 +1,193 @@
+"""Demonstrate: what a trained policy plays, as files, for those who learn from it."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from offpcc.algorithms import Policy, Variant
+from offpcc.config.bindings import configured
+from offpcc.config.catalog import bare
+from offpcc.data import OWN_PAST, Observation
+from offpcc.deploy.loaded_policy import copies_of, load
+from offpcc.deploy.play import SEED, SIDE_BY_SIDE
+from offpcc.envs.adapter import Door
+from offpcc.envs.outcome import Outcome
+from offpcc.envs.vector import Copies
+from offpcc.storage.run_folder import RunFolder
+from offpcc.training.dataset_io import ARRAYS, refuse_taken, write_minari
+from offpcc.training.evaluator import Evaluator, mean_and_error
+
+
+def demonstrate(path: Path | str, episodes: int) -> str:
+    """Plays greedy episodes into demonstrations/*.npy of a run's folder, and says what they are.
+
+    obs and next_obs (N, X) hold what the world shows, its keys one behind the other; action (N, A),
+    reward, terminated and truncated (N,) lie beside them, a row a step, episodes end to end.
+    """
+    played, said, _ = _played(path, load(path), episodes)
+    rows = [
+        (shown(step.before), shown(step.after), step.action, *map(np.asarray, step[3:]))
+        for episode in played
+        for step in episode
+    ]
+    arrays = dict(zip(ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
+    return f"{_save(arrays, Path(path) / 'demonstrations')}: {said}"
+
+
+def _save(arrays: dict[str, np.ndarray], folder: Path) -> Path:
+    """Arrays as files of a folder, over those of an earlier one; all of them or none."""
+    draft = folder.with_name(f".{folder.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        for name, values in arrays.items():
+            np.save(draft / f"{name}.npy", values)
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # a full disk needs the room
+    return folder
+
+
+def record_data(path: Path | str, episodes: int) -> str:
+    """Plays episodes drawn from the policy into a Minari data set, and says what they are.
+
+    Its id is <world>/<algorithm>-<run>-v0. Observations and actions are the world's own. Raises
+    ValueError without minari, and where there is such a data set.
+    """
+    facts = RunFolder(path).read()
+    name = _data_set(facts["env"], facts["algo"], Path(path).name)
+    refuse_taken(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        played, said, door = _played(path, Drawn(load(path)), episodes)
+    rows = [_raw(episode, door) for episode in played]
+    write_minari(name, rows, door.spaces, env=facts["env"], algorithm=facts["algo"])
+    return f"{name}: {said}"
+
+
+def _data_set(env: str, algo: str, run: str) -> str:
+    """The id of a run's data set, in the letters that Minari takes."""
+    world = re.sub("[^-_a-zA-Z0-9/]", "_", re.sub(r"-v\d+$", "", bare(env)))
+    return f"{world:_<2s}/{algo}-{re.sub('[^-_a-zA-Z0-9]', '_', run)}-v0"
+
+
+def _raw(episode: "list[Step]", door: Door) -> dict[str, Any]:
+    """One episode as its world told and took it."""
+    seen = [episode[0].before, *(step.after for step in episode)]
+    return {
+        "observations": door.world_observations(seen),
+        "actions": door.raw(np.stack([step.action for step in episode])),
+        "rewards": np.array([step.reward for step in episode]),
+        "terminations": np.array([step.terminated for step in episode]),
+        "truncations": np.array([step.truncated for step in episode]),
+    }
+
+
+def _played(
+    path: Path | str, policy: Policy, episodes: int
+) -> "tuple[list[list[Step]], str, Door]":
+    """The steps of so many episodes, what to say of them, and the way back to the world's own."""
+    witness = Witness(copies_of(path, min(episodes, SIDE_BY_SIDE)))
+    try:
+        scores = configured(Evaluator)(witness, episodes, SEED)(policy)
+    finally:
+        witness.close()
+    mean, error = mean_and_error([score.total for score in scores])
+    played = witness.episodes[:episodes]
+    steps = sum(map(len, played))
+    said = f"{steps} steps of {episodes} episodes, return {mean:.1f} ± {error:.1f}"
+    return played, said, witness.door
+
+
+class Drawn(Variant):
+    """A policy that is never greedy."""
+
+    def act(
+        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """See `Policy.act`; drawn, whatever is asked for."""
+        return super().act(observation, state, greedy=False)
+
+
+class Step(NamedTuple):
+    """One step of one copy."""
+
+    before: Observation
+    after: Observation
+    action: np.ndarray  # (A,) in [-1, 1]
+    reward: float
+    terminated: bool
+    truncated: bool
+
+
+class Witness(Copies):
+    """Copies whose steps are written down, episode by episode, in the order that they began."""
+
+    def __init__(self, copies: Copies) -> None:
+        self.copies, self.limit = copies, copies.limit
+        self.begun: list[list[Step]] = []
+        self.open: dict[int, list[Step]] = {}  # by copy
+        self.latest: dict[int, Observation] = {}
+
+    @property
+    def door(self) -> Door:
+        """See `Copies`."""
+        return self.copies.door
+
+    @property
+    def episodes(self) -> list[list[Step]]:
+        """The steps of each episode; one that was cut from outside ends as by a time limit."""
+        return [
+            [*steps[:-1], steps[-1]._replace(truncated=not steps[-1].terminated)]
+            for steps in self.begun
+        ]
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.copies)
+
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
+        """See `Copies`."""
+        first = self.copies.reset(seeds, episodes)
+        for copy, seen in zip(seeds, first, strict=True):
+            self.open[copy] = []
+            self.begun.append(self.open[copy])
+            self.latest[copy] = seen
+        return first
+
+    def step(self, actions: np.ndarray) -> list[Outcome]:
+        """See `Copies`."""
+        outcomes = self.copies.step(actions)
+        for copy, outcome in enumerate(outcomes):
+            if copy in self.open:
+                ends = outcome.terminated, outcome.truncated
+                before, self.latest[copy] = self.latest[copy], outcome.seen
+                step = Step(before, outcome.seen, actions[copy], outcome.reward, *ends)
+                self.open[copy].append(step)
+                if outcome.ended:
+                    del self.open[copy]
+        return outcomes
+
+    def rest(self) -> None:
+        """See `Copies`."""
+        self.copies.rest()
+
+    def close(self) -> None:
+        """See `Copies`."""
+        self.copies.close()
+
+
+def shown(seen: Observation) -> np.ndarray:
+    """What the world shows (X,), without what the agent is told of its own past."""
+    parts = [value.ravel() for key, value in seen.items() if key not in OWN_PAST]
+    return np.concatenate(parts).astype(np.float32)

@@ -1,0 +1,120 @@
+"""Trained: what a finished run leaves to be used: its policy, and the world it was made for."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from offpcc.algorithms import Policy, Variant
+from offpcc.config import bindings
+from offpcc.config.bindings import configured
+from offpcc.data import Field, Spec
+from offpcc.envs.adapter import World
+from offpcc.envs.values import check_bytes
+from offpcc.envs.vector import Copies
+from offpcc.runs.build import build_agent, build_copies, build_world
+from offpcc.runs.training_config import Recipe
+from offpcc.storage.checkpoint import Checkpoints
+from offpcc.storage.run_folder import RunFolder
+
+Given = Mapping[str, Any] | NDArray[Any] | Tensor
+
+
+class Trained(Variant):
+    """A trained policy, on the CPU, that takes what a world or a robot gives.
+
+    `spec` has the observation's keys that it reads. The memory stays with the caller:
+    `initial_state()` at an episode's start, then the state that `act` gave last.
+    """
+
+    def __init__(self, policy: Policy, spec: Spec) -> None:
+        super().__init__(policy)
+        read = {key: spec.observation[key] for key in policy.memory.encoder.keys}
+        self.spec = replace(spec, observation=read)
+
+    def act(self, observation: Given, state: Tensor, greedy: bool = True) -> tuple[Any, Tensor]:
+        """Actions in [-1, 1] and the next state (n, S).
+
+        observation: a mapping {key: (n, …)}, or its one key's array alone; of arrays or tensors; of
+        one world without n. The action comes back the same way. Raises ValueError for other keys
+        and shapes, and for pictures that are not of whole numbers from 0 to 255.
+        """
+        named = self._named(observation)
+        alone = all(np.ndim(named[k]) == len(f.shape) for k, f in self.spec.observation.items())
+        tensors = {key: torch.as_tensor(value) for key, value in named.items()}
+        if alone:
+            tensors = {key: value.unsqueeze(0) for key, value in tensors.items()}
+        self._check(tensors, len(state))
+        action, state = super().act(tensors, state, greedy)
+        action = action.squeeze(0) if alone else action
+        tensor = any(isinstance(value, Tensor) for value in named.values())
+        return action if tensor else action.numpy(), state
+
+    def _named(self, observation: Given) -> dict[str, Any]:
+        """The keys that are read, whichever way they came."""
+        wanted = list(self.spec.observation)
+        if not isinstance(observation, Mapping):
+            observation = {"observation": observation}
+        missing = [key for key in wanted if key not in observation]
+        if missing:
+            raise ValueError(
+                f"the policy reads {wanted}, and {missing} is not there; "
+                "offpcc.world_of(path) is a world that gives them all"
+            )
+        return {key: _typed(key, observation[key], f) for key, f in self.spec.observation.items()}
+
+    def _check(self, tensors: dict[str, Tensor], copies: int) -> None:
+        for key, field in self.spec.observation.items():
+            wanted, found = (copies, *field.shape), tuple(tensors[key].shape)
+            if found != wanted:
+                raise ValueError(f"{key} has shape {found}; a state of {copies} wants {wanted}")
+
+
+def _typed(key: str, value: Any, field: Field) -> Any:
+    """A value in the type that the policy reads. Raises ValueError for pictures of other values."""
+    if field.dtype == "uint8":
+        check_bytes(key, np.asarray(value))
+    if isinstance(value, Tensor):
+        return value.to(getattr(torch, field.dtype))
+    return np.asarray(value, field.dtype)
+
+
+def load(path: str | Path, best: bool = False) -> Trained:
+    """The trained policy of a run's folder; its best instead of its newest, if asked.
+
+    Raises RunMissingError, NoCheckpointError, and ValueError for a damaged run.json.
+    """
+    folder = RunFolder(path)
+    description = folder.read()
+    try:
+        spec = Spec.from_dict(description["spec"])
+    except ValueError as error:
+        raise ValueError(f"{folder / 'run.json'}: {error}") from error
+    weights = Checkpoints(folder / "checkpoints").load_policy(best)
+    bindings.give(bindings.compose([folder / "config.gin"]))
+    policy = build_agent(configured(Recipe)(), spec, 0, "cpu").policy
+    policy.load_state_dict(weights)
+    return Trained(policy, spec).requires_grad_(False).eval()
+
+
+def world_of(path: str | Path, render_mode: str | None = None) -> World:
+    """A copy of the world that a run is trained on, as its agent sees it and acts in it."""
+    return build_world(_configured_env(path), render_mode)
+
+
+def copies_of(path: str | Path, count: int) -> Copies:
+    """So many copies of that world."""
+    return build_copies(_configured_env(path), count)
+
+
+def _configured_env(path: str | Path) -> str:
+    """The id of a run's world, its config being given to gin."""
+    folder = RunFolder(path)
+    env = folder.read()["env"]
+    bindings.give(bindings.compose([folder / "config.gin"]))
+    return str(env)

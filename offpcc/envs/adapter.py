@@ -1,0 +1,217 @@
+"""World: any gymnasium environment as offpcc plays it.
+
+Observations become a mapping {key: array} of float32 (uint8 for pixels), actions lie in [-1, 1],
+and the agent's own past joins the observation where the recipe asks for it. All that comes from
+the environment passes a `Guard` and is compared with the declared spaces.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium.error import DependencyNotInstalled
+
+from offpcc.config.catalog import bare, check_id
+from offpcc.config.ranges import NonNegativeFloat, PositiveInt, checked
+from offpcc.data import Field, Observation, Spec
+from offpcc.envs.actions import actions_of
+from offpcc.envs.guard import Guard
+from offpcc.envs.outcome import RESET, Outcome, either, parts_of, step_of, success_of, terms_of
+from offpcc.envs.spaces import key_of, leaves, nested, part_of, reader_of
+from offpcc.errors import WorldFault
+from offpcc.processes import heartbeat
+
+
+@checked
+def make_world(
+    env: str,
+    *,
+    previous_action: bool = False,
+    previous_reward: bool = False,
+    max_episode_steps: PositiveInt | None = None,
+    success: Literal["last", "any"] = "last",
+    timeout: NonNegativeFloat | None = 60.0,
+    render_mode: str | None = None,
+    copy: int = 0,
+) -> "World":
+    """The world behind a gymnasium id; `module:Id-v0` imports the module first.
+
+    max_episode_steps: the time limit of an episode; None: the environment's own. success: the step
+    whose `info["success"]`, or else `info["is_success"]`, is an episode's: the "last" one, or
+    "any". timeout: seconds after which launch.py ends a call that does not answer; None: never.
+    copy: its number among several.
+
+    Raises ValueError for an id that is not registered, naming the nearest ones, for spaces that
+    cannot be served, a missing package, and a render mode that the environment lacks; WorldFault
+    for whatever else its constructor raises.
+    """
+    check_id(env)
+    heartbeat.configure(timeout)
+    guard = Guard(first=copy)
+    # An environment that draws nothing need not take the argument.
+    drawn: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    try:
+        with guard.constructor:
+            made = gymnasium.make(bare(env), max_episode_steps, disable_env_checker=True, **drawn)
+            _ = made.observation_space, made.action_space
+    except WorldFault as fault:
+        cause = fault.__cause__
+        if isinstance(cause, (DependencyNotInstalled, ImportError)):
+            raise ValueError(str(cause)) from cause
+        if drawn and "'render_mode'" in str(cause):
+            what = "it draws no pictures: its constructor takes no render_mode"
+            raise ValueError(what) from cause
+        raise
+    limit = max_episode_steps or gymnasium.spec(bare(env)).max_episode_steps
+    past = {"previous_action": previous_action, "previous_reward": previous_reward}
+    return World(made, guard=guard, limit=limit, success=success, **past)
+
+
+class Door:
+    """Between a world's own spaces and what agents see and do, for one copy or for rows of them.
+
+    previous_action, previous_reward: whether the observation has these keys, zero at reset.
+    Raises ValueError for spaces that cannot be served.
+    """
+
+    def __init__(
+        self,
+        observation_space: gymnasium.Space,
+        action_space: gymnasium.Space,
+        *,
+        previous_action: bool = False,
+        previous_reward: bool = False,
+    ) -> None:
+        self.spaces = observation_space, action_space
+        self._actions = actions_of(action_space)
+        size = self._actions.size
+        parts = leaves(observation_space)
+        self._readers = {path: reader_of(key_of(path), space) for path, space in parts}
+        self._past: dict[str, int] = {}  # the sizes of what the agent is told of itself
+        if previous_action:
+            self._past["previous_action"] = size
+        if previous_reward:
+            self._past["previous_reward"] = 1
+        keys = {reader.key: reader.field for reader in self._readers.values()}
+        if twice := self._past.keys() & keys.keys():
+            raise ValueError(f"the observation has {sorted(twice)} already; do not ask for it")
+        past = {key: Field((size,)) for key, size in self._past.items()}
+        self.spec = Spec(keys | past, size, self._actions.choices)
+
+    def raw(self, actions: np.ndarray) -> np.ndarray:
+        """Actions (…, A) as the world takes them, never beyond its bounds."""
+        return self._actions.raw(actions)
+
+    def agents(self, raw: np.ndarray) -> np.ndarray:
+        """The world's actions (…) as agents hold them (…, A); the way back from `raw`."""
+        return self._actions.agents(raw)
+
+    def first(self, observation: Any, rows: tuple[int, ...] = ()) -> Observation:
+        """What the agent sees of an episode's first raw observation, or of a batch of `rows`.
+
+        Raises SpaceError for an observation that is not of its space.
+        """
+        past = {k: np.zeros((*rows, size), np.float32) for k, size in self._past.items()}
+        return self._read(observation, rows) | past
+
+    def after(
+        self, observation: Any, action: np.ndarray, reward: Any, rows: tuple[int, ...] = ()
+    ) -> Observation:
+        """What the agent sees of the raw observation after an action (*rows, A) that it took.
+
+        reward: (*rows). Raises SpaceError for an observation that is not of its space.
+        """
+        seen = self._read(observation, rows)
+        if "previous_action" in self._past:
+            seen["previous_action"] = np.clip(action, -1, 1, dtype=np.float32)
+        if "previous_reward" in self._past:
+            seen["previous_reward"] = np.asarray(reward, np.float32).reshape(*rows, 1)
+        return seen
+
+    def world_observations(self, seen: Sequence[Observation]) -> Any:
+        """What the world showed in these steps (L, …), in its own types."""
+        own = {
+            path: reader.original(np.stack([each[reader.key] for each in seen]))
+            for path, reader in self._readers.items()
+        }
+        return nested(own, self.spaces[0])
+
+    def _read(self, observation: Any, rows: tuple[int, ...]) -> Observation:
+        """The mapping of one raw observation, or of a batch."""
+        return {
+            reader.key: reader.read(part_of(observation, path), rows)
+            for path, reader in self._readers.items()
+        }
+
+
+class World(gymnasium.Wrapper):
+    """A mapping of observations out, actions (A,) in, through a `Door`.
+
+    guard: what calls go through; left out: one of its own. limit: the steps after which the
+    environment cuts an episode, None if it does not. `settings` are the door's.
+
+    Whatever the environment raises, and what it gives that it did not declare, is a WorldFault.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        *,
+        guard: Guard | None = None,
+        limit: int | None = None,
+        success: Literal["last", "any"] = "last",
+        **settings: bool,
+    ) -> None:
+        super().__init__(env)
+        self.guard, self.limit = guard or Guard(), limit
+        self.settings: dict[str, Any] = {"limit": limit, "success": success, **settings}
+        self.door = Door(env.observation_space, env.action_space, **settings)
+        self.spec_of_agent = self.door.spec
+        self._any = success == "any"
+        self._success: bool | None = None  # of the episode's steps so far
+
+    def reset(
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,
+        episode: int | None = None,
+    ) -> tuple[Observation, dict[str, Any]]:
+        """The first observation of an episode, and the info; episode: its number, for faults."""
+        self.guard.begin(0, seed, episode)
+        with self.guard.reset:
+            given = self.env.reset(seed=seed, options=options)
+        observation, info = self.guard.read(parts_of, "reset", given, RESET)
+        self._success = None
+        return self.guard.read(self.door.first, observation), info
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One step of an action (A,), in [-1, 1] or one-hot; it never leaves the world's bounds."""
+        outcome, info = self._step(action)
+        return *outcome[:4], info
+
+    def play(self, action: np.ndarray) -> Outcome:
+        """The same, with what the info says of success and of the reward's terms."""
+        return self._step(action)[0]
+
+    def _step(self, action: np.ndarray) -> tuple[Outcome, dict[str, Any]]:
+        raw, read = self.door.raw(action), self.guard.read
+        self.guard.take([raw])
+        with self.guard.step:
+            given = self.env.step(raw)
+        observation, reward, terminated, truncated, info = read(step_of, given)
+        seen = read(self.door.after, observation, action, reward)
+        success, terms = read(success_of, info), read(terms_of, info)
+        if self._any:
+            success = self._success = either(self._success, success)
+        return Outcome(seen, reward, terminated, truncated, success, terms), dict(info)
+
+    def render(self) -> Any:
+        """See `gymnasium.Env`."""
+        with self.guard.render:
+            return self.env.render()
+
+    def close(self) -> None:
+        """Closes the environment; a fault is said, and raises nothing."""
+        self.guard.close_quietly(self.env.close)

@@ -1,0 +1,114 @@
+"""Checks a world before training: gymnasium's own check, honest seeding, independent copies."""
+
+import re
+import warnings
+from collections.abc import Callable
+from contextlib import closing
+
+import numpy as np
+from gymnasium.utils.env_checker import check_env
+
+from offpcc.config.limits import MAX_EVALUATED
+from offpcc.data import Observation
+from offpcc.envs.adapter import World, make_world
+from offpcc.errors import WorldFault
+
+COLOUR = re.compile(r"\x1b\[\d*m")  # which gymnasium paints its warnings with
+STEPS = 200  # that an episode is followed for
+
+
+def check_world(env: str) -> dict[str, str]:
+    """What each check says: begins with `yes`, with `NO` and what is wrong, or `not known`.
+
+    Raises ValueError for an unknown id, and for spaces that cannot be served.
+    """
+    repeats = _verdict(_repeats, env)
+    unknown = "not known, as an episode does not repeat"
+    return {
+        "offpcc serves its spaces": _verdict(_serves, env),
+        "gymnasium's check_env passes": _verdict(_checked, env),
+        "reset(seed) repeats an episode, whatever was played before": repeats,
+        "two copies do not touch each other": _verdict(_independent, env)
+        if repeats == "yes"
+        else unknown,
+        "an episode ends": _verdict(_ends, env),
+    }
+
+
+def _verdict(check: Callable[[str], str], env: str) -> str:
+    """What a check says, or what went wrong in it."""
+    try:
+        return check(env)
+    except WorldFault as fault:
+        return f"NO: {fault}"
+
+
+def _serves(env: str) -> str:
+    with closing(make_world(env)) as world:
+        spec = world.spec_of_agent
+    keys = ", ".join(f"{key} {field.shape}" for key, field in spec.observation.items())
+    return f"yes; observation {keys}; action ({spec.action},)"
+
+
+def _checked(env: str) -> str:
+    with warnings.catch_warnings(record=True) as caught, closing(make_world(env)) as world:
+        warnings.simplefilter("always")
+        try:
+            with world.guard.step:
+                check_env(world.unwrapped, skip_render_check=True)
+        except WorldFault as fault:
+            error = fault.__cause__
+            return f"NO, {type(error).__name__}: {error}"
+    told = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
+    return f"yes, with warnings: {told}" if told else "yes"
+
+
+def _repeats(env: str) -> str:
+    with closing(make_world(env)) as world, closing(make_world(env, copy=1)) as fresh:
+        first = _episode(world, 1)
+        _episode(world, 2)
+        if not _same(first, _episode(world, 1)):
+            return "NO: a resumed run will not be exact"
+        return "yes" if _same(first, _episode(fresh, 1)) else "NO, not in a fresh copy"
+
+
+def _independent(env: str) -> str:
+    with closing(make_world(env)) as world, closing(make_world(env, copy=1)) as other:
+        alone = _episode(world, 1)
+        return "yes" if _same(alone, _episode(world, 1, beside=other)) else "NO"
+
+
+def _ends(env: str) -> str:
+    with closing(make_world(env)) as world:
+        if world.limit is not None:
+            return f"yes, after {world.limit} steps at the latest"
+        seen = len(_episode(world, 1)) - 1
+    if seen < STEPS:
+        return f"yes; one of random actions after {seen} steps"
+    return (
+        f"not known: not within {STEPS} steps, and there is no time limit; evaluations cut an "
+        f"episode after {MAX_EVALUATED:_} steps, or where make_world.max_episode_steps says"
+    )
+
+
+def _episode(world: World, seed: int, beside: World | None = None) -> list[Observation]:
+    """The observations of an episode of random actions, while another world plays beside it."""
+    random = np.random.default_rng(seed)
+    seen = [world.reset(seed=seed)[0]]
+    if beside:
+        beside.reset(seed=seed + 1)
+    for _ in range(STEPS):
+        action = random.uniform(-1, 1, world.spec_of_agent.action)
+        if beside and beside.play(-action).ended:
+            beside.reset()
+        outcome = world.play(action)
+        seen.append(outcome.seen)
+        if outcome.ended:
+            break
+    return seen
+
+
+def _same(one: list[Observation], other: list[Observation]) -> bool:
+    return len(one) == len(other) and all(
+        np.array_equal(a[key], b[key]) for a, b in zip(one, other, strict=True) for key in a
+    )

@@ -1,0 +1,221 @@
+"""Copies: n worlds side by side, each stepped in turn or all of them in one step."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from offpcc.config.catalog import bare
+from offpcc.data import Observation, Spec
+from offpcc.envs.adapter import Door, World
+from offpcc.envs.guard import Guard
+from offpcc.envs.outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
+from offpcc.envs.values import SpaceError
+
+
+class Copies(ABC):
+    """n copies of a world. One whose episode has ended rests until it is reset."""
+
+    limit: int | None = None  # steps after which the environment itself cuts an episode
+
+    @property
+    def spec_of_agent(self) -> Spec:
+        """What the agent sees and does in one of them."""
+        return self.door.spec
+
+    @property
+    @abstractmethod
+    def door(self) -> Door:
+        """Between one of them and an agent."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many."""
+
+    @abstractmethod
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
+        """The first observations of some copies, in their order, from a seed each.
+
+        episodes: the numbers of the episodes that begin, for faults; left out: the next ones.
+        """
+
+    @abstractmethod
+    def step(self, actions: np.ndarray) -> list[Outcome]:
+        """One step of each copy with its action of (n, A) in [-1, 1]; a resting one repeats."""
+
+    @abstractmethod
+    def rest(self) -> None:
+        """Every copy rests, whatever was under way."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes them all."""
+
+
+class Singles(Copies):
+    """Worlds of any kind, stepped in turn."""
+
+    def __init__(self, worlds: Iterable[World]) -> None:
+        self.worlds = list(worlds)
+        for copy, world in enumerate(self.worlds):
+            world.guard.first = copy
+        self.limit = self.worlds[0].limit if self.worlds else None
+        self.last: dict[int, Outcome] = {}
+
+    @property
+    def door(self) -> Door:
+        """See `Copies`."""
+        return self.worlds[0].door
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.worlds)
+
+    def __getitem__(self, copy: int) -> World:
+        """One of the worlds."""
+        return self.worlds[copy]
+
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
+        """See `Copies`."""
+        for copy, seed in seeds.items():
+            number = episodes[copy] if episodes else None
+            seen = self.worlds[copy].reset(seed=seed, episode=number)[0]
+            self.last[copy] = Outcome(seen, 0.0, False, False)
+        return [self.last[copy].seen for copy in seeds]
+
+    def step(self, actions: np.ndarray) -> list[Outcome]:
+        """See `Copies`."""
+        for copy, (world, action) in enumerate(zip(self.worlds, actions, strict=True)):
+            if not self.last[copy].ended:
+                self.last[copy] = world.play(action)
+        return [self.last[copy] for copy in range(len(self))]
+
+    def rest(self) -> None:
+        """See `Copies`."""
+        for copy, last in self.last.items():
+            self.last[copy] = last._replace(truncated=True)
+
+    def close(self) -> None:
+        """See `Copies`."""
+        for world in self.worlds:
+            world.close()
+
+
+class Together(Copies):
+    """A vector environment that says `ended_copies_rest` in its metadata and keeps to it.
+
+    It takes a seed for each copy and a `reset_mask` of those to reset. The settings are those of
+    `World`.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        *,
+        guard: Guard | None = None,
+        limit: int | None = None,
+        success: Literal["last", "any"] = "last",
+        **settings: bool,
+    ) -> None:
+        self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out
+        self.guard, self.limit = guard or Guard(env.num_envs), limit
+        self._door = Door(env.single_observation_space, env.single_action_space, **settings)
+        self._any = success == "any"
+        self._success: list[bool | None] = [None] * env.num_envs  # of each episode's steps so far
+
+    @property
+    def door(self) -> Door:
+        """See `Copies`."""
+        return self._door
+
+    def __len__(self) -> int:
+        """How many."""
+        return int(self.env.num_envs)
+
+    def reset(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
+    ) -> list[Observation]:
+        """See `Copies`."""
+        if not seeds:
+            return []
+        for copy, seed in seeds.items():
+            self.guard.begin(copy, seed, episodes[copy] if episodes else None)
+            self._success[copy] = None
+        every = [seeds.get(copy) for copy in range(len(self))]
+        mask = np.array([seed is not None for seed in every])
+        with self.guard.reset:
+            given = self.env.reset(seed=every, options={"reset_mask": mask})
+        observation, _ = self.guard.read(parts_of, "reset", given, RESET)
+        chosen = list(seeds)  # what the others show is no part of an episode
+        try:
+            seen = self.door.first(rows_of(observation, chosen), (len(chosen),))
+        except SpaceError as error:
+            raise self.guard.fault(str(error), chosen[error.row]) from error
+        return _apart(seen, len(chosen))
+
+    def step(self, actions: np.ndarray) -> list[Outcome]:
+        """See `Copies`."""
+        raw = self.door.raw(actions)
+        self.guard.take(raw)
+        with self.guard.step:
+            given = self.env.step(raw)
+        rows = (len(self),)
+        observation, rewards, *ends, info = self.guard.read(steps_of, given, len(self))
+        seen = self.guard.read(self.door.after, observation, actions, rewards, rows)
+        success, terms = self.guard.read(infos_of, info, len(self))
+        if self._any:
+            success = self._success = list(map(either, self._success, success))
+        columns = (_apart(seen, len(self)), rewards.tolist(), *ends, success, terms)
+        return list(map(Outcome, *columns))
+
+    def rest(self) -> None:
+        """See `Copies`."""
+        # Not needed: what plays on costs nothing extra, and is reset before it counts.
+
+    def close(self) -> None:
+        """See `Copies`."""
+        self.guard.close_quietly(self.env.close)
+
+
+def vectorised(env: str, count: int, limit: int | None = None) -> VectorEnv | None:
+    """An id's own vector environment, if it has one whose ended copies rest until a reset.
+
+    limit: steps after which episodes are cut; None: the environment's own. Raises WorldFault for
+    whatever its constructor raises.
+    """
+    if gymnasium.spec(bare(env)).vector_entry_point is None:
+        return None
+    guard = Guard(count)
+    cut: dict[str, Any] = {"max_episode_steps": limit} if limit else {}
+    with guard.constructor:
+        made = gymnasium.make_vec(bare(env), num_envs=count, vectorization_mode=None, **cut)
+    if made.metadata.get("ended_copies_rest"):
+        return made
+    guard.close_quietly(made.close)
+    return None
+
+
+def rows_of(observation: Any, rows: Sequence[int]) -> Any:
+    """Some rows of a batch of raw observations, however it is nested."""
+    if isinstance(observation, Mapping):
+        return {key: rows_of(part, rows) for key, part in observation.items()}
+    if isinstance(observation, tuple):
+        return tuple(rows_of(part, rows) for part in observation)
+    return np.asarray(observation)[rows]
+
+
+def _apart(seen: Observation, count: int) -> list[Observation]:
+    """Each row of a batch."""
+    return [{key: values[row] for key, values in seen.items()} for row in range(count)]
+
+
+def side_by_side(worlds: Copies | Sequence[World]) -> Copies:
+    """The worlds as copies that are stepped in turn, unless they are copies already."""
+    return worlds if isinstance(worlds, Copies) else Singles(worlds)

@@ -1,0 +1,1 @@
+"""The process around a training: observer, signals, output, memory."""

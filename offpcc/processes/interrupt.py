@@ -1,0 +1,55 @@
+"""Interrupts: a stop signal is noted, and the run ends at its next step with a checkpoint."""
+
+import os
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any, Self
+
+from offpcc.errors import Stopped
+from offpcc.processes import heartbeat
+
+ONE_REQUEST = 1.0  # seconds: `timeout`, Slurm or pkill send a signal to a process and to its group
+
+
+def stop_signals() -> list[int]:
+    """SIGTERM, SIGINT and SIGHUP, but not a SIGHUP that is ignored, as under nohup."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return list(map(int, numbers))
+
+
+class Interrupt:
+    """Inside, SIGTERM, SIGINT and SIGHUP are noted; a second one, a second later, leaves at once.
+
+    In a worker it does not: whether a second one is meant, the supervisor knows. Only a process's
+    main thread can take signals: in another one this changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0  # of the signal that came
+        self._at = 0.0  # when
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in stop_signals():
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self) -> None:
+        """Raises Stopped if a signal has come."""
+        if self.number:
+            raise Stopped(self.number)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if not self.number:
+            self.number, self._at = number, time.monotonic()
+        elif time.monotonic() - self._at > ONE_REQUEST and not heartbeat.attached():
+            os._exit(128 + number)

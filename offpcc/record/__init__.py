@@ -1,6 +1,0 @@
-"""What a run measured: rows in progress.csv, mirrored to TensorBoard and wandb."""
-
-from offpcc.record.mirrors import Mirror, Row, TensorBoard, WandB, account
-from offpcc.record.recorder import Recorder
-
-__all__ = ["Mirror", "Recorder", "Row", "TensorBoard", "WandB", "account"]

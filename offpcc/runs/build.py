@@ -1,0 +1,236 @@
+"""Build: a run's parts from its config: worlds, agent, replay, and the loop around them."""
+
+from contextlib import suppress
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+
+from offpcc.algorithms import ActorCritic, Agent, Learner, OffPolicy
+from offpcc.algorithms.core.precision import resolve_precision
+from offpcc.baselines import Baseline
+from offpcc.baselines.size import network_bytes, step_bytes
+from offpcc.config import bindings
+from offpcc.config.bindings import configured
+from offpcc.config.config import Config
+from offpcc.data import Batch, Episode, Spec
+from offpcc.envs.adapter import World, make_world
+from offpcc.envs.vector import Copies, Singles, Together, vectorised
+from offpcc.errors import ConfigError
+from offpcc.processes.allocator import keep_freed_memory
+from offpcc.processes.ram_limit import (
+    free_bytes,
+    refuse_large_agent,
+    refuse_many_copies,
+    refuse_too_large,
+    resident_bytes,
+)
+from offpcc.replay import EpisodeReplay, Replay
+from offpcc.runs.training_config import Recipe
+from offpcc.training.collector import Collector
+from offpcc.training.dataset import Dataset
+from offpcc.training.dataset_io import read_transitions
+from offpcc.training.evaluator import Evaluator
+from offpcc.training.experience import Source
+from offpcc.training.loop import Training
+
+MOST_EVALUATED = 10  # worlds side by side in an evaluation
+MEASURED = 8  # worlds that are made before it is known what one takes
+SMALL = 1_000  # steps of a replay that is made to see what a step, or an update, takes
+LONG = 64  # steps of an episode that stands for whole ones in that
+
+
+def build(config: Config, env: str, seed: int) -> Training:
+    """The training that a config asks for, without its recorder and checkpoints.
+
+    Raises ValueError for settings and worlds that cannot work; nothing is written.
+    """
+    bindings.give(config)
+    recipe: Recipe = configured(Recipe)()
+    keep_freed_memory()
+    with suppress(ImportError):  # on a CPU torch has none
+        import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
+    # Always said: where precision is tried, it is said too, and a resumed run should not differ.
+    torch.set_num_threads(recipe.threads or torch.get_num_threads())
+    worlds = build_copies(env, recipe.copies)
+    device = definite(recipe.device)
+    _refuse_large_networks(config, recipe, worlds.spec_of_agent, device)
+    agent = build_agent(recipe, worlds.spec_of_agent, seed, device)
+    agent.prepare(read_transitions)
+    replay, source = _experience(config, recipe, agent, worlds, seed)
+    evaluator: Evaluator = configured(Evaluator)([], seed=seed)
+    if evaluator.episodes:
+        evaluator.worlds = build_copies(env, min(evaluator.episodes, MOST_EVALUATED))
+    training: Training = configured(Training)(agent, replay, source, evaluator, None)
+    return training
+
+
+def settle_precision(
+    config: Config, training: Training, before: Config | None = None
+) -> tuple[Config, str]:
+    """Makes the precision of a training's agent definite; gives its config, and what to say of it.
+
+    before: the config that a resumed run has had. Raises ValueError for bf16 that the device does
+    not have.
+    """
+    agent, replay = training.agent, training.replay
+    if agent.precision == "fp32":
+        return config, ""
+    assert isinstance(agent, OffPolicy) and isinstance(replay, EpisodeReplay)
+    key = next(k for k in config.values if k.endswith(f"{type(agent).__name__}.precision"))
+    had = before.values.get(key) if before else None
+    why = resolve_precision(agent, likely_batch(agent, replay), had)
+    return config.with_value(key, agent.precision), f", in {why}"
+
+
+def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
+    """A batch as this replay will give them, of made-up observations."""
+    most = 3 * (replay.burn_in + (replay.segment or 0))  # so that most windows are whole
+    length = min(max(LONG, most), SMALL)
+    random = np.random.default_rng(0)
+    episode = Episode(
+        observation={
+            key: random.integers(0, 2, (length + 1, *field.shape)).astype(field.dtype)
+            for key, field in agent.spec.observation.items()
+        },
+        action=np.zeros((length, agent.spec.action), np.float32),
+        reward=np.zeros(length, np.float32),
+        terminated=False,
+        state=np.zeros((length, agent.state_size), np.float32),
+    )
+    small = replace(replay, capacity=SMALL)
+    small.add(episode)
+    return small.sample()
+
+
+def _refuse_large_networks(config: Config, recipe: Recipe, spec: Spec, device: str) -> None:
+    """Raises ConfigError where the agent would not fit into memory; allocates none of it."""
+    kind = recipe.agent if isinstance(recipe.agent, type) else type(None)
+    on_gpu = torch.device(device).type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else free_bytes()
+    if issubclass(kind, Baseline):
+        _refuse_large_baseline(config, kind.__name__, spec, free)
+    elif issubclass(kind, ActorCritic):
+        refuse_large_agent(_agent_bytes(recipe, spec), free)
+
+
+def _agent_bytes(recipe: Recipe, spec: Spec) -> int:
+    """What an agent and its states in all copies take; 0 where networks of one's own forbid it."""
+    try:
+        with torch.device("meta"):
+            agent = build_agent(recipe, spec, 0, "meta")
+    except RuntimeError:  # from torch, where a meta tensor is asked for its numbers
+        return 0
+    assert isinstance(agent, ActorCritic)
+    return agent.nbytes + 4 * recipe.copies * agent.state_size
+
+
+def _refuse_large_baseline(config: Config, name: str, spec: Spec, free: int) -> None:
+    """The same for a baseline, by what its networks and its replay buffer take at least."""
+    keys = (key for key in config.values if key.startswith(f"{name}."))
+    settings = {key.rpartition(".")[2]: config.values[key] for key in keys}
+    refuse_large_agent(network_bytes(settings, spec), free)
+    if "capacity" in settings:
+        refuse_too_large(settings["capacity"], step_bytes(spec), f"{name}.capacity")
+
+
+def _experience(
+    config: Config, recipe: Recipe, agent: Learner, worlds: Copies, seed: int
+) -> tuple[Replay, Source]:
+    """What is learned from, and where it comes from.
+
+    Raises ConfigError for a learner that cannot act, and for settings that do not go together.
+    """
+    if isinstance(agent, Baseline):
+        if recipe.dataset is not None:
+            raise ConfigError("baselines learn from what they play; give no dataset")
+        # Stable-Baselines3 may not be installed, and takes seconds to import.
+        from offpcc.baselines.experience import experience_of
+
+        return experience_of(agent, worlds, seed)
+    if not isinstance(agent, Agent):
+        raise ConfigError(f"{type(agent).__name__} learns but does not act; it is no Agent")
+    replay = _replay(config, recipe, agent, seed)
+    return replay, _source(recipe, agent, replay, worlds, seed)
+
+
+def _source(recipe: Recipe, agent: Agent, replay: Replay, worlds: Copies, seed: int) -> Source:
+    """A collector, or the data set where there is one.
+
+    Raises ConfigError for one that a replay does not take.
+    """
+    if recipe.dataset is None:
+        wanted = bool(recipe.store_states) or not isinstance(replay, EpisodeReplay)
+        collect: Collector = configured(Collector)(agent, worlds, seed=seed, keep_states=wanted)
+        return collect
+    if not isinstance(replay, EpisodeReplay) or recipe.store_states:
+        raise ConfigError("a data set has no likelihoods or stored states; learn without them")
+    dataset = Dataset(worlds, recipe.dataset)
+    if (steps := sum(map(len, dataset.episodes))) > replay.capacity:
+        raise ConfigError(f"the data set has {steps} steps; raise capacity, {replay.capacity}")
+    return dataset
+
+
+def build_world(env: str, render_mode: str | None = None, copy: int = 0) -> World:
+    """A fresh copy of a world, as the config given to gin asks for it.
+
+    Raises ConfigError for one that cannot be served, WorldFault for one that cannot be made.
+    """
+    try:
+        world: World = configured(make_world)(env, render_mode=render_mode, copy=copy)
+    except ValueError as error:
+        raise ConfigError(f"{env}: {error}") from error
+    return world
+
+
+def build_copies(env: str, count: int) -> Copies:
+    """So many of them, stepped together where the world can do that."""
+    world = build_world(env)
+    together = vectorised(env, count, world.limit) if count > 1 else None
+    if together is None:
+        return Singles([world, *_more_worlds(env, count - 1)])
+    world.close()
+    return Together(together, **world.settings)
+
+
+def _more_worlds(env: str, count: int) -> list[World]:
+    """So many worlds. Raises ConfigError where, by the first of them, all would not fit."""
+    worlds, before = [], resident_bytes()
+    for made in range(1, count + 1):
+        worlds.append(build_world(env, copy=made))
+        if made == MEASURED:
+            refuse_many_copies(count, (resident_bytes() - before) / MEASURED)
+    return worlds
+
+
+def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Learner:
+    """The recipe's agent for worlds of this spec."""
+    keeps = {"critic_state": True} if recipe.store_states else {}
+    return recipe.agent(spec, seed=seed, device=device, **keeps)
+
+
+def _replay(config: Config, recipe: Recipe, agent: Agent, seed: int) -> Replay:
+    """Raises ConfigError where it would not fit into memory."""
+    if recipe.replay is None:
+        raise ConfigError("Recipe.replay is None; only baselines bring their own")
+    given: dict[str, Any] = {"seed": seed}
+    if recipe.store_states:
+        given["store_states"] = recipe.store_states
+    capacity = config.values.get("EpisodeReplay.capacity")
+    if capacity is not None and capacity > SMALL:
+        small = recipe.replay(agent.spec, agent.state_size, capacity=SMALL, **given)
+        refuse_too_large(capacity, small.nbytes / SMALL)
+    return recipe.replay(agent.spec, agent.state_size, **given)
+
+
+def definite(device: str) -> str:
+    """Auto made definite. Raises ConfigError for a device that is not there."""
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} is not to be had: {error}") from error
+    return device

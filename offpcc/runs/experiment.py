@@ -1,0 +1,209 @@
+"""Experiment: from a request to a finished run: begun, resumed, recorded and described."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from offpcc.config import bindings
+from offpcc.config.config import Config
+from offpcc.envs.vector import side_by_side
+from offpcc.errors import ConfigError, DivergedError, Stopped, StorageError
+from offpcc.processes.interrupt import Interrupt
+from offpcc.runs.build import build, settle_precision
+from offpcc.runs.provenance import continued, describe, diagnosis, differences, versions
+from offpcc.runs.run_spec import Request, lines_of
+from offpcc.storage.atomic_io import strict_json
+from offpcc.storage.checkpoint import Checkpoints
+from offpcc.storage.run_folder import RunFolder
+from offpcc.tracking import Mirror, Recorder, TensorBoard, WandB, account
+from offpcc.tracking.progress import Progress
+from offpcc.training.loop import columns
+
+MAY_CHANGE = (  # at a resume
+    "Training.steps",
+    "Training.epoch",
+    "Training.patience",
+    "Evaluator.episodes",
+    "Recipe.checkpoints",
+    "Recipe.device",
+    "Recipe.threads",
+    "precision",
+)
+SCORES = ("env_steps", "test_return", "test_return_se", "test_length", "test_success", "seconds")
+
+
+def run(
+    env: str,
+    algo: str,
+    *,
+    steps: int | None = None,
+    bind: str | Sequence[str] | Mapping[str, Any] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    **settings: Any,
+) -> RunFolder:
+    """Trains, as the command line does, and gives the run's folder.
+
+    bind: settings of the config: "hidden = (64, 64)", a list of such lines, or
+    {"hidden": (64, 64)}. settings: the other fields of `Request`. Raises ValueError or TypeError
+    for bad input, before anything is written; see `offpcc.errors` for what else can end a run.
+    """
+    known = {field.name for field in fields(Request)}
+    if unknown := [name for name in settings if name not in known]:
+        name = unknown[0]
+        form = f"a config's settings go into bind, as in bind={{{name!r}: {settings[name]!r}}}"
+        raise TypeError(f"run() has no argument {name!r}; {form}")
+    common = [] if steps is None else [f"steps = {steps!r}"]
+    request = Request(env, algo, **settings, bind=[*common, *lines_of(bind)])
+    return proceed(request) if resume else begin(request, overwrite)
+
+
+def begin(request: Request, overwrite: bool = False) -> RunFolder:
+    """Starts a run from its first step."""
+    folder = request.folder
+    folder.check(overwrite=overwrite)
+    config = request.compose()
+    drawn = int(np.random.SeedSequence().generate_state(1)[0])
+    experiment = Experiment(request, config, drawn if request.seed is None else request.seed)
+    with folder.locked(), Interrupt() as interrupt:
+        if not overwrite:
+            folder.refuse_begun()
+        folder.clear()
+        experiment.start(interrupt)
+    return folder
+
+
+def proceed(request: Request) -> RunFolder:
+    """Continues a stopped run exactly where its newest valid checkpoint was."""
+    folder = request.folder
+    folder.check(resume=True)
+    before = folder.read()
+    if request.seed not in (None, before["seed"]):
+        raise ConfigError(f"the run's seed is {before['seed']}; it goes on with that one only")
+    old = bindings.compose([folder / "config.gin"])
+    config = request.compose(resume=True)
+    refuse_changes(old.fixed(MAY_CHANGE), config.fixed(MAY_CHANGE), "its config")
+    experiment = Experiment(request, config, before["seed"], before=old)
+    refuse_changes(before["spec"], experiment.spec, "its world")
+    with folder.locked(), Interrupt() as interrupt:
+        experiment.resume(interrupt, before)
+    return folder
+
+
+def refuse_changes(before: dict[str, Any], now: dict[str, Any], what: str) -> None:
+    """Raises ConfigError, with the differences, if a resumed run would not be the same."""
+    keys = [key for key in sorted(before | now) if before.get(key) != now.get(key)]
+    if keys:
+        told = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
+        raise ConfigError(f"a resumed run keeps {what}, but this differs: {told}")
+
+
+class Experiment:
+    """A run with its parts; nothing is written before it starts or resumes."""
+
+    def __init__(
+        self, request: Request, config: Config, seed: int, before: Config | None = None
+    ) -> None:
+        self.request, self.seed = request, seed
+        self.folder = request.folder
+        self.training = build(config, request.env, seed)
+        self.config, self.precision = settle_precision(config, self.training, before)
+        self.spec = self.training.agent.spec.as_dict()
+        self.training.facts = {
+            "env": request.env,
+            "algo": request.algo,
+            "spec": self.spec,
+            "config": hashlib.sha256(self.config.text().encode()).hexdigest(),
+            "versions": versions(self.training.agent.packages),
+        }
+        self.training.checkpoints = self.checkpoints = Checkpoints(
+            self.folder / "checkpoints", config.values["Recipe.checkpoints"]
+        )
+
+    def start(self, interrupt: Interrupt) -> None:
+        """Trains from the first step. The run is there once its first checkpoint is."""
+        device = self.training.agent.policy.device
+        print(f"{self.folder.path}: seed {self.seed}, on {device}{self.precision}", flush=True)
+        self._connect(interrupt, 0)
+        self.folder.replace("config.gin", self.config.text())
+        self.training.save()
+        self._refuse_unsaved()
+        self._train(self._describe())
+
+    def resume(self, interrupt: Interrupt, before: dict[str, Any]) -> None:
+        """Trains on from the newest valid checkpoint."""
+        parts, manifest = self.checkpoints.load(self.training.replay)
+        step = manifest["step"]
+        self._connect(interrupt, step)
+        self.training.restore(parts)
+        self.checkpoints.forget_after(step)
+        print(f"{self.folder.path}: goes on at step {step}{self.precision}", flush=True)
+        exact, now = self.training.collector.exact, self._describe()
+        for line in differences(before, now):
+            print(f"not as before, so numbers may differ in their last digits: {line}")
+        if not exact:
+            print("an open episode did not come out as it was and is dropped: the run is not exact")
+        self.folder.replace("config.gin", self.config.text())
+        self._train(continued(before, now, {"step": step, "exact": exact}))
+
+    def _train(self, description: dict[str, Any]) -> None:
+        """To the end; the description has the final scores then, before worlds are closed."""
+        self.folder.write(description)
+        training = self.training
+        try:
+            training.run()
+            self._refuse_unsaved()
+            final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
+            exact = training.collector.exact
+            self.folder.write(description | {"final": final, "resume_exact": exact})
+        except DivergedError as error:
+            self.folder.replace("diverged.json", strict_json(diagnosis(training, error)))
+            raise
+        except Stopped:
+            self._refuse_unsaved()
+            raise
+        finally:
+            training.recorder.close()
+            training.collector.worlds.close()
+            side_by_side(training.evaluator.worlds).close()
+
+    def _refuse_unsaved(self) -> None:
+        if self.training.save_failed:
+            raise StorageError(f"the last checkpoint of {self.folder.path} could not be written")
+
+    def _connect(self, interrupt: Interrupt, step: int) -> None:
+        """Gives the training what it writes to, and what may stop it."""
+        training = self.training
+        if training.collector.description:
+            print(training.collector.description, flush=True)
+        progress = Progress(training.steps, step, training.warm_up)
+        training.evaluator.interrupt = training.interrupt = interrupt
+        training.advance = progress.advance
+        names = columns(training.agent)
+        training.recorder = Recorder(self.folder.path, names, [progress, *self._mirrors()])
+
+    def _mirrors(self) -> list[Mirror]:
+        """TensorBoard where it is installed, and wandb where it is asked for."""
+        mirrors: list[Mirror] = []
+        try:
+            mirrors.append(TensorBoard(self.folder.path))
+        except ImportError as error:  # nobody asked for it, so nobody has to install it
+            print(f"no curves in TensorBoard: {error}")
+        if self.request.wandb != "off":
+            mirrors.append(
+                WandB(
+                    self.folder.path,
+                    mode=str(self.request.wandb),
+                    group=self.request.name,
+                    name=f"run_id={self.request.run_id}",
+                    config=self._describe() | self.config.values,
+                    **account(),
+                )
+            )
+        return mirrors
+
+    def _describe(self) -> dict[str, Any]:
+        return describe(self.request, self.seed, self.training)

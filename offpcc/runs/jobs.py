@@ -1,0 +1,164 @@
+"""Jobs: trainings side by side, each a process of its own, so that one may fail alone."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from types import FrameType
+from typing import Self
+
+from offpcc.errors import FAULT, Stopped
+from offpcc.processes.interrupt import Interrupt
+from offpcc.processes.lifeline import Lifeline
+from offpcc.runs.run_spec import Request
+from offpcc.tracking.live_status import Board
+
+LAUNCH = Path(__file__).parents[2] / "launch.py"
+POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+OWN_THREADS = re.compile(r"\s*(Recipe\.)?threads\s*=")
+Process = subprocess.Popen[str]
+Said = SimpleQueue[tuple["Job", str | None]]  # None: a job's last line was before
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A run to begin, or, with a flag, to continue or replace."""
+
+    request: Request
+    flags: tuple[str, ...] = ()  # "--resume", "--overwrite", "--debug"
+
+    @property
+    def name(self) -> str:
+        """<env>/<algo>/<run_id>."""
+        return "/".join(self.request.folder.path.parts[-3:])
+
+    @property
+    def finished(self) -> bool:
+        """Whether its run has final scores."""
+        folder = self.request.folder
+        return folder.exists and "final" in folder.read()
+
+    def start(self, threads: int, lifeline: Lifeline) -> Process:
+        """Its process, with that many threads unless the request asks for others."""
+        own = any(map(OWN_THREADS.match, self.request.bind))
+        more = [] if own else ["--bind", f"threads = {threads}"]
+        return lifeline.start(
+            [sys.executable, os.path.relpath(LAUNCH), *self.request.arguments, *more, *self.flags],
+            env=os.environ | ({} if own else dict.fromkeys(POOLS, str(threads))),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+
+class Relay(Interrupt):
+    """Inside, SIGTERM, SIGINT and SIGHUP are noted, and every one goes to all jobs at work, too.
+
+    Ctrl-Z suspends them all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.working: dict[Job, Process] = {}
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        if self._before and hasattr(signal, "SIGTSTP"):
+            self._before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = self.number or number
+        self._send(number)
+
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        self._send(number)
+        os.kill(os.getpid(), signal.SIGSTOP)  # until SIGCONT
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: int) -> None:
+        for process in self.working.values():
+            process.send_signal(number)
+
+
+def run(jobs: Sequence[Job], limit: int, again: str = "--resume") -> int:
+    """Runs them, `limit` at a time; gives 0, or the exit code of the first that failed.
+
+    A failure stops no other job; at the end each has a line. Raises Stopped once all have stopped
+    for a signal, saying that `again` continues them.
+    """
+    waiting, codes = list(jobs), dict.fromkeys(jobs, 0)
+    last = dict.fromkeys(jobs, "said nothing")
+    said: Said = SimpleQueue()
+    board, threads = Board(), max(1, cores() // limit)
+    with Relay() as relay, Lifeline() as lifeline:
+        while relay.working or (waiting and not relay.number):
+            while waiting and len(relay.working) < limit and not relay.number:
+                _start(waiting.pop(0), threads, relay, lifeline, said, board)
+            job, line = said.get()
+            if line is None:
+                codes[job], why = _end(job, relay.working.pop(job))
+                last[job] = why or last[job]
+                board.end(job.name)
+            else:
+                board.tell(job.name, line)
+                # The complaint of launch.py is the reason, whatever else is said on the way out.
+                last[job] = last[job] if last[job].startswith("launch.py: ") else line
+    failed = {job: code for job, code in codes.items() if code not in (0, 128 + relay.number)}
+    for job in failed:
+        print(f"failed: {job.name}: {last[job].removeprefix('launch.py: ')}", file=sys.stderr)
+    if relay.number:
+        if waiting:
+            print(f"not begun: {', '.join(job.name for job in waiting)}", file=sys.stderr)
+        raise Stopped(relay.number, again)
+    return next(iter(failed.values()), 0)
+
+
+def cores() -> int:
+    """How many processors there are for us."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start(
+    job: Job, threads: int, relay: Relay, lifeline: Lifeline, said: Said, board: Board
+) -> None:
+    process = relay.working[job] = job.start(threads, lifeline)
+    if relay.number:  # came in between
+        process.send_signal(relay.number)
+    board.begin(job.name)
+    Thread(target=_follow, args=(job, process, said), daemon=True).start()
+
+
+def _follow(job: Job, process: Process, said: Said) -> None:
+    listener = Thread(target=_listen, args=(job, process, said), daemon=True)
+    listener.start()
+    process.wait()
+    listener.join(1.0)  # a simulator that outlives the job may have its output open
+    said.put((job, None))
+
+
+def _listen(job: Job, process: Process, said: Said) -> None:
+    assert process.stdout
+    with process.stdout as lines:
+        for line in lines:
+            said.put((job, line.rstrip()))
+
+
+def _end(job: Job, process: Process) -> tuple[int, str]:
+    """What launch.py left with, or would have, and why, where it could not say that itself."""
+    code = process.wait()
+    if code < 0:
+        return 128 - code, f"killed by {signal.Signals(-code).name}"
+    if code == 0 and not job.finished:
+        return FAULT, "it exits with 0, but its run.json has no final scores"
+    return code, ""

@@ -1,0 +1,97 @@
+"""Provenance: what a run's folder says of where its numbers come from."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from offpcc.config.catalog import CONFIGS
+from offpcc.runs.run_spec import Request
+from offpcc.training.loop import Training
+
+
+def describe(request: Request, seed: int, training: Training) -> dict[str, Any]:
+    """What run.json says of a run at its start."""
+    return {
+        "command": shlex.join(sys.argv),
+        "env": request.env,
+        "algo": request.algo,
+        "run_id": str(request.run_id),
+        "config": str(request.config) if request.config else None,
+        "bind": list(request.bind),
+        "seed": seed,
+        "spec": training.agent.spec.as_dict(),
+        "evaluation_episodes": training.evaluator.episodes,
+        "device": str(training.agent.policy.device),
+        "precision": training.agent.precision,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "processor": processor(),
+        "platform": platform.platform(),
+        "versions": versions(training.agent.packages),
+        "git_commit": commit(),
+        "pid": os.getpid(),
+    }
+
+
+def continued(
+    before: dict[str, Any], now: dict[str, Any], resumed: dict[str, Any]
+) -> dict[str, Any]:
+    """What run.json says of a run that was begun as `before` and goes on as `now`."""
+    kept = {key: value for key, value in before.items() if key not in ("final", "resume_exact")}
+    kept["evaluation_episodes"] = now["evaluation_episodes"]
+    changed = {key: value for key, value in now.items() if before.get(key) != value}
+    return kept | {"resumes": [*before.get("resumes", ()), resumed | changed]}
+
+
+def diagnosis(training: Training, error: Exception) -> dict[str, Any]:
+    """What diverged.json says: what was known when the updates stopped to be finite."""
+    largest = {
+        name: max((float(weight.abs().max()) for weight in part.parameters()), default=0.0)
+        for name, part in training.agent.parts().items()
+        if isinstance(part, nn.Module)
+    }
+    counts = {"env_steps": training.collector.steps, "updates": training.updates}
+    return {"error": str(error), **counts, "largest_weight": largest, "row": training.last_row}
+
+
+def versions(more: Sequence[str] = ()) -> dict[str, str]:
+    """Of Python and of the packages that decide the numbers, the learner's own too."""
+    names = ("torch", "numpy", "gymnasium", "gin-config", *more)
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def processor() -> str:
+    """The processor's own name, as far as the system knows it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """The checkout's commit, with `-dirty` where files have changed; None where there is none."""
+    command = ["git", "-C", str(CONFIGS.parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(
+            [*command, "--exclude=*"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What has changed of that between two run.json, a line each."""
+    keys = ("versions", "processor", "cpu", "threads", "device", "precision")
+    return [f"{k}: {before[k]} -> {now[k]}" for k in keys if before.get(k, now[k]) != now[k]]

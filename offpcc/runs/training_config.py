@@ -1,0 +1,32 @@
+"""Recipe: which parts a run is made of; a config binds it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from offpcc.algorithms import SAC, Learner
+from offpcc.config.ranges import Interval, NonNegativeInt, PositiveInt, check_fields
+from offpcc.replay import EpisodeReplay, Replay
+
+
+@dataclass(kw_only=True)
+class Recipe:
+    """The choices that no single part can make.
+
+    agent, replay: what makes them, given a spec and the run's seed; a baseline has its own replay.
+    Raises ValueError for numbers out of their range.
+    """
+
+    agent: Callable[..., Learner] = SAC
+    replay: Callable[..., Replay] | None = EpisodeReplay
+    dataset: str | None = None  # what to learn from offline; None: what the agent plays
+    copies: Annotated[int, Interval(1, 10_000)] = 1  # worlds stepped side by side
+    store_states: NonNegativeInt = 0  # keeps both memories' states of every k-th step; 0: none
+    device: str = "auto"  # auto: a GPU if there is one
+    threads: Annotated[int, Interval(1, 1_024)] | None = (
+        None  # of torch on a CPU; None: as many as it likes
+    )
+    checkpoints: PositiveInt = 2  # how many are kept
+
+    def __post_init__(self) -> None:
+        check_fields(self)

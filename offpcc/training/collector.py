@@ -1,0 +1,257 @@
+"""Collector: plays copies of a world with an acting copy of the agent and hands over episodes."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from offpcc.algorithms import Agent
+from offpcc.algorithms.core.agent import restore_generator
+from offpcc.config.limits import LONG_EPISODE, UNLIMITED_PIECE
+from offpcc.config.ranges import PositiveInt, checked
+from offpcc.data import Episode
+from offpcc.envs.actions import one_hot
+from offpcc.envs.adapter import World
+from offpcc.envs.outcome import Outcome
+from offpcc.envs.vector import Copies, side_by_side
+from offpcc.errors import WorldFault
+from offpcc.training.evaluator import added
+from offpcc.training.experience import Source, seed_of
+from offpcc.training.trajectory import Tape
+
+
+class Collector(Source):
+    """Steps n worlds side by side; an episode is a function of (seed, copy, its number).
+
+    The acting copy takes over the learner's weights when an episode ends (`sync="episode"`) or at
+    every step (`sync="step"`); memories of episodes under way are then unrolled anew. A uniform
+    action is kept for `hold` steps, which carries random episodes further.
+
+    With a `stretch`, episodes under way are handed over in stretches, all of them after each so
+    many steps of every copy, and only then are the weights taken over. `sync="step"` hands over
+    every step of a single copy at once; episodes of several copies go out whole.
+
+    An episode in progress that is longer than `long_episode` steps is handed over as it grows, in
+    pieces of so many steps, and each piece brings newer weights. None: 2,000, or 200 for one copy
+    of a world without a time limit.
+
+    keep_states: whether episodes bring the acting states along, or states of width 0.
+
+    Raises ValueError for settings that cannot work, WorldFault when a world fails: then all is as
+    it was before the step.
+    """
+
+    @checked
+    def __init__(
+        self,
+        agent: Agent,
+        worlds: Copies | Sequence[World],
+        *,
+        seed: int = 0,
+        sync: Literal["episode", "step"] = "episode",
+        hold: PositiveInt = 1,
+        stretch: PositiveInt | None = None,
+        long_episode: PositiveInt | None = None,
+        keep_states: bool = True,
+    ) -> None:
+        if stretch and sync == "step":
+            raise ValueError("a stretch has the weights taken over at its end; sync is 'episode'")
+        self.sync_each: str = "stretch" if stretch else sync
+        if sync == "step" and len(worlds) == 1:
+            stretch = 1
+        self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch
+        self.kept = slice(None if keep_states else 0)  # of a state
+        self.worlds = side_by_side(worlds)
+        endless = self.worlds.limit is None and len(worlds) == 1
+        self.long_episode = long_episode or (UNLIMITED_PIECE if endless else LONG_EPISODE)
+        self.agent = agent.acting_copy(seed)
+        self.random = np.random.default_rng([seed, len(worlds)])
+        self.tapes = [Tape(copy, 0) for copy in range(len(worlds))]
+        self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
+        self._begin()
+
+    def step(self, uniform: bool = False) -> list[Episode]:
+        """Steps every copy once, with uniform actions if asked; gives what is handed over."""
+        if self.sync_each == "step" or (self.stretch and self._at_a_cut()):
+            self.sync()
+        self._begin()
+        generators = self.agent.generator.get_state(), self.random.bit_generator.state
+        try:
+            actions, after, noted = self._choose(uniform)
+            outcomes = self.worlds.step(actions)
+        except WorldFault:
+            self.agent.generator.set_state(generators[0])
+            self.random.bit_generator.state = generators[1]
+            raise
+        self._note(actions, noted)
+        self.state = after
+        episodes = self._take(outcomes)
+        if not self.steps:
+            self.terms = tuple(outcomes[0].terms)
+        self.steps += len(self.worlds)
+        grown = self._grown()
+        if (episodes and self.sync_each == "episode") or (grown and not self.stretch):
+            self.sync()
+        return episodes + grown
+
+    def _choose(self, uniform: bool) -> tuple[np.ndarray, torch.Tensor, dict[str, np.ndarray]]:
+        """Actions (n, A) for the latest observations, the next states, and the agent's notes."""
+        latest = [tape.observation[-1] for tape in self.tapes]
+        batch = {k: np.stack([seen[k] for seen in latest]) for k in latest[0]}
+        inputs = {k: torch.from_numpy(v).to(self.state.device) for k, v in batch.items()}
+        action, after, notes = self.agent.act(inputs, self.state)
+        actions = action.cpu().numpy()
+        noted = {k: v.cpu().numpy() for k, v in notes.items()}
+        return self._uniform(actions.shape) if uniform else actions, after, noted
+
+    def _note(self, actions: np.ndarray, noted: dict[str, np.ndarray]) -> None:
+        """Writes down what each copy did, and from which state."""
+        for tape, action, state in zip(self.tapes, actions, self.state.cpu().numpy(), strict=True):
+            tape.state.append(state[self.kept])
+            tape.note(noted)
+            tape.action.append(action)
+
+    def _take(self, outcomes: Sequence[Outcome]) -> list[Episode]:
+        """Writes down what a step came to; gives the episodes that ended."""
+        ended = []
+        for copy, (tape, outcome) in enumerate(zip(self.tapes, outcomes, strict=True)):
+            tape.terms = added(tape.terms, outcome.terms)
+            tape.observation.append(outcome.seen)
+            tape.reward.append(outcome.reward)
+            if outcome.ended:
+                ended.append(tape.finish(outcome.terminated, outcome.success))
+                self.tapes[copy] = Tape(copy, tape.episode + 1)
+                self.state[copy] = 0
+        return ended
+
+    def _grown(self) -> list[Episode]:
+        """Stretches of episodes in progress that are due: all at a cut, else what is long."""
+        least = (1 if self._at_a_cut() else np.inf) if self.stretch else self.long_episode
+        return [tape.cut() for tape in self.tapes if len(tape) - tape.handed >= least]
+
+    def _at_a_cut(self) -> bool:
+        """Whether a stretch has just come to its end."""
+        made = self.steps // len(self.worlds)
+        return made > 0 and made % (self.stretch or 1) == 0
+
+    def sync(self) -> None:
+        """The acting copy takes over the learner's weights; open episodes are remembered anew.
+
+        What has been handed over of a long episode is let go of then.
+        """
+        self.agent.sync(self.learner)
+        remembers = bool(self.agent.policy.memory.state_size)
+        for copy, tape in enumerate(self.tapes):
+            if tape.action and remembers:
+                past = {k: torch.from_numpy(v[None, :-1]) for k, v in tape.stacked().items()}
+                past = {k: v.to(self.state.device) for k, v in past.items()}
+                before = None if tape.memory is None else tape.memory[None].to(self.state.device)
+                fresh = self.agent.refresh(past, before)[0]
+                self.state[copy, : len(fresh)] = fresh
+            if len(tape.action) >= LONG_EPISODE and tape.handed == len(tape):
+                tape.forget(self.state[copy].clone())
+
+    def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Uniform actions (n, A), drawn anew at every `hold`-th step of an episode."""
+        actions = self.random.uniform(-1, 1, shape).astype(np.float32)
+        if choices := self.learner.spec.choices:
+            actions = one_hot(actions, choices)
+        for copy, tape in enumerate(self.tapes):
+            if len(tape) % self.hold and tape.action:
+                actions[copy] = tape.action[-1]
+        return actions
+
+    def _begin(self) -> None:
+        """Resets the copies whose episode is yet to begin."""
+        self._reset([tape.copy for tape in self.tapes if not tape.observation])
+
+    def _reset(self, copies: Sequence[int]) -> None:
+        """Begins the episodes of their tapes."""
+        numbers = {copy: self.tapes[copy].episode for copy in copies}
+        seeds = {copy: seed_of(self.seed, copy, number) for copy, number in numbers.items()}
+        for copy, seen in zip(copies, self.worlds.reset(seeds, numbers), strict=True):
+            self.tapes[copy].observation = [seen]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Acting weights, generators, counters, and every open episode.
+
+        "past": actions (k, A) of steps that were let go of; what has a name there never changes.
+        """
+        acting = {name: part.state_dict() for name, part in self.agent.acting_parts().items()}
+        return {
+            "acting": acting,
+            "generator": self.agent.generator.get_state(),
+            "progress": self.agent.progress,
+            "random": self.random.bit_generator.state,
+            "steps": self.steps,
+            "exact": self.exact,
+            "terms": self.terms,
+            "state": self.state,
+            "tapes": [tape.state_dict() for tape in self.tapes],
+            "past": {
+                f"{tape.copy}-{tape.episode}-{number}": torch.from_numpy(actions)
+                for tape in self.tapes
+                for number, actions in enumerate(tape.past)
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`: open episodes are played again, action by action.
+
+        One that does not come out as it was is dropped, and `exact` becomes false.
+        """
+        for name, part in self.agent.acting_parts().items():
+            part.load_state_dict(state["acting"][name])
+        restore_generator(self.agent.generator, state["generator"])
+        self.agent.progress = state.get("progress", 0.0)
+        self.random.bit_generator.state = state["random"]
+        self.steps, self.exact, self.terms = state["steps"], state["exact"], state["terms"]
+        self._replay(state["tapes"], state["past"], state["state"])
+
+    def _replay(
+        self, kept: list[dict[str, Any]], past: dict[str, torch.Tensor], state: torch.Tensor
+    ) -> None:
+        """Brings every copy to where its tape had stopped, or to the next episode's start."""
+        old = [Tape(copy, tape["episode"]) for copy, tape in enumerate(kept)]
+        for tape, content in zip(old, kept, strict=True):
+            tape.load_state_dict(content)
+        for name, actions in sorted(past.items(), key=lambda each: int(each[0].split("-")[-1])):
+            old[int(name.split("-")[0])].past.append(actions.numpy())
+        self.tapes = [Tape(tape.copy, tape.episode, begin=tape.begin) for tape in old]
+        ended = self._play_again([tape.actions() for tape in old])
+        self.state = torch.zeros_like(self.state)
+        for copy, content in enumerate(kept):
+            again, before = self.tapes[copy].stacked(), content["observation"]
+            if copy in ended or any(not np.array_equal(again[k], v) for k, v in before.items()):
+                self.exact = False
+                self.tapes[copy] = Tape(copy, old[copy].episode + 1)
+                continue
+            self.tapes[copy].load_state_dict(content)
+            self.tapes[copy].past = old[copy].past
+            self.state[copy] = state[copy]
+        self._begin()
+
+    def _play_again(self, actions: list[np.ndarray]) -> set[int]:
+        """Plays episodes anew with their actions (L, A); gives the copies whose episode ended.
+
+        The longest begins first, so that all of them, side by side, come to their ends together.
+        """
+        longest, ended = max(map(len, actions)), set[int]()
+        late = [longest - len(own) for own in actions]
+        self.worlds.rest()
+        for step in range(longest):
+            self._reset([copy for copy, start in enumerate(late) if start == step])
+            under_way = [copy for copy, start in enumerate(late) if start <= step]
+            rows = np.zeros((len(actions), self.learner.spec.action), np.float32)
+            rows[under_way] = [actions[copy][step - late[copy]] for copy in under_way]
+            for copy, outcome in enumerate(self.worlds.step(rows)):
+                if copy in under_way:
+                    tape = self.tapes[copy]
+                    if step - late[copy] < tape.begin:
+                        tape.observation.clear()
+                    tape.observation.append(outcome.seen)
+                    if outcome.ended:
+                        ended.add(copy)
+        self._reset([copy for copy, start in enumerate(late) if start == longest])
+        return ended

@@ -1,0 +1,41 @@
+"""Source: where the episodes that an agent learns from come from."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from offpcc.data import Episode
+from offpcc.envs.vector import Copies
+
+
+class Source(ABC):
+    """Hands over episodes, a step at a time.
+
+    worlds: copies of the world that they are of. terms: the names of what its rewards are the sum
+    of. exact: whether, after a restore, everything came out as it was. description: a line for the
+    person who waits, empty where there is nothing to say.
+    """
+
+    worlds: Copies
+    steps: int = 0  # environment steps, over all copies
+    terms: tuple[str, ...] = ()
+    exact: bool = True
+    description: str = ""
+
+    @abstractmethod
+    def step(self, uniform: bool = False) -> list[Episode]:
+        """Goes on by a step, with uniform actions if asked; gives what is handed over."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
+
+
+def seed_of(run: int, copy: int, episode: int) -> int:
+    """The seed of a copy's next episode, which has had so many before."""
+    return int(np.random.SeedSequence([run, copy, episode]).generate_state(1)[0])

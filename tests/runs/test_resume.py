@@ -1,0 +1,317 @@
+"""A run that was killed goes on as if nothing had been, bit for bit."""
+
+import copy
+import csv
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from children import FILES, STEPS, Child, launch, tiny
+from torch import Tensor
+
+import domains  # noqa: F401 - registers the ids
+from offpcc.config.bindings import compose
+from offpcc.config.catalog import algorithm_file
+from offpcc.errors import Stopped
+from offpcc.runs.build import build
+from offpcc.tracking import Recorder
+from offpcc.training.loop import CLOCK, Training, columns
+
+CARTPOLE, PENDULUM = "cartpole-continuous-p-v0", "pendulum-p-v0"
+
+# Environment, algorithm and what its config has more: together, every kind of state there is.
+CASES = {
+    "three normalised copies": (
+        PENDULUM,
+        "sac",
+        "copies = 3\nnormalize = True\nmax_episode_steps = 50\nsteps = 500",
+    ),
+    "whole episodes": (
+        CARTPOLE,
+        "rsac",
+        "previous_action = True\nprevious_reward = True\naverage = 0.1",
+    ),
+    "stored states": (
+        CARTPOLE,
+        "rtd3",
+        "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n"
+        "TD3.pull = 0.2\nTD3.random = 0.1\nTD3.fade = True\n",
+    ),
+    "an episode under way": (
+        CARTPOLE,
+        "rsac",
+        "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\npriority = 0.6\n"
+        "capacity = 300\n",
+    ),
+    "steps without a memory": (PENDULUM, "sac", "n_step = 3\ncapacity = 900\nsteps = 500"),
+    "forgotten episodes": (
+        CARTPOLE,
+        "rsac_s",
+        "capacity = 70\nmax_episode_steps = 60\ndecay = True\nclip = 1.0\npriority = 0.6",
+    ),
+    "rollouts": (
+        PENDULUM,
+        "lstm_ppo",
+        "copies = 2\nrollout = 23\nepochs = 2\nmemory_segment = 5\nnormalize = True\n"
+        "scale_rewards = True\nprevious_action = True\n",
+    ),
+    "choices": ("cartpole-novel-v0", "copg", "copies = 2\nrollout = 30\ndecay = True"),
+}
+KILLS = 7  # a case
+
+
+def begin(folder: Path, case: str, **fate: Any) -> Child:
+    """Starts the case's run, or continues the one that is there."""
+    env, algo, more = CASES[case]
+    begun = [*folder.glob("results/*/*/1/run.json")]
+    how = ["--resume"] if begun else ["--seed", 3, "--config", tiny(folder, more)]
+    return launch(folder, "--env", env, "--algo", algo, *how, **fate)
+
+
+def finish(folder: Path, case: str) -> dict[str, Any]:
+    """Trains to the end without trouble; gives what must be the same."""
+    child = begin(folder, case)
+    assert child.wait() == 0, child.said()
+    return outcome(folder)
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """All state at the end of the run, and its rows, but for the clock."""
+    (run,) = folder.glob("results/*/*/1")
+    newest = max(run.glob("checkpoints/step-*"))
+    state = {name: torch.load(newest / f"{name}.pt") for name in ("agent", "run", "policy")}
+    for place in ("row_at", "last_row"):
+        for column in CLOCK:
+            state["run"]["training"][place].pop(column, None)
+    del state["run"]["training"]["seconds"]
+    del state["run"]["recorder"]["offset"]  # clocks are of different lengths
+    with (run / "progress.csv").open() as file:
+        rows = [{k: v for k, v in row.items() if k not in CLOCK} for row in csv.DictReader(file)]
+    return flat(state) | {
+        f"row {i} {key}": v for i, row in enumerate(rows) for key, v in row.items()
+    }
+
+
+def flat(state: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of nested containers; tensors as bytes, so that NaN equals NaN."""
+    if isinstance(state, Tensor):
+        return {path: (str(state.dtype), tuple(state.shape), state.numpy().tobytes())}
+    if not isinstance(state, dict | list | tuple):
+        return {path: repr(state)}
+    items = state.items() if isinstance(state, dict) else enumerate(state)
+    return {k: v for key, part in items for k, v in flat(part, f"{path}/{key}").items()}
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one.keys() == other.keys()
+    assert [key for key in one if one[key] != other[key]] == []
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What each case comes to if nothing happens."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def of(case: str) -> dict[str, Any]:
+        if case not in known:
+            known[case] = finish(tmp_path_factory.mktemp("unbroken"), case)
+        return known[case]
+
+    return of
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_killed_again_and_again_ends_as_the_unbroken_one(tmp_path, unbroken, case):
+    draw = random.Random(case)
+    deaths = 0
+    for kill in range(KILLS):
+        # While files are written there are about 90 such moments in a run, 25 in a save.
+        die = (FILES, draw.randrange(1, 60)) if kill % 2 else (STEPS, draw.randrange(1, 150))
+        child = begin(tmp_path, case, die=die)
+        code = child.wait()
+        assert code in (-signal.SIGKILL, 0), child.said()
+        deaths += code != 0
+    assert deaths >= KILLS // 2
+    assert_same(finish(tmp_path, case), unbroken(case))
+
+
+def test_a_run_killed_from_outside_inside_slow_saves_ends_as_the_unbroken_one(tmp_path, unbroken):
+    case, draw = "whole episodes", random.Random(1)
+    for _ in range(3):
+        child = begin(tmp_path, case, slow=(FILES, 0.01))
+        time.sleep(draw.uniform(0.3, 1.2))
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+    assert_same(finish(tmp_path, case), unbroken(case))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stopped_run_saves_where_it_is_and_ends_as_the_unbroken_one(tmp_path, unbroken, number):
+    case = "stored states"
+    child = begin(tmp_path, case, die=(STEPS, 21), by=number)
+    assert child.wait() == 128 + number
+    last = child.said().splitlines()[-1]
+    assert last == f"launch.py: stopped by {number.name}; continue with --resume"
+    assert saved(tmp_path) == [0, 42], "the 21st step of two copies"
+    assert_same(finish(tmp_path, case), unbroken(case))
+
+
+def test_a_run_stopped_in_an_evaluation_makes_it_anew(tmp_path, unbroken):
+    case = "three normalised copies"
+    child = begin(tmp_path, case, die=(STEPS, 20 + 30), by=signal.SIGTERM)
+    assert child.wait() == 143
+    assert saved(tmp_path) == [0, 60]
+    assert_same(finish(tmp_path, case), unbroken(case))
+
+
+def saved(folder: Path) -> list[int]:
+    """The steps of the checkpoints that there are."""
+    found = folder.glob("results/*/*/1/checkpoints/step-*")
+    return sorted(int(path.name.removeprefix("step-")) for path in found)
+
+
+def test_a_run_may_go_on_on_another_device_whose_generators_are_of_another_kind(tmp_path):
+    folder = new(tmp_path)
+    parts, chunk = left_at(folder, IN_EPOCH)
+    other_kind = torch.arange(16, dtype=torch.uint8)  # as those of a GPU are
+    parts["agent"]["generator"] = parts["run"]["collector"]["generator"] = other_kind
+    one, same = (gone_on(again(folder), parts, chunk) for _ in range(2))
+    assert one == same, "the state still decides"
+    other = copy.deepcopy(parts)
+    other["agent"]["generator"] = other_kind + 1
+    assert gone_on(again(folder), other, chunk) != one
+
+
+# What a checkpoint holds: each piece is needed
+
+
+MUTANT = """
+steps = 130
+copies = 2
+normalize = True
+capacity = 60
+memory_segment = 5
+burn_in = 3
+store_states = 4
+decay = True
+SAC.random = 0.2
+priority = 0.6
+SAC.fade = True
+average = 0.3
+"""
+IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row
+# The clock; what decides only with other settings, at the end, or where a disk was full; a note.
+NO_MATTER = {
+    *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),
+    *("recorder/unwritten", "collector/exact", "training/due"),
+    # Of stretches, and of worlds that tell their rewards' terms: test_collector.py, test_loop.py.
+    *("collector/terms", "collector/tapes/0/terms", "collector/tapes/0/notes"),
+    *("collector/tapes/0/handed", "collector/tapes/0/earned"),
+    *("collector/tapes/0/begin", "collector/tapes/0/memory"),
+}
+
+
+class Kept:
+    """Checkpoints that only keep the best policy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.best = folder / "best"
+
+    def save(self, *arguments: Any) -> None: ...
+
+    def save_best(self, policy: dict[str, Tensor]) -> None:
+        self.best.write_text(repr(flat(policy)))
+
+
+def make(folder: Path) -> Training:
+    """A training with every kind of state, its rows in a folder of its own."""
+    config = compose([algorithm_file("rsac"), tiny(folder, MUTANT)])
+    training = build(config, CARTPOLE, 5)
+    training.recorder = Recorder(folder, columns(training.agent))
+    training.checkpoints = Kept(folder)  # type: ignore[assignment]
+    return training
+
+
+def left_at(folder: Path, steps: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Parts and replay of a run that is stopped after these steps."""
+    training = make(folder)
+
+    def stop() -> None:
+        if training.collector.steps >= steps:
+            raise Stopped(signal.SIGTERM)
+
+    training.interrupt = stop
+    with pytest.raises(Stopped):
+        training.run()
+    return copy.deepcopy(training.parts()), training.replay.chunk(0)
+
+
+def gone_on(folder: Path, parts: dict[str, Any], chunk: dict[str, Tensor]) -> dict[str, Any]:
+    """What it comes to from there."""
+    training = make(folder)
+    training.replay.extend(chunk)
+    training.restore(copy.deepcopy(parts))
+    training.run()
+    rows = [line.split(",") for line in (folder / "progress.csv").read_text().splitlines()]
+    told = {"rows": [row[: -len(CLOCK)] for row in rows], "best": (folder / "best").read_text()}
+    deployed = training.agent.deployed.state_dict()
+    weights = {name: torch.clone(part) for name, part in deployed.items()}
+    return flat(told | weights | {"episodes": str(training.replay.episodes)})
+
+
+def pieces(parts: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The ways to every piece of state: of the agent, the collector, each of its tapes, …"""
+    run = parts["run"]
+    found = [("agent", name) for name in parts["agent"]]
+    found += [("run", part, name) for part in run for name in run[part] if name != "tapes"]
+    return found + [("run", "collector", "tapes", 0, name) for name in run["collector"]["tapes"][0]]
+
+
+def without(parts: dict[str, Any], way: tuple[Any, ...], fresh: dict[str, Any]) -> dict[str, Any]:
+    """The parts with one piece as it is in a new run."""
+    mutant = copy.deepcopy(parts)
+    goal, source = mutant, fresh
+    for key in way[:-1]:
+        goal, source = goal[key], source[key]
+    goal[way[-1]] = source[way[-1]]
+    return mutant
+
+
+def test_no_piece_of_state_can_be_left_out_of_a_checkpoint(tmp_path):
+    fresh, needless = make(new(tmp_path)).parts(), set()
+    moments = []
+    for steps in (IN_WARM_UP, IN_EPOCH):
+        folder = new(tmp_path)
+        moments.append((folder, *left_at(folder, steps)))
+    outcomes = [gone_on(again(folder), parts, chunk) for folder, parts, chunk in moments]
+    assert outcomes[0] == outcomes[1]
+    for way in pieces(fresh):
+        for folder, parts, chunk in reversed(moments):
+            try:
+                outcome = gone_on(again(folder), without(parts, way, fresh), chunk)
+            except (ValueError, IndexError, RuntimeError):
+                break  # it does not even go on
+            if outcome != outcomes[0]:
+                break
+        else:
+            needless.add("/".join(map(str, way[1:])))
+    assert needless == NO_MATTER
+
+
+def new(folder: Path) -> Path:
+    path = folder / str(len([*folder.iterdir()]))
+    path.mkdir()
+    return path
+
+
+def again(folder: Path) -> Path:
+    """A copy of a folder, to go on in."""
+    path = folder.parent / str(len([*folder.parent.iterdir()]))
+    shutil.copytree(folder, path)
+    return path

@@ -1,0 +1,151 @@
+"""Requests: what is asked for from Python, in every form that it may take."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import domains  # noqa: F401 - registers the ids
+import offpcc
+from offpcc.config.catalog import SYNONYMS, algorithm_file, algorithms, check_id
+from offpcc.errors import ConfigError
+from offpcc.networks import GRU
+from offpcc.runs.run_spec import Request, lines_of
+from offpcc.storage.run_folder import RunFolder, read_json
+
+RUN = {"env": "pendulum-v0", "algo": "sac", "seed": 1, "spec": {}}
+
+
+@pytest.mark.parametrize(
+    ("bind", "lines"),
+    [
+        ("hidden = (64, 64)", ["hidden = (64, 64)"]),
+        (["rate = 0.1", "width = 3"], ["rate = 0.1", "width = 3"]),
+        ({"hidden": (64, 64), "clip": None}, ["hidden = (64, 64, )", "clip = None"]),
+        ({"hidden": (64,)}, ["hidden = (64, )"]),
+        ({"keys": ["observation"]}, ["keys = ['observation', ]"]),
+        ({"summarizer": GRU}, ["summarizer = @GRU"]),
+        ({"summarizer": "@GRU", "segment": "%n_step"}, ["summarizer = @GRU", "segment = %n_step"]),
+        ({"rate": np.float32(0.5), "width": np.int64(3)}, ["rate = 0.5", "width = 3"]),
+        ((), []),
+    ],
+)
+def test_settings_come_as_a_line_as_lines_or_by_name(bind: Any, lines: list[str]) -> None:
+    assert lines_of(bind) == lines
+    assert Request("pendulum-v0", "rsac", bind=lines_of(bind)).compose()
+
+
+@pytest.mark.parametrize(
+    ("bind", "wrong"),
+    [
+        ({"rate": float("inf")}, "bind: rate is inf; it must be finite"),
+        ({"hidden": {64}}, "bind: hidden is .*; it is a number, a text, a class or a list"),
+    ],
+)
+def test_a_value_that_no_line_can_hold_is_refused_by_its_name(bind: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        lines_of(bind)
+
+
+class Arm(gymnasium.Env[Any, Any]):
+    """Somebody's own."""
+
+
+@pytest.mark.parametrize("env", [Arm, Arm()])
+def test_an_environment_in_place_of_its_id_is_refused_with_the_way_out(env: Any, tmp_path) -> None:
+    with pytest.raises(TypeError, match=r"env is Arm itself; an id is wanted: .* 'module:Arm-v0'"):
+        offpcc.run(env, "rsac", results=tmp_path / "results")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_setting_that_is_no_argument_is_refused_with_the_form_that_it_has(tmp_path) -> None:
+    with pytest.raises(TypeError, match=r"run\(\) has no argument 'hidden'; .* bind=\{'hidden': 6"):
+        offpcc.run("pendulum-v0", "sac", hidden=64, results=tmp_path / "results")
+    assert not [*tmp_path.iterdir()]
+
+
+# Names
+
+
+def test_every_synonym_leads_to_an_algorithm_and_is_none() -> None:
+    assert set(SYNONYMS.values()) <= {*algorithms()}
+    assert not SYNONYMS.keys() & {*algorithms()}
+
+
+@pytest.mark.parametrize(
+    ("said", "ours"),
+    [("recurrent_sac", "rsac"), ("Recurrent-SAC", "rsac"), ("IQL", "td3_bc"), ("r2d2", "drsac")],
+)
+def test_what_others_call_an_algorithm_is_known(said: str, ours: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown algorithm '{said}'; the nearest here is {ours}"):
+        algorithm_file(said)
+
+
+def test_an_id_of_ones_own_is_asked_for_by_its_module() -> None:
+    with pytest.raises(ValueError, match="'Arm-v0'; one of your own is module:Arm-v0, and modul"):
+        check_id("Arm-v0")
+    with pytest.raises(ValueError, match="'Arm-v0'; domains does not register it with gymnasium"):
+        check_id("domains:Arm-v0")
+
+
+@pytest.mark.parametrize("name", ["Pendulum-v9", "pendulum", "PENDULUM-v0"])
+def test_an_id_that_is_nearly_one_is_told_which(name: str) -> None:
+    with pytest.raises(ValueError, match=r"did you mean (pendulum|Pendulum)-v"):
+        check_id(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("1 / 0", "module mine raised ZeroDivisionError: division by zero .*mine.py, line 1"),
+        ("import sys\nsys.exit(3)", "module mine raised SystemExit: 3 .*line 2"),
+        ("x = = 1", "module mine raised SyntaxError: invalid syntax"),
+        ("raise ValueError('one\\ntwo')", "raised ValueError: one two"),
+        ("import no_such_package", "module mine needs 'no_such_package', which is not installed"),
+        (None, r"there is no module 'mine'; modules are looked for in .*PYTHONPATH adds more"),
+    ],
+)
+def test_a_module_that_does_not_import_is_one_line(tmp_path, monkeypatch, text, wrong) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    config = tmp_path / "mine.gin"
+    config.write_text("rate = 0.1\nimport mine\n")
+    asked = Request("pendulum-v0", "sac", config=config)
+    for ask, place in (
+        (lambda: check_id("mine:Arm-v0"), "--env mine:Arm-v0"),
+        (asked.compose, f"{config}:2"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{place}: .*{wrong}") as error:
+            ask()
+        assert len(str(error.value).splitlines()) == 1
+
+
+# What is not whole
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (json.dumps(RUN)[:20], r"run.json is not JSON, or cut short \(.*\); restore it"),
+        ("", r"run.json is not JSON, or cut short"),
+        ("[1]", r"run.json is damaged: it has no env, algo, seed, spec"),
+        ('{"env": "a", "algo": "b", "seed": 1}', "run.json is damaged: it has no spec; restore it"),
+    ],
+)
+def test_a_damaged_run_json_is_named(tmp_path: Path, content: str, wrong: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    for read in (RunFolder(tmp_path).read, lambda: offpcc.load(tmp_path)):
+        with pytest.raises(ValueError, match=wrong):
+            read()
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(RUN), encoding="utf-8-sig")
+    assert read_json(tmp_path / "a.json") == RUN
+    config = tmp_path / "a.gin"
+    config.write_text("rate = 0.25\n", encoding="utf-8-sig")
+    assert Request("pendulum-v0", "sac", config=config).compose().values["SAC.rate"] == 0.25
