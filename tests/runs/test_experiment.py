@@ -21,7 +21,7 @@ from gymnasium import spaces
 
 import domains  # noqa: F401 - registers the ids
 import offpcc
-from offpcc.algorithms import precision
+from offpcc.algorithms.core import precision
 from offpcc.envs.adapter import World
 from offpcc.errors import (
     ConfigError,
