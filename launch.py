@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from offpcc import errors as faults
+from offpcc import errors as errors
 
 if TYPE_CHECKING:
-    from offpcc.runs.run_spec import Request
+    from offpcc.runs.run_spec import RunSpec
 
 EXAMPLES = """examples:
   python launch.py --env pendulum-p-v0 --algo rsac --run_id 1
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         return dispatch(asked)
-    except (Exception, KeyboardInterrupt, SystemExit, faults.Overdue) as error:
+    except (Exception, KeyboardInterrupt, SystemExit, errors.CallTimeout) as error:
         # Where every fault becomes a line and a code. Only other people's code ends a program.
         if asked.debug:
             traceback.print_exc()
@@ -118,12 +118,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def exit_code(error: BaseException) -> int:
     """What launch.py leaves with; 1 for what it does not know."""
     known = (
-        (faults.Stopped, 128 + getattr(error, "number", 0)),
+        (errors.Stopped, 128 + getattr(error, "number", 0)),
         (KeyboardInterrupt, 130),
-        ((faults.DivergedError, faults.NoUpdateError), 3),
-        (faults.NoCheckpointError, 4),
-        (faults.RunLockedError, 5),
-        ((faults.WorldFault, faults.Overdue, SystemExit), faults.FAULT),
+        ((errors.DivergedError, errors.NoUpdateError), 3),
+        (errors.NoCheckpointError, 4),
+        (errors.RunLockedError, 5),
+        ((errors.EnvironmentFault, errors.CallTimeout, SystemExit), errors.FAULT),
         (OSError, 7),
         ((ValueError, TypeError, ImportError), 2),
     )
@@ -291,7 +291,7 @@ def plays(asked: argparse.Namespace) -> bool:
     return any(ways)
 
 
-def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
+def side_by_side(asked: argparse.Namespace, asked_for: "list[RunSpec]") -> int:
     """Trains several runs at a time; the exit code of the first that fails, or 0."""
     from offpcc.runs import jobs
 
@@ -303,15 +303,15 @@ def side_by_side(asked: argparse.Namespace, asked_for: "list[Request]") -> int:
     return jobs.run(todo, asked.jobs)
 
 
-def continued(asked: argparse.Namespace, asked_for: "list[Request]") -> "list[Request]":
+def continued(asked: argparse.Namespace, asked_for: "list[RunSpec]") -> "list[RunSpec]":
     """Those that --resume continues: all, but of several jobs some may not have begun."""
     there = [request for request in asked_for if request.folder.exists]
     return (there if asked.jobs and there else asked_for) if asked.resume else []
 
 
-def requests(asked: argparse.Namespace) -> "list[Request]":
+def requests(asked: argparse.Namespace) -> "list[RunSpec]":
     """The runs that are meant, checked as far as is possible before torch is imported."""
-    from offpcc.runs.run_spec import Request
+    from offpcc.runs.run_spec import RunSpec
 
     if not (asked.env and asked.algo):
         raise ValueError("--env and --algo are needed; --list shows what there is")
@@ -323,7 +323,7 @@ def requests(asked: argparse.Namespace) -> "list[Request]":
     macros |= {"device": asked.device, "precision": asked.precision}
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
     return [
-        Request(
+        RunSpec(
             asked.env, asked.algo, run_id=run_id, config=asked.config,
             bind=[*common, *asked.bind], results=asked.results, wandb=asked.wandb,
             seed=None if asked.seed is None else asked.seed + count,
@@ -332,7 +332,7 @@ def requests(asked: argparse.Namespace) -> "list[Request]":
     ]  # fmt: skip
 
 
-def train(asked: argparse.Namespace, request: "Request") -> None:
+def train(asked: argparse.Namespace, request: "RunSpec") -> None:
     """Begins or continues one run."""
     from offpcc.runs.experiment import begin, proceed
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import domains  # noqa: F401 - registers the ids
 from offpcc.errors import Stopped
 from offpcc.runs import jobs
-from offpcc.runs.run_spec import Request
+from offpcc.runs.run_spec import RunSpec
 
 EPISODES = 100
 FOLDER = Path("build") / "demo"  # not among the results, which --plot compares
@@ -41,11 +41,11 @@ class Task:
     evaluation: int  # episodes, at the end of each epoch
     agents: tuple[Agent, Agent]
 
-    def request(self, agent: Agent) -> Request:
+    def request(self, agent: Agent) -> RunSpec:
         """A run of one of the agents, on one core."""
         bind = [f"steps = {self.steps}", f"epoch = {self.epoch}", "threads = 1"]
         bind.append(f"evaluation_episodes = {self.evaluation}")
-        return Request(self.env, agent.algo, bind=bind, seed=1, results=FOLDER)
+        return RunSpec(self.env, agent.algo, bind=bind, seed=1, results=FOLDER)
 
 
 TASKS = (  # the longest runs first
@@ -97,13 +97,13 @@ def main() -> int:
 def compare(task: Task) -> None:
     """Prints the returns of a task's agents and of chance."""
     from offpcc.deploy import play
-    from offpcc.envs.adapter import make_world
+    from offpcc.envs.adapter import make_env
 
     print(f"\n{task.env}: return of {EPISODES} episodes, 95 % interval; trainings with other seeds")
     for agent in task.agents:
         mean, error = play.score(task.request(agent).folder.path, EPISODES)
         tell(agent.words, mean, error, agent.seeds)
-    tell("chance", *play.chance(make_world(task.env), EPISODES))
+    tell("chance", *play.chance(make_env(task.env), EPISODES))
 
 
 def tell(words: str, mean: float, error: float, seeds: str = "") -> None:

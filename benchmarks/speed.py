@@ -33,8 +33,8 @@ from usual import UsualRSAC
 
 import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
-from offpcc.data import Batch, Episode, Field, Spec
-from offpcc.envs.adapter import make_world
+from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.envs.adapter import make_env
 from offpcc.networks import GRU, LSTM, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.tracking import Recorder
@@ -43,7 +43,7 @@ from offpcc.training.evaluator import Evaluator
 from offpcc.training.loop import Training, columns
 
 # Pendulum without its velocity: two numbers and the previous action.
-SPEC = Spec({"observation": Field((2,)), "previous_action": Field((1,))}, action=1)
+SPEC = AgentSpec({"observation": Field((2,)), "previous_action": Field((1,))}, action=1)
 EPISODE = 200  # steps
 
 
@@ -164,7 +164,7 @@ def acting(clock: Clock) -> Iterator[Row]:
 
 def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
     """The whole training loop after its warm-up: world, replay, update; no evaluation."""
-    world = make_world("Pendulum-v1")
+    world = make_env("Pendulum-v1")
     agent, replay = algorithm(world.spec_of_agent), EpisodeReplay(world.spec_of_agent)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
     collector = Collector(agent, [world], sync="step")  # as SAC and TD3 do by default
@@ -214,7 +214,7 @@ def on_policy(
     steps: int, *, copies: int = 1, segment: int = 1, **settings: Any
 ) -> Callable[[], None]:
     """A function that plays one rollout and learns from it."""
-    worlds = [make_world("Pendulum-v1") for _ in range(copies)]
+    worlds = [make_env("Pendulum-v1") for _ in range(copies)]
     agent = PPO(worlds[0].spec_of_agent, **settings)
     replay = Rollout(agent.spec, agent.state_size, steps=steps, copies=copies, segment=segment)
     collector = Collector(agent, worlds, stretch=steps)
@@ -285,7 +285,7 @@ def growth(clock: Clock) -> Iterator[Row]:
         update = partial((agent := rsac(width)).update, random_batch(agent, rows, steps))
         yield Row(f"RSAC, LSTM-128, 32 × 64, but {name}", "updates/s", clock.alone(update))
     for copies in (1, 2, 4, 8, 16):
-        worlds = [make_world("pendulum-p-v0", previous_action=True) for _ in range(copies)]
+        worlds = [make_env("pendulum-p-v0", previous_action=True) for _ in range(copies)]
         step = Collector(rsac(), worlds).step
         what = f"collecting, LSTM-128, {copies} worlds"
         yield Row(what, "steps/s", clock.alone(step), amount=copies)

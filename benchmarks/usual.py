@@ -2,7 +2,7 @@
 
 Every loss makes passes of its own, so an update sends the observations 5 times forward and 3 times
 backward through an LSTM (8 and 5 where each critic has its own). The heads come one after another,
-each network has its own optimiser, and the slow copies move tensor by tensor.
+each network has its own optimizer, and the slow copies move tensor by tensor.
 """
 
 import copy
@@ -164,8 +164,8 @@ def parameters(modules: Iterable[nn.Module]) -> Iterable[Tensor]:
 
 def descend(loss: Tensor, optimisers: Sequence[torch.optim.Optimizer]) -> None:
     """One step of these optimisers on the loss."""
-    for optimiser in optimisers:
-        optimiser.zero_grad()
+    for optimizer in optimisers:
+        optimizer.zero_grad()
     loss.backward()
-    for optimiser in optimisers:
-        optimiser.step()
+    for optimizer in optimisers:
+        optimizer.step()

@@ -7,14 +7,14 @@ or repeated actions to an id. No world is imported until it is made.
 import gymnasium
 
 from domains.table import TABLE
-from domains.task import View
+from domains.task import TaskView
 
 __all__ = ["HIDDEN", "harder"]
 
 HIDDEN: dict[str, str] = {row.id: row.description for row in TABLE}
 
 
-def _register(row: View) -> None:
+def _register(row: TaskView) -> None:
     ours = row.task.ours
     gymnasium.register(
         id=row.id,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -20,7 +20,7 @@ PRIEST = (5.25, -5.75)  # m
 RADIUS = 1.9  # of heaven, hell and the priest's voice, m
 
 
-class AntReacherTop(World):
+class AntReacherTop(BaseEnv):
     """State (x, y), m; the action times 8 m is the next position. Ends in heaven or hell.
 
     The observation is (x, y, and heaven's x and y, which are 0 unless the priest is near). The

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -20,7 +20,7 @@ WIN, LOSS = 1.0, -0.5  # rewards
 COUNTED = 100  # steps; the count stays there, so that it has a bound
 
 
-class BernoulliBandit(World):
+class BernoulliBandit(BaseEnv):
     """State (last reward, last arm, steps), the arm -1 before the first step; never ends.
 
     An action is an arm, from 0 to 3. The observation is (last reward, last arm one-hot, steps),

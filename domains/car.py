@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas, Colour
@@ -24,7 +24,7 @@ MAX_POSITION = 2.4  # m
 LIMIT = 160  # steps that hell costs in all, and that an episode lasts
 
 
-class Car(World):
+class Car(BaseEnv):
     """State (x, v) in m and m/step; an episode ends at a flag, |x| >= 1 m.
 
     The observation is (x, v, what the priest says); the action accelerates. The reward is 1 at

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domains import car
-from domains.drawn import drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -19,7 +19,7 @@ REACH = 1.1  # position at action 1, m
 PARTS = 20  # that a relative action is made in, and seen in
 
 
-class CarTop(World):
+class CarTop(BaseEnv):
     """State (x,), m; the action times 1.1 m is the next position. An episode ends at a flag.
 
     The observation is (x, what the priest says). The reward is 1 at heaven, -1 at hell, else 0.
@@ -64,7 +64,7 @@ class CarTopNarrow(CarTop):
     earshot = 0.05
 
 
-class CarTopRelative(World):
+class CarTopRelative(BaseEnv):
     """State (x,), m; the action is a displacement in m, made in 20 parts. Ends at a flag.
 
     The observation is 20 times (x, 0, what the priest says), as the car would see each part; the

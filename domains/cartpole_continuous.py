@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -35,7 +35,7 @@ MAX_ANGLE = math.radians(12.0)  # |θ| beyond this ends the episode, rad
 BOUNDS = (7.3, 242.0, 0.7, 24.0)
 
 
-class CartPole(World):
+class CartPole(BaseEnv):
     """State (x, ẋ, θ, θ̇) in m, m/s, rad, rad/s; θ = 0 upright, positive leaning towards +x.
 
     The observation is the state, the action times 30 N the force on the cart. The reward is 1 a

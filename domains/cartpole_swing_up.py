@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
+from domains.base_env import BaseEnv, Rows
 from domains.pendulum import wrapped
-from domains.world import Rows, World
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -38,7 +38,7 @@ MAX_SPEED = 2 * MAX_POSITION / DT  # 480 m/s
 MAX_TURN = math.pi / DT  # 314 rad/s
 
 
-class SwingUp(World, ABC):
+class SwingUp(BaseEnv, ABC):
     """State (x, ẋ, θ, θ̇) in m, m/s, rad, rad/s; θ = 0 upright, positive leaning towards -x.
 
     The observation is (x, ẋ, cos θ, sin θ, θ̇) and what is hidden. An episode begins near rest, the

@@ -15,8 +15,8 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
-from domains.drawn import Drawn, Frame, drawn_at
 from domains.extras import missing
+from domains.rendering import Frame, RenderedEnv, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -43,7 +43,7 @@ FARTHEST = 10.0  # where other positions are cut, m; a cart's rail ends at 1.8
 FASTEST = 1000.0  # where velocities are cut, m/s and rad/s
 
 
-class ControlSuite(Drawn):
+class ControlSuite(RenderedEnv):
     """One task; an action is held for `skip` steps of control, and their rewards are summed.
 
     The observation is what the task tells, key after key: positions, then velocities. It never

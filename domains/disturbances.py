@@ -11,13 +11,21 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from domains.view import Flags, Randoms, Rows, View, box_like, flat_box, with_zero_at
+from domains.observation_view import (
+    Flags,
+    ObservationView,
+    Randoms,
+    Rows,
+    box_like,
+    flat_box,
+    with_zero_at,
+)
 
 AHEAD = 64  # steps whose chance is drawn at once: a call a copy and step would be slow
 CUT = 5.0  # deviations; noise is cut here so that the box stays a true bound (1 in 1.7 million)
 
 
-class Disturbance(View):
+class Disturbance(ObservationView):
     """A view with chance: `draw` it for many steps of one copy, then `disturb` one step of all."""
 
     def __init__(self) -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas, Colour
@@ -37,7 +37,7 @@ SMALL, LARGE = 3.0, 6.0  # radii of the bumps, half discs on the track
 Limits = tuple[Rows, Rows]  # rad, (T + 1, n): the obstacle is between the first and the second
 
 
-class Gripper(World):
+class Gripper(BaseEnv):
     """State (x in cm, θ in rad); θ > 0 where the finger's tip is left of its hinge.
 
     A bump lies on the track. Of the two edges one is right, the left one if the bump is small, and

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from domains.base_env import Rows
 from domains.gripper import BLADE, HINGE, LENGTH, MIDDLE, Gripper, Limits
-from domains.world import Rows
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas

@@ -5,24 +5,24 @@ from typing import Any, cast
 
 from gymnasium.envs.registration import load_env_creator
 
+from domains.base_env import BaseEnv
 from domains.disturbances import Repeat
-from domains.views import Viewed
-from domains.world import World
-from domains.worlds import Worlds
+from domains.observation_views import ViewWrapper
+from domains.vector_env import BatchedEnv
 
 Settings = Mapping[str, Any]
 
 
-def single(world: str, settings: Settings, **shown: Any) -> World:
+def single(world: str, settings: Settings, **shown: Any) -> BaseEnv:
     """Return the world of a class named as `module:Class`; settings are its own."""
-    return cast(World, load_env_creator(world)(**settings, **shown))
+    return cast(BaseEnv, load_env_creator(world)(**settings, **shown))
 
 
 def several(
     world: str, settings: Settings, num_envs: int, max_episode_steps: int, **shown: Any
-) -> Worlds:
+) -> BatchedEnv:
     """Return n copies of it, whose episodes are cut at `max_episode_steps`."""
-    return Worlds(single(world, settings, copies=num_envs, **shown), max_episode_steps)
+    return BatchedEnv(single(world, settings, copies=num_envs, **shown), max_episode_steps)
 
 
 def foreign(
@@ -32,8 +32,8 @@ def foreign(
     repeat: int = 1,
     hidden: str = "nothing",
     **shown: Any,
-) -> Viewed:
+) -> ViewWrapper:
     """Return an environment that is not ours, `module:Class`, seen through `Views`."""
     env: Any = load_env_creator(world)(render_mode=render_mode, **settings)
     env.hidden = hidden  # for the picture, if it says so
-    return Viewed(env if repeat == 1 else Repeat(env, repeat), hidden, **shown)
+    return ViewWrapper(env if repeat == 1 else Repeat(env, repeat), hidden, **shown)

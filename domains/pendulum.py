@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -31,7 +31,7 @@ def wrapped(angle: Angle) -> Angle:
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
-class Pendulum(World):
+class Pendulum(BaseEnv):
     """State (θ, θ̇) in rad and rad/s, θ = 0 upright and counter-clockwise positive; never ends.
 
     The observation is (cos θ, sin θ, θ̇), the action times 2 N m the torque about the pivot.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -56,7 +56,7 @@ def _joint_damping() -> Rows:
 COUPLINGS, JOINT_DAMPING = _couplings(), _joint_damping()
 
 
-class QuadInvPendulum(World):
+class QuadInvPendulum(BaseEnv):
     """State (x, q1..q4, ẋ, q̇1..q̇4) in m, rad, m/s, rad/s; a link's q is its angle from upright.
 
     Angles are absolute and counter-clockwise positive; all start hanging, at π. The action times

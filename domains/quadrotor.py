@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -41,7 +41,7 @@ SCALES, LAGGED = slice(12, 17), 17  # factors of m, L, kt, I and kq; the lag
 ROTORS, TREMBLE, ASKED = (slice(i, i + 4) for i in (18, 22, 26))  # u, n, commanded fractions
 
 
-class Quadrotor(World):
+class Quadrotor(BaseEnv):
     """State (x, y, z, φ, θ, ψ, v, p, q, r) in m, rad, m/s, rad/s; z points down.
 
     φ, θ, ψ are roll, pitch and yaw, v (3) is the velocity in the room, p, q, r turn about the

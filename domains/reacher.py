@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -54,7 +54,7 @@ INNER = _INERTIAS[0] + _MASSES[0] * (LENGTHS[0] / 2) ** 2 + _MASSES[1] * LENGTHS
 COUPLING = _MASSES[1] * LENGTHS[0] * LENGTHS[1] / 2
 
 
-class Reacher(World):
+class Reacher(BaseEnv):
     """State (θ1, θ2, θ̇1, θ̇2) in rad and rad/s, θ2 relative to the first link; never ends.
 
     The observation is (cos θ1, cos θ2, sin θ1, sin θ2, target x, y, θ̇1, θ̇2, tip - target x, y, z)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
 
 
-class TMaze(World):
+class TMaze(BaseEnv):
     """State (position,) in steps from the beginning; the agent advances by itself, 1 a step.
 
     At the junction, `length` steps from the beginning, an action above 0 turns right and another
@@ -32,7 +32,7 @@ class TMaze(World):
     frame = Frame(size=(608, 256), scale=480.0, centre=(0.5, 0.0))
 
     def __init__(self, *args: Any, length: int = 10, **settings: Any) -> None:
-        """Make a corridor of so many steps; the rest is what a `World` takes."""
+        """Make a corridor of so many steps; the rest is what a `BaseEnv` takes."""
         if length < 1:
             raise ValueError(f"a corridor has at least 1 step, not {length}")
         self.length = length

@@ -18,7 +18,7 @@ class Task(NamedTuple):
     ours: bool = True
 
 
-class View(NamedTuple):
+class TaskView(NamedTuple):
     """One id: what of a task's observation is shown, and so what is hidden.
 
     The parts apply in this order: the entries at `zero` are zero, those at `first_look` after the
@@ -69,7 +69,7 @@ class View(NamedTuple):
         world = {"world": self.task.world, "settings": dict(self.task.settings)}
         return world | shown | {"hidden": self.description}
 
-    def harder(self, suffix: str) -> "View":
+    def harder(self, suffix: str) -> "TaskView":
         """Return this row with a suffix, such as -noise0.1 or -dropout0.2-told, to its name.
 
         With -repeat<k> an episode ends after as many steps of the world as before, rounded up.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas, Colour
@@ -32,7 +32,7 @@ ELBOW, WRIST = 0.05, 0.15  # a target's heights are greater, m
 SIDE_VIEW, TOP_VIEW = (-1.4, -0.5), (0.7, -0.1)  # where the arm's base is drawn, m
 
 
-class UR5Top(World):
+class UR5Top(BaseEnv):
     """State (θ1, θ2, θ3) in rad, each set by its action; 0 is level and ahead, below 0 is up.
 
     The observation is the state, and the target's angles, or zeros unless it shows. It pays 1 to be

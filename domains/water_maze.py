@@ -11,8 +11,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from domains.drawn import Frame, drawn_at
-from domains.world import Rows, World
+from domains.base_env import BaseEnv, Rows
+from domains.rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -29,7 +29,7 @@ VISITS = 5  # steps on the platform, after which one is carried away
 FLAG, VISITED, PLATFORM, ACTION = -6, -5, slice(-4, -2), slice(-2, None)
 
 
-class Maze(World, ABC):
+class Maze(BaseEnv, ABC):
     """What the mazes share; the state begins with the position (x, y) and no episode ends.
 
     The observation is (x, y, 1 on the platform or else 0, and the platform's x and y). Every

@@ -6,10 +6,10 @@ from typing import Any
 _HOMES = {
     "run": "runs.experiment",
     "load": "deploy.loaded_policy",
-    "world_of": "deploy.loaded_policy",
+    "env_of": "deploy.loaded_policy",
 }
 
-__all__ = ["load", "run", "world_of"]
+__all__ = ["env_of", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 Observation = dict[str, np.ndarray]
 
-TOLD = "told"  # the key of what critics may know, and actors may not
+PRIVILEGED = "told"  # the key of what critics may know, and actors may not
 OWN_PAST = ("previous_action", "previous_reward")  # keys that tell the agent's past, not the world
 
 
@@ -43,7 +43,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Spec:
+class AgentSpec:
     """What an agent must know of its world: the observation's keys and the action's size A.
 
     choices: how many there are in each discrete part of an action, which is one-hot inside, one
@@ -54,18 +54,20 @@ class Spec:
     action: int
     choices: tuple[int, ...] = ()
 
-    def untold(self) -> "Spec":
+    def without_privileged(self) -> "AgentSpec":
         """What an actor may see of it: all but what critics alone are told."""
-        return replace(self, observation={k: f for k, f in self.observation.items() if k != TOLD})
+        return replace(
+            self, observation={k: f for k, f in self.observation.items() if k != PRIVILEGED}
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain containers that JSON can hold; `Spec.from_dict` is the way back."""
+        """Plain containers that JSON can hold; `AgentSpec.from_dict` is the way back."""
         keys = {k: {"shape": list(f.shape), "dtype": f.dtype} for k, f in self.observation.items()}
         choices = {"choices": list(self.choices)} if self.choices else {}
         return {"observation": keys, "action": self.action} | choices
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> "Spec":
+    def from_dict(cls, plain: Mapping[str, Any]) -> "AgentSpec":
         """The spec that `as_dict` laid out. Raises ValueError for anything else."""
         try:
             seen = plain["observation"].items()

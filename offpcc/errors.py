@@ -37,11 +37,11 @@ class StorageError(OSError):
     """The disk did not take what had to be kept."""
 
 
-class WorldFault(RuntimeError):  # noqa: N818
+class EnvironmentFault(RuntimeError):  # noqa: N818
     """A world raised, or gave a number that is not finite; says where and when."""
 
 
-class Overdue(BaseException):
+class CallTimeout(BaseException):
     """A call of an environment does not answer; raised inside it, and not for it to catch."""
 
 

@@ -123,7 +123,7 @@ def _ask(order: dict[str, Any]) -> str:
 
 
 def _serve() -> None:
-    import torch._dynamo  # noqa: F401 - which the first optimiser imports
+    import torch._dynamo  # noqa: F401 - which the first optimizer imports
 
     import domains  # noqa: F401
     import launch  # noqa: F401
@@ -166,8 +166,8 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
 
     What is slow takes some seconds longer.
     """
-    from offpcc.envs.adapter import World
-    from offpcc.envs.vector import Together
+    from offpcc.envs.adapter import EnvAdapter
+    from offpcc.envs.vector import NativeVectorEnv
 
     left = fatal
 
@@ -185,8 +185,8 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
         return call
 
     for owner, name in (
-        (World, "play"),
-        (Together, "step"),
+        (EnvAdapter, "play"),
+        (NativeVectorEnv, "step"),
         (shutil, "rmtree"),
         *((os, n) for n in FILES.split()[:-1]),
     ):

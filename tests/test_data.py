@@ -3,7 +3,7 @@ import json
 import numpy as np
 import torch
 
-from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.data import AgentSpec, Batch, Episode, Field
 
 
 def test_a_field_holds_the_product_of_its_sides_and_a_scalar_one_number() -> None:
@@ -11,12 +11,14 @@ def test_a_field_holds_the_product_of_its_sides_and_a_scalar_one_number() -> Non
 
 
 def test_a_spec_survives_json() -> None:
-    spec = Spec({"pixels": Field((3, 8, 8), "uint8"), "speed": Field((2,)), "goal": Field(())}, 3)
-    again = Spec.from_dict(json.loads(json.dumps(spec.as_dict())))
+    spec = AgentSpec(
+        {"pixels": Field((3, 8, 8), "uint8"), "speed": Field((2,)), "goal": Field(())}, 3
+    )
+    again = AgentSpec.from_dict(json.loads(json.dumps(spec.as_dict())))
     assert again == spec
     assert list(again.observation) == ["pixels", "speed", "goal"]
-    choosing = Spec({"speed": Field((2,))}, 5, (2, 3))
-    assert Spec.from_dict(json.loads(json.dumps(choosing.as_dict()))) == choosing
+    choosing = AgentSpec({"speed": Field((2,))}, 5, (2, 3))
+    assert AgentSpec.from_dict(json.loads(json.dumps(choosing.as_dict()))) == choosing
 
 
 def test_an_episode_is_as_long_as_its_rewards() -> None:

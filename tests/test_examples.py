@@ -128,7 +128,7 @@ def test_a_subclass_has_every_setting_of_the_recipe(
     assert recipe is not None
     plain = compose([known, recipe]).values
     changed = compose([known, desk / own]).values
-    name = str(changed["Recipe.agent"])[1:]
+    name = str(changed["TrainingConfig.agent"])[1:]
     settings = {
         key.partition(".")[2]: v for key, v in plain.items() if key.startswith(parent + ".")
     }

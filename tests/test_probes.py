@@ -31,8 +31,8 @@ from offpcc.algorithms import (
     OffPolicy,
     OnPolicy,
 )
-from offpcc.envs.adapter import World
-from offpcc.envs.vector import Singles
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.vector import SequentialEnvs
 from offpcc.networks import GRU, LSTM, RNN, Encoder, Identity, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.training.collector import Collector
@@ -170,7 +170,7 @@ def made(
 ) -> ActorCritic:
     """A quick learner for a probe."""
     return algorithm(
-        World(probe()).spec_of_agent,
+        EnvAdapter(probe()).spec_of_agent,
         summarizer=MEMORIES[memory],
         hidden=(32, 32),
         discount=0.95,
@@ -187,7 +187,7 @@ def trained(
     """An agent that has learned from whole episodes, one batch every other step."""
     agent = made(algorithm, memory, probe, polyak=0.05, **settings)
     replay = EpisodeReplay(agent.spec, agent.state_size, batch=32, segment=None, ratio=0.5)
-    collector = Collector(agent, [World(probe()) for _ in range(4)], seed=1)
+    collector = Collector(agent, [EnvAdapter(probe()) for _ in range(4)], seed=1)
     while collector.steps < probe.steps:
         for episode in collector.step(uniform=collector.steps < 400):
             replay.add(episode)
@@ -203,7 +203,7 @@ def trained_on_rollouts(
     agent = made(algorithm, memory, probe)
     rollout, steps = LENGTHS[algorithm]
     replay = Rollout(agent.spec, agent.state_size, steps=rollout, copies=8, segment=None)
-    collector = Collector(agent, [World(probe()) for _ in range(8)], seed=1, stretch=rollout)
+    collector = Collector(agent, [EnvAdapter(probe()) for _ in range(8)], seed=1, stretch=rollout)
     while collector.steps < steps:
         for stretch in collector.step():
             replay.add(stretch)
@@ -214,8 +214,10 @@ def trained_on_rollouts(
 
 def score(agent: Agent, probe: type[Probe]) -> float:
     """The mean greedy return over all that an episode may show."""
-    worlds = [World(probe(shown)) for shown in probe.choices]
-    return float(np.mean([s.total for s in play(agent.policy, Singles(worlds), [0] * len(worlds))]))
+    worlds = [EnvAdapter(probe(shown)) for shown in probe.choices]
+    return float(
+        np.mean([s.total for s in play(agent.policy, SequentialEnvs(worlds), [0] * len(worlds))])
+    )
 
 
 def check(algorithm: type[ActorCritic], memory: str, probe: type[Probe], **settings: Any) -> None:

@@ -12,10 +12,10 @@ from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from offpcc.algorithms import Agent
-from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.networks import Actor, Critic
 
-SPEC = Spec({"observation": Field((3,))}, 2)
+SPEC = AgentSpec({"observation": Field((3,))}, 2)
 GARBAGE = 1e3
 
 

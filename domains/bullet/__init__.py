@@ -1,1 +1,1 @@
-"""Worlds in PyBullet: scenes, an arm, and tasks of it; the extra `bullet`."""
+"""Environments in PyBullet: scenes, an arm, and tasks of it; the extra `bullet`."""

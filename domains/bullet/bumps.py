@@ -22,13 +22,13 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike
 
 from domains.bullet.arm import Arm
+from domains.bullet.bullet_env import BulletEnv
 from domains.bullet.layouts import EDGE, Layout
 from domains.bullet.props import GROUND, dome, floor, mark
 from domains.bullet.scene import Camera, pybullet
 from domains.bullet.ur5 import reach, ur5
 from domains.bullet.urdf import LIMIT
-from domains.bullet.world import BulletWorld
-from domains.drawn import drawn_at
+from domains.rendering import drawn_at
 
 LINE = 0.6  # x of the line that tool and bumps are on, m
 HEIGHT = 0.2045  # of the tool, m; lowered to 0.2, it stops when all joints are within 0.01 rad
@@ -42,7 +42,7 @@ REACH, BENT = 0.54, 1.1  # greatest |y| of the tip, m, and |θ|, rad
 ASLEEP = pybullet.ACTIVATION_STATE_ENABLE_SLEEPING | pybullet.ACTIVATION_STATE_SLEEP
 
 
-class Bumps(BulletWorld):
+class Bumps(BulletEnv):
     """An arm, its finger and bumps; a task says where they are, what is seen and what counts.
 
     An action is (ρ, κ): the tool moves by 0.05 ρ m along y, to the right above 0, or until it

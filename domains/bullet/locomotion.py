@@ -15,8 +15,8 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from domains.bullet.scene import Camera, Scene
-from domains.drawn import Drawn, Frame, drawn_at
 from domains.extras import missing
+from domains.rendering import Frame, RenderedEnv, drawn_at
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -35,7 +35,7 @@ FARTHEST = 5.0  # where the package cuts every entry
 BODY = 8  # entries before the joints: height, heading (2), velocity (3), roll, pitch
 
 
-class Locomotion(Drawn):
+class Locomotion(RenderedEnv):
     """A robot that is paid for going forward, of the package's class `robot`; 0.0165 s a step.
 
     The observation is the torso's (height above the first one, sine and cosine of the way to the

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.random import Generator
 
 from domains.bullet.arm import Arm
+from domains.bullet.bullet_env import BulletEnv
 from domains.bullet.props import floor, holder, plate
 from domains.bullet.scene import Camera
 from domains.bullet.ur5 import KNUCKLE, SIZES, reach_level, ur5
-from domains.bullet.world import BulletWorld
-from domains.drawn import drawn_at
+from domains.rendering import drawn_at
 
 STACK = 0.6, 0.315  # x and y of the plates' middles, m
 RADIUS, THICKNESS = 0.1, 0.004  # of a plate, m
@@ -30,7 +30,7 @@ STIFFNESS, SPEED = 0.02, 10.0  # of the finger's hinge at most, N m and rad/s
 BENT = 1.0472  # what θ is seen in units of, rad
 
 
-class TopPlate(BulletWorld):
+class TopPlate(BulletEnv):
     """Grasp with the tip between the edges of the topmost plate and of what is under it: +1.
 
     An action is (step, grasp): below 0 the second number moves the tool up by 0.02 m times the

@@ -4,7 +4,7 @@ from offpcc.algorithms.a2c import A2C
 from offpcc.algorithms.amp import AMP
 from offpcc.algorithms.copg import COPG
 from offpcc.algorithms.core.actor_critic import ActorCritic
-from offpcc.algorithms.core.agent import Agent, Learner, Policy, Variant
+from offpcc.algorithms.core.agent import Agent, Learner, Policy, PolicyWrapper
 from offpcc.algorithms.core.off_policy import OffPolicy
 from offpcc.algorithms.core.on_policy import OnPolicy
 from offpcc.algorithms.ddpg import DDPG
@@ -36,5 +36,5 @@ __all__ = [
     "OffPolicy",
     "OnPolicy",
     "Policy",
-    "Variant",
+    "PolicyWrapper",
 ]

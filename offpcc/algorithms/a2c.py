@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import OnPolicy, Terms
+from offpcc.algorithms.core.on_policy import Metrics, OnPolicy
 from offpcc.config.ranges import PositiveInt, UnitFloat
 
 
@@ -23,6 +23,6 @@ class A2C(OnPolicy):
 
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor
-    ) -> tuple[Tensor, Terms]:
+    ) -> tuple[Tensor, Metrics]:
         """Â log π: section 4 of the paper."""
         return log_prob * advantage, {}

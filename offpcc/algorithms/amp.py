@@ -5,7 +5,7 @@ what it saw before and after each step is known. A discriminator tells the exper
 from the policy's; the less it can, the larger the second reward.
 
 Differences: the discriminator learns from the observation itself, scaled by the expert's moments,
-and by its own optimiser; its steps follow each rollout.
+and by its own optimizer; its steps follow each rollout.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import Terms, means
-from offpcc.algorithms.core.optimizer import Group, Optimiser
+from offpcc.algorithms.core.on_policy import Metrics, means
+from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.algorithms.ppo import PPO
 from offpcc.config.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size
 from offpcc.data import OWN_PAST, Batch
@@ -38,7 +38,7 @@ class AMP(PPO):
     style_weight: NonNegativeFloat = 0.5  # w_S
     style_hidden: Sequence[Size] = (128, 128)  # units of the discriminator's layers
     style_rate: LearningRate = 3e-4  # `decay` leaves it as it is
-    style_steps: PositiveInt = 20  # of the discriminator's optimiser, after each rollout
+    style_steps: PositiveInt = 20  # of the discriminator's optimizer, after each rollout
     style_batch: PositiveInt = 256  # transitions of each kind in one of them
     penalty: NonNegativeFloat = 10.0  # w_gp, the price of the discriminator's slope at the expert's
     past: PositiveInt = 100_000  # transitions of the policy that are kept
@@ -57,12 +57,12 @@ class AMP(PPO):
 
     def _build(self) -> None:
         super()._build()
-        own = [key for key in self.spec.untold().observation if key not in OWN_PAST]
+        own = [key for key in self.spec.without_privileged().observation if key not in OWN_PAST]
         self.seen = list(self.style_keys) or own
         size = 2 * sum(self.spec.observation[key].size for key in self.seen)
         self.discriminator = MLP(size, self.style_hidden, 1).to(self.device)
         learned = Group("style", [*self.discriminator.parameters()], self.style_rate)
-        self.style_optimiser = Optimiser([learned])
+        self.style_optimiser = Optimizer([learned])
         self.scale = Moments((size,)).to(self.device)
         self.transitions = torch.zeros(self.past, size, device=self.device)  # the policy's, a ring
         self.written = torch.zeros((), dtype=torch.int64)  # how many, ever
@@ -80,7 +80,7 @@ class AMP(PPO):
         # A tuple: what is no tensor or module itself is no part of a checkpoint.
         self.expert_pairs = tuple(torch.from_numpy(x).to(self.device) for x in (before, after))
 
-    def update(self, batch: Batch) -> Terms:
+    def update(self, batch: Batch) -> Metrics:
         """PPO's update on w_G r + w_S r_S, then the discriminator's steps."""
         batch = batch.to(self.device)
         pairs = self.pairs(batch)
@@ -111,8 +111,8 @@ class AMP(PPO):
         self.transitions[place.to(self.device)] = pairs
         self.written += len(pairs)
 
-    def style_step(self) -> Terms:
-        """One step of the discriminator's optimiser on transitions drawn from both."""
+    def style_step(self) -> Metrics:
+        """One step of the discriminator's optimizer on transitions drawn from both."""
         mine = self.transitions[: min(int(self.written), self.past)]
         loss, metrics = self.style_loss(self.drawn(*self.expert_pairs), self.drawn(mine))
         return metrics | self.style_optimiser.step(loss)
@@ -123,7 +123,7 @@ class AMP(PPO):
         index = torch.randint(size, count, generator=self.generator, device=self.device)
         return torch.cat([part[index] for part in parts], -1)
 
-    def style_loss(self, expert: Tensor, policy: Tensor) -> tuple[Tensor, Terms]:
+    def style_loss(self, expert: Tensor, policy: Tensor) -> tuple[Tensor, Metrics]:
         """(D(e) - 1)² + (D(p) + 1)² + ½ w_gp ‖∇D(e)‖², the slope at scaled inputs: equation 8."""
         expert = self.scale(expert).requires_grad_()
         verdict = self.discriminator(expert)

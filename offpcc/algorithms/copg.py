@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import Terms
+from offpcc.algorithms.core.on_policy import Metrics
 from offpcc.algorithms.ppo import PPO
 
 
@@ -19,8 +19,10 @@ class COPG(PPO):
 
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor
-    ) -> tuple[Tensor, Terms]:
+    ) -> tuple[Tensor, Metrics]:
         """min(log π Â, (log clip(ρ, 1 ± ε) + log π_old) Â)."""
         ratio = (log_prob - before).exp()
         edge = self.clipped(ratio).log() + before
-        return torch.minimum(log_prob * advantage, edge * advantage), self.beyond(ratio.detach())
+        return torch.minimum(log_prob * advantage, edge * advantage), self.clip_fraction(
+            ratio.detach()
+        )

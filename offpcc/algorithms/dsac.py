@@ -15,7 +15,7 @@ from offpcc.algorithms.core.losses import masked_mean
 from offpcc.algorithms.core.off_policy import Loss
 from offpcc.algorithms.sac import SAC
 from offpcc.data import Batch
-from offpcc.networks import CategoricalActor, ChoiceCritic
+from offpcc.networks import CategoricalActor, DiscreteCritic
 
 
 @dataclass
@@ -33,10 +33,10 @@ class DSAC(SAC):
         """π."""
         return CategoricalActor(inputs, self.spec.choices, self.hidden)
 
-    def make_critic(self, inputs: int) -> ChoiceCritic:
+    def make_critic(self, inputs: int) -> DiscreteCritic:
         """Q."""
         width = self.spec.action
-        return ChoiceCritic(inputs, width, self.hidden, heads=self.heads, norm=self.layer_norm)
+        return DiscreteCritic(inputs, width, self.hidden, heads=self.heads, norm=self.layer_norm)
 
     @property
     def actor(self) -> CategoricalActor:
@@ -57,7 +57,7 @@ class DSAC(SAC):
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """Σ_a π(a|h) [α log π(a|h) - min_i Q_i(sg h, a)], equation 12, and the temperature's."""
-        value = cast(ChoiceCritic, self.critic).every(h_critic)
+        value = cast(DiscreteCritic, self.critic).every(h_critic)
         climbed, entropies = self.weighed(h_actor, value)
         loss, entropy = (masked_mean(x, batch.mask) for x in (-climbed.squeeze(-1), entropies))
         return self.with_temperature(loss, entropy)

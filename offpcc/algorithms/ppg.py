@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.core.losses import masked_mean
-from offpcc.algorithms.core.on_policy import Terms, means
+from offpcc.algorithms.core.on_policy import Metrics, means
 from offpcc.algorithms.core.optimizer import Group
 from offpcc.algorithms.ppo import PPO
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt
@@ -48,7 +48,7 @@ class PPG(PPO):
         network = "joint" if self.joint else "actor"
         return [*super().groups(), Group(network, [*self.auxiliary_head.parameters()], self.rate)]
 
-    def learn(self, batch: Batch) -> Terms:
+    def learn(self, batch: Batch) -> Metrics:
         """Algorithm 1: the policy phase's step, and the auxiliary phase when its turn has come."""
         metrics = super().learn(batch)
         self.kept.append(batch)
@@ -57,14 +57,14 @@ class PPG(PPO):
             self.kept = []
         return metrics
 
-    def auxiliary_steps(self) -> Iterator[Terms]:
-        """One step of the optimiser for each minibatch of the phase's rollouts, E_aux times."""
+    def auxiliary_steps(self) -> Iterator[Metrics]:
+        """One step of the optimizer for each minibatch of the phase's rollouts, E_aux times."""
         rollouts = [self.described(batch) for batch in self.kept]
         for _ in range(self.auxiliary_epochs):
             for i in torch.randperm(len(rollouts), generator=self.generator, device=self.device):
                 for part in self.minibatches(rollouts[i]):
                     loss, metrics = self.auxiliary_loss(part)
-                    self.optimiser.step(loss, self.rate_left())
+                    self.optimizer.step(loss, self.rate_left())
                     yield metrics
 
     @torch.no_grad()
@@ -73,7 +73,7 @@ class PPG(PPO):
         before = self.actor.describe(self.features(batch)[0])
         return replace(batch, notes=batch.notes | {"before": before})
 
-    def auxiliary_loss(self, batch: Batch) -> tuple[Tensor, Terms]:
+    def auxiliary_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """½ (V_π - V_targ)² + β KL(π_old ‖ π), and ½ (V - V_targ)²: L^joint and L^value."""
         target, mask = batch.notes["target"], batch.mask
         h_actor, h_critic = self.features(batch)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import OnPolicy, Terms
+from offpcc.algorithms.core.on_policy import Metrics, OnPolicy
 from offpcc.config.ranges import PositiveFloat
 
 
@@ -26,16 +26,16 @@ class PPO(OnPolicy):
 
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor
-    ) -> tuple[Tensor, Terms]:
+    ) -> tuple[Tensor, Metrics]:
         """min(ρ Â, clip(ρ, 1 ± ε) Â), ρ = π / π_old: equation 7."""
         ratio = (log_prob - before).exp()
         gain = torch.minimum(ratio * advantage, self.clipped(ratio) * advantage)
-        return gain, self.beyond(ratio)
+        return gain, self.clip_fraction(ratio)
 
     def clipped(self, ratio: Tensor) -> Tensor:
         """clip(ρ, 1 ± ε)."""
         return ratio.clamp(1 - self.clip_ratio, 1 + self.clip_ratio)
 
-    def beyond(self, ratio: Tensor) -> Terms:
+    def clip_fraction(self, ratio: Tensor) -> Metrics:
         """Which ratios the clip cuts, as a metric."""
         return {"clipped": (self.clipped(ratio) != ratio).float()}

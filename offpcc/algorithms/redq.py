@@ -27,11 +27,11 @@ class REDQ(SAC):
         if self.subset > self.heads:
             raise ValueError(f"subset is {self.subset}; it lies in 1 … heads, {self.heads}")
 
-    def pessimistic(self, value: Tensor) -> Tensor:
+    def min_q(self, value: Tensor) -> Tensor:
         """The smallest of M heads, drawn anew in each update: algorithm 1, line 8."""
         order = torch.randperm(self.heads, generator=self.generator, device=value.device)
         return value[order[: self.subset]].amin(0)
 
-    def judged(self, value: Tensor) -> Tensor:
+    def actor_value(self, value: Tensor) -> Tensor:
         """The mean of all heads: line 11."""
         return value.mean(0)

@@ -53,17 +53,17 @@ class SAC(OffPolicy):
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""
         action, log_prob = self.sample(h_actor)
-        value = self.pessimistic(self.target_critic(h_critic, action))
+        value = self.min_q(self.target_critic(h_critic, action))
         return self.bootstrap(batch, value - self.log_temperature.exp() * log_prob)
 
-    def pessimistic(self, value: Tensor) -> Tensor:
+    def min_q(self, value: Tensor) -> Tensor:
         """What the target takes of the slow critic's values (N, B, T, K): the smallest head's."""
         return value.amin(0)
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """α log π(a|h) - min_i Q_i(sg h, a), equation 7, and the temperature's."""
         action, log_prob = self.sample(h_actor)
-        value = self.judged(self.critic(h_critic, action))
+        value = self.actor_value(self.critic(h_critic, action))
         temperature = self.log_temperature.detach().exp()
         loss = masked_mean((temperature * log_prob - value).squeeze(-1), batch.mask)
         return self.with_temperature(loss, -masked_mean(log_prob.detach().squeeze(-1), batch.mask))
@@ -79,7 +79,7 @@ class SAC(OffPolicy):
         """H̄ where none is set: -A."""
         return -self.spec.action
 
-    def judged(self, value: Tensor) -> Tensor:
+    def actor_value(self, value: Tensor) -> Tensor:
         """What the actor climbs (B, T, 1) of the critic's values (N, B, T, K)."""
         return value.amin(0)
 

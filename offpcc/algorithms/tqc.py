@@ -40,7 +40,7 @@ class TQC(SAC):
             norm=self.layer_norm,
         )
 
-    def pessimistic(self, value: Tensor) -> Tensor:
+    def min_q(self, value: Tensor) -> Tensor:
         """All heads' atoms (B, T, N (M - d)), sorted, without the highest: equation 11."""
         pooled = value.movedim(0, -2).flatten(-2)
         return pooled.sort(-1).values[..., : self.heads * (self.atoms - self.dropped)]
@@ -50,6 +50,6 @@ class TQC(SAC):
         level = (torch.arange(self.atoms, device=value.device) + 0.5) / self.atoms
         return masked_mean(quantile_huber(value, target, level).sum(0), mask)
 
-    def judged(self, value: Tensor) -> Tensor:
+    def actor_value(self, value: Tensor) -> Tensor:
         """The mean of all heads' atoms: equation 14."""
         return value.mean((0, -1)).unsqueeze(-1)

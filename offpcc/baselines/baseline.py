@@ -20,7 +20,7 @@ from offpcc.config.ranges import (
     UnitFloat,
     check_fields,
 )
-from offpcc.data import Batch, Observation, Spec
+from offpcc.data import AgentSpec, Batch, Observation
 from offpcc.errors import ConfigError, DivergedError
 
 MOMENTS = ("mean", "var", "count")
@@ -34,7 +34,7 @@ class Baseline(Learner):
     serve.
     """
 
-    spec: Spec
+    spec: AgentSpec
     _: KW_ONLY
     seed: int = 0
     device: str = "cpu"
@@ -54,55 +54,55 @@ class Baseline(Learner):
     def __post_init__(self) -> None:
         check_fields(self)
         try:
-            from offpcc.baselines.sb3_policy import Sight, policy_of
-            from offpcc.baselines.sb3_vec_env import Stage
+            from offpcc.baselines.sb3_policy import SB3Normalizer, policy_of
+            from offpcc.baselines.sb3_vec_env import SB3VecEnv
         except ImportError as error:
             raise ConfigError(
                 f"baselines need Stable-Baselines3, and {error.name} is not installed: "
                 "pip install stable-baselines3 sb3-contrib"
             ) from error
         self.spec = self._read()
-        self.stage = Stage(self.spec, self.copies, self.reward_scale)
+        self.vec_env = SB3VecEnv(self.spec, self.copies, self.reward_scale)
         self.worlds = self._normalised()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.model = self.make_model()
-        self._sight = Sight(self.spec, self.normalize)
-        self._policy = policy_of(self.model, self._sight, self.spec.choices)
+        self._normalizer = SB3Normalizer(self.spec, self.normalize)
+        self._policy = policy_of(self.model, self._normalizer, self.spec.choices)
         self._bad = torch.zeros((), dtype=torch.int64)
 
-    def _read(self) -> Spec:
+    def _read(self) -> AgentSpec:
         """The spec with the keys that it reads alone."""
-        known = self.spec.untold()
+        known = self.spec.without_privileged()
         if unknown := [key for key in self.keys if key not in known.observation]:
             raise ValueError(f"keys names {unknown}; an actor may read {list(known.observation)}")
         kept = self.keys or known.observation
         return replace(known, observation={key: known.observation[key] for key in kept})
 
     def _normalised(self) -> Any:
-        """What the model steps: the stage, behind a VecNormalize if that is asked for."""
+        """What the model steps: the vec_env, behind a VecNormalize if that is asked for."""
         if not (self.normalize or self.scale_rewards):
-            return self.stage
+            return self.vec_env
         from stable_baselines3.common.vec_env import VecNormalize
 
         if self.normalize and any(f.is_picture for f in self.spec.observation.values()):
             raise ValueError("normalize is for numbers; a baseline that sees pictures has none")
         return VecNormalize(
-            self.stage,
+            self.vec_env,
             norm_obs=self.normalize,
             norm_reward=self.scale_rewards,
             gamma=self.discount,
         )
 
     def kind_of_policy(self, memory: str = "") -> str:
-        """What Stable-Baselines3 calls a policy that reads what the stage shows."""
-        plain = self.stage.observation_space.shape is not None
+        """What Stable-Baselines3 calls a policy that reads what the vec_env shows."""
+        plain = self.vec_env.observation_space.shape is not None
         return f"{'Mlp' if plain else 'MultiInput'}{memory}Policy"
 
     @property
     def _moments(self) -> Any:
         """The VecNormalize, or None."""
-        return None if self.worlds is self.stage else self.worlds
+        return None if self.worlds is self.vec_env else self.worlds
 
     @abstractmethod
     def make_model(self) -> Any:
@@ -129,7 +129,7 @@ class Baseline(Learner):
         """The acting network, with the moments as they are now."""
         if self.normalize:
             moments = self._moments.obs_rms
-            self._sight.scale(moments.mean, moments.var)
+            self._normalizer.scale(moments.mean, moments.var)
         return self._policy
 
     @property
@@ -140,14 +140,14 @@ class Baseline(Learner):
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """Learns from what the model has kept itself."""
         self.model._current_progress_remaining = 1 - self.progress
-        told = self.model.logger.name_to_value
-        told.clear()
+        values = self.model.logger.name_to_value
+        values.clear()
         with self.watched():
             self.learn()
         found = {
-            column: torch.tensor(factor * float(told[name]))
+            column: torch.tensor(factor * float(values[name]))
             for column, (name, factor) in self.logged.items()
-            if name in told
+            if name in values
         }
         sound = all(value.isfinite() for value in found.values())
         self._bad = torch.zeros_like(self._bad) if sound else self._bad + 1

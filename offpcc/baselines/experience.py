@@ -10,53 +10,53 @@ from torch import Tensor
 
 from offpcc.baselines.baseline import Baseline
 from offpcc.data import Batch, Episode
-from offpcc.envs.vector import Copies
+from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.replay import Replay
-from offpcc.training.experience import Source
+from offpcc.training.experience import ExperienceSource
 
 STORED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
-class Played(Source):
+class SB3Collector(ExperienceSource):
     """Steps as many as the model plays before it learns: one of each copy, or a rollout.
 
     A resumed one begins new episodes, for models have no way back into those under way.
     """
 
-    def __init__(self, baseline: Baseline, worlds: Copies, seed: int) -> None:
-        self.baseline, self.stage, self.worlds = baseline, baseline.stage, worlds
-        self.stage.worlds, self.stage.seed_of_run = worlds, seed
+    def __init__(self, baseline: Baseline, worlds: VectorEnvAdapter, seed: int) -> None:
+        self.baseline, self.vec_env, self.worlds = baseline, baseline.vec_env, worlds
+        self.vec_env.worlds, self.vec_env.seed_of_run = worlds, seed
         self._callback: Any = None
         model = baseline.model
         model.set_logger(Logger(None, []))
         model.set_random_seed(seed % 2**32)
 
     def step(self, uniform: bool = False) -> list[Episode]:
-        """See `Source`."""
+        """See `ExperienceSource`."""
         model = self.baseline.model
         if self._callback is None:
             _, self._callback = model._setup_learn(1)
             model.num_timesteps = self.steps
         with self.baseline.watched():
             self.baseline.collect(self._callback, uniform)
-        self.terms = self.terms if self.steps else self.stage.terms
+        self.terms = self.terms if self.steps else self.vec_env.terms
         self.steps = int(model.num_timesteps)
-        finished, self.stage.finished = self.stage.finished, []
+        finished, self.vec_env.finished = self.vec_env.finished, []
         return finished
 
     def state_dict(self) -> dict[str, Any]:
         """Counters."""
-        return {"steps": self.steps, "numbers": list(self.stage.numbers), "terms": self.terms}
+        return {"steps": self.steps, "numbers": list(self.vec_env.numbers), "terms": self.terms}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`; episodes under way are lost."""
         self.steps, self.terms = state["steps"], tuple(state["terms"])
-        self.stage.numbers = list(state["numbers"])
+        self.vec_env.numbers = list(state["numbers"])
         self.exact = not self.steps
         self.baseline.model.num_timesteps = self.steps
 
 
-class Kept(Replay):
+class SB3Buffer(Replay):
     """The model's replay buffer, if it has one; a batch stands for an update that is owed.
 
     Its rows, of one step of all copies each, take the place of episodes in checkpoints.
@@ -133,6 +133,8 @@ class Kept(Replay):
         self._owed = state["owed"]
 
 
-def experience_of(baseline: Baseline, worlds: Copies, seed: int) -> tuple[Replay, Source]:
+def experience_of(
+    baseline: Baseline, worlds: VectorEnvAdapter, seed: int
+) -> tuple[Replay, ExperienceSource]:
     """A baseline's own replay and its own play in these worlds, in the places of ours."""
-    return Kept(baseline), Played(baseline, worlds, seed)
+    return SB3Buffer(baseline), SB3Collector(baseline, worlds, seed)

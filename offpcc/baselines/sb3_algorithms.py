@@ -40,7 +40,7 @@ class SB3OffPolicy(Baseline):
         "actor_loss": ("train/actor_loss", 1.0),
     }
 
-    def made(self, kind: Any, **more: Any) -> Any:
+    def build_model(self, kind: Any, **more: Any) -> Any:
         """A model of this kind, with the settings that all have."""
         return kind(
             self.kind_of_policy(),
@@ -90,7 +90,7 @@ class SB3TD3(SB3OffPolicy):
         """See `Baseline`."""
         from stable_baselines3 import TD3
 
-        return self.made(TD3, action_noise=self._noise())
+        return self.build_model(TD3, action_noise=self._noise())
 
     def _noise(self) -> Any:
         import numpy as np
@@ -110,7 +110,7 @@ class SB3DDPG(SB3TD3):
         """See `Baseline`."""
         from stable_baselines3 import DDPG
 
-        return self.made(DDPG, action_noise=self._noise())
+        return self.build_model(DDPG, action_noise=self._noise())
 
 
 @dataclass
@@ -129,7 +129,7 @@ class SB3SAC(SB3OffPolicy):
         """See `Baseline`."""
         from stable_baselines3 import SAC
 
-        return self.made(SAC, ent_coef=f"auto_{self.temperature}")
+        return self.build_model(SAC, ent_coef=f"auto_{self.temperature}")
 
 
 @dataclass
@@ -140,7 +140,7 @@ class SB3TQC(SB3SAC):
         """See `Baseline`."""
         from sb3_contrib import TQC
 
-        return self.made(TQC, ent_coef=f"auto_{self.temperature}")
+        return self.build_model(TQC, ent_coef=f"auto_{self.temperature}")
 
 
 @dataclass
@@ -180,9 +180,9 @@ class SB3PPO(Baseline):
         """See `Baseline`."""
         from stable_baselines3 import PPO
 
-        return self.made(PPO, self.kind_of_policy(), self.batch, {})
+        return self.build_model(PPO, self.kind_of_policy(), self.batch, {})
 
-    def made(self, kind: Any, policy: str, batch: int, networks: Mapping[str, Any]) -> Any:
+    def build_model(self, kind: Any, policy: str, batch: int, networks: Mapping[str, Any]) -> Any:
         """A model of this kind, with the settings that all have."""
         return kind(
             policy,
@@ -231,6 +231,6 @@ class SB3RecurrentPPO(SB3PPO):
         from sb3_contrib import RecurrentPPO
 
         networks = {"lstm_hidden_size": self.width, "n_lstm_layers": self.layers}
-        return self.made(
+        return self.build_model(
             RecurrentPPO, self.kind_of_policy("Lstm"), self.batch * self.segment, networks
         )

@@ -12,12 +12,12 @@ from torch.nn.functional import one_hot
 
 from offpcc.algorithms import Policy
 from offpcc.baselines.sb3_vec_env import observation_space
-from offpcc.data import Spec
+from offpcc.data import AgentSpec
 
 
-def policy_of(model: Any, sight: "Sight", choices: tuple[int, ...]) -> Policy:
+def policy_of(model: Any, sight: "SB3Normalizer", choices: tuple[int, ...]) -> Policy:
     """The model's acting network, which it goes on training, behind what it sees with."""
-    memory: Any = Present(sight)
+    memory: Any = NoMemory(sight)
     net, choose = model.policy, model.policy._predict
     if isinstance(net, RecurrentActorCriticPolicy):
         memory = Recall(sight, net)
@@ -25,17 +25,17 @@ def policy_of(model: Any, sight: "Sight", choices: tuple[int, ...]) -> Policy:
     elif not isinstance(model, OnPolicyAlgorithm):
         net = net.actor
     whole: Any = nn.Identity()  # the sight scales already
-    actor: Any = Choice(net, choose, choices)
+    actor: Any = SB3DiscreteActor(net, choose, choices)
     return Policy(whole, memory, actor)
 
 
-class Sight(nn.Module):
+class SB3Normalizer(nn.Module):
     """Observations {key: (n, …)} as the model reads them, scaled as a VecNormalize does."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: Spec, scaled: bool) -> None:
+    def __init__(self, spec: AgentSpec, scaled: bool) -> None:
         super().__init__()
         self.space, self.scaled = observation_space(spec), scaled
         self.keys = tuple(spec.observation)
@@ -56,12 +56,12 @@ class Sight(nn.Module):
         return ((row - self.mean) / self.std).clamp(-10, 10) if self.scaled else row
 
 
-class Present(nn.Module):
+class NoMemory(nn.Module):
     """No memory."""
 
     state_size = 0
 
-    def __init__(self, encoder: Sight) -> None:
+    def __init__(self, encoder: SB3Normalizer) -> None:
         super().__init__()
         self.encoder = encoder
 
@@ -73,7 +73,7 @@ class Present(nn.Module):
 class Recall(nn.Module):
     """The actor's LSTM; a state (n, S) is its h and c of all layers, end to end."""
 
-    def __init__(self, encoder: Sight, policy: RecurrentActorCriticPolicy) -> None:
+    def __init__(self, encoder: SB3Normalizer, policy: RecurrentActorCriticPolicy) -> None:
         super().__init__()
         self.encoder = encoder
         self._policy: Callable[[], RecurrentActorCriticPolicy] = lambda: policy  # the actor's
@@ -98,7 +98,7 @@ class Recall(nn.Module):
         return policy._get_action_dist_from_latent(latent).get_actions(deterministic)
 
 
-class Choice(nn.Module):
+class SB3DiscreteActor(nn.Module):
     """From features to actions (n, A); choices come out one-hot."""
 
     def __init__(

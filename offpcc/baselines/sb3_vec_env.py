@@ -1,4 +1,4 @@
-"""Stage: copies of a world as the vector environment that Stable-Baselines3 plays."""
+"""SB3VecEnv: copies of a world as the vector environment that Stable-Baselines3 plays."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,25 +8,25 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
-from offpcc.data import Episode, Field, Observation, Spec
+from offpcc.data import AgentSpec, Episode, Field, Observation
 from offpcc.envs.actions import actions_of
-from offpcc.envs.vector import Copies
+from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.training.evaluator import Score
 from offpcc.training.experience import seed_of
 
 
-class Stage(VecEnv):
+class SB3VecEnv(VecEnv):
     """n copies, each reset when its episode ends, from the seeds that a `Collector` gives.
 
     An observation is a row of all numbers that the spec has, or, where there are pictures, a
     mapping. `finished` has the episodes that ended, as scores, until somebody takes them.
 
-    Raises WorldFault when a world fails.
+    Raises EnvironmentFault when a world fails.
     """
 
-    worlds: Copies  # given by whoever trains; until then there are only spaces
+    worlds: VectorEnvAdapter  # given by whoever trains; until then there are only spaces
 
-    def __init__(self, spec: Spec, copies: int, reward_scale: float = 1.0) -> None:
+    def __init__(self, spec: AgentSpec, copies: int, reward_scale: float = 1.0) -> None:
         self.spec, self.reward_scale, self.seed_of_run = spec, reward_scale, 0
         self.numbers = [0] * copies  # how many episodes each copy has begun
         self.scores = [Score(0.0, 0, None)] * copies
@@ -97,7 +97,7 @@ class Stage(VecEnv):
         )  # fmt: skip
 
     def close(self) -> None:
-        """Nothing: the worlds are closed by whoever made them."""
+        """Nothing: the worlds are closed by whoever build_model them."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """The same for all copies. Raises AttributeError for what there is not."""
@@ -106,11 +106,11 @@ class Stage(VecEnv):
         raise AttributeError(attr_name)
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Copies have nothing to set. Raises AttributeError."""
+        """Environments have nothing to set. Raises AttributeError."""
         raise AttributeError(attr_name)
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
-        """Copies have no methods. Raises AttributeError."""
+        """Environments have no methods. Raises AttributeError."""
         raise AttributeError(method_name)
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
@@ -118,7 +118,7 @@ class Stage(VecEnv):
         return [False] * self.num_envs
 
 
-def observation_space(spec: Spec) -> gymnasium.Space:
+def observation_space(spec: AgentSpec) -> gymnasium.Space:
     """One row of numbers; with pictures, a mapping, in which a plane has one channel."""
     fields = spec.observation
     if not any(field.is_picture for field in fields.values()):
@@ -133,7 +133,7 @@ def _box(field: Field) -> spaces.Box:
     return spaces.Box(0, 255, (1,) * (3 - len(field.shape)) + field.shape, np.uint8)
 
 
-def action_space(spec: Spec) -> gymnasium.Space:
+def action_space(spec: AgentSpec) -> gymnasium.Space:
     """[-1, 1], or the choices."""
     if not spec.choices:
         return spaces.Box(-1.0, 1.0, (spec.action,), np.float32)

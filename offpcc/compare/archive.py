@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from offpcc.compare.suite import Planned
+from offpcc.compare.suite import PlannedRun
 from offpcc.storage.atomic_io import make_folder
 from offpcc.storage.run_folder import RunFolder
 
@@ -20,36 +20,36 @@ FACTS = ("env", "algo", "run_id", "config", "bind", "seed", "evaluation_episodes
          "resumes")  # fmt: skip
 
 
-def rows_of(run: Planned, rows: Path) -> Path:
+def rows_of(run: PlannedRun, rows: Path) -> Path:
     """The folder of one run's rows."""
     return rows.joinpath(*run.place)
 
 
-def have_rows(run: Planned, rows: Path) -> bool:
+def have_rows(run: PlannedRun, rows: Path) -> bool:
     """Whether they were kept; run.json is the last to come."""
     return (rows_of(run, rows) / "run.json").exists()
 
 
-def keep_rows(planned: Sequence[Planned], rows: Path) -> int:
-    """Copies the rows of the runs that have finished, over older ones; the count of runs with rows.
+def keep_rows(planned: Sequence[PlannedRun], rows: Path) -> int:
+    """Copies the rows of finished runs, over older ones; gives how many runs have rows.
 
     Rows of runs that are not here, but were kept from elsewhere or before, stay. A kill leaves a
     run with all of its rows or with none that count.
     """
     for run in planned:
         source, target = run.request.folder, RunFolder(rows_of(run, rows))
-        if source.exists and "final" in (told := source.read()):
+        if source.exists and "final" in (description := source.read()):
             make_folder(target.path)
             line, config = RunFolder(target.path.parent), source / "config.gin"
             line.replace("config.gin", config.read_text(encoding="utf-8"))
             target.replace("progress.csv", _columns_of(source / "progress.csv"))
-            target.write(_facts_of(told))
+            target.write(_facts_of(description))
     return sum(have_rows(run, rows) for run in planned)
 
 
-def _facts_of(told: dict[str, Any]) -> dict[str, Any]:
+def _facts_of(description: dict[str, Any]) -> dict[str, Any]:
     """Of run.json, and of each resume in it: where it went on, and what had changed by then."""
-    facts = {key: told[key] for key in FACTS if key in told}
+    facts = {key: description[key] for key in FACTS if key in description}
     if resumes := facts.get("resumes"):
         known = ("step", "exact", *FACTS)
         facts["resumes"] = [{k: each[k] for k in known if k in each} for each in resumes]

@@ -14,7 +14,7 @@ from offpcc.compare.plot import (
     table,
 )
 from offpcc.compare.plot.table import markdown
-from offpcc.compare.suite import Planned, Suite
+from offpcc.compare.suite import PlannedRun, Suite
 from offpcc.storage.run_folder import read_json
 
 PICTURES = {
@@ -25,8 +25,8 @@ PICTURES = {
 }
 PLANNED = ("task", "line", "environment", "algorithm", "steps", "settings", "seeds", "missing")
 AT = {
-    "steps": "Runs are judged where they end.",
-    "time": "Runs are judged at equal wall time: in each task, that of its run that ended first.",
+    "steps": "Runs are scored where they end.",
+    "time": "Runs are scored at equal wall time: in each task, that of its run that ended first.",
 }
 MADE_BY = {
     "commit": "git_commit",
@@ -38,7 +38,7 @@ MADE_BY = {
 }
 
 
-def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]:
+def report(suite: Suite, planned: Sequence[PlannedRun], folder: Path) -> list[Path]:
     """Writes report.md and its pictures from folder/rows; returns the files.
 
     Raises ValueError if there is no row of the suite's runs.
@@ -48,11 +48,11 @@ def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]
     if not runs:
         raise ValueError(f"{folder / 'rows'} has no run of suite {suite.name}")
     runs = at_equal_time(runs) if suite.at == "time" else runs
-    pictures, told = draw(runs, folder, pairs=suite.pairs), _facts(folder, runs)
+    pictures, facts = draw(runs, folder, pairs=suite.pairs), _facts(folder, runs)
     parts = [
         f"# {suite.name}",
         suite.question,
-        judged(suite.at, told),
+        scoring_note(suite.at, facts),
         "In tables and pictures, an environment is a task, an algorithm a line.",
         *(f"![{PICTURES[path.name]}]({path.name})" for path in pictures),
         "## Scores",
@@ -63,7 +63,7 @@ def report(suite: Suite, planned: Sequence[Planned], folder: Path) -> list[Path]
     if suite.aims:
         parts += ["## What it took", cost_table(runs, suite.aims).strip()]
     parts += ["## What was run", _what_was_run(planned, {place_of(run) for run in runs}).strip()]
-    parts += [_made_with(told)]
+    parts += [_made_with(facts)]
     (folder / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return [folder / "report.md", *pictures]
 
@@ -73,8 +73,8 @@ def place_of(run: Run) -> tuple[str, str, str]:
     return run.env, run.algo, run.run_id
 
 
-def _what_was_run(planned: Sequence[Planned], done: set[tuple[str, str, str]]) -> str:
-    lines: dict[tuple[str, ...], list[Planned]] = {}
+def _what_was_run(planned: Sequence[PlannedRun], done: set[tuple[str, str, str]]) -> str:
+    lines: dict[tuple[str, ...], list[PlannedRun]] = {}
     for run in planned:
         asked = run.request
         binds = [line for line in asked.bind if not line.startswith(("steps = ", "device = "))]
@@ -84,7 +84,7 @@ def _what_was_run(planned: Sequence[Planned], done: set[tuple[str, str, str]]) -
     return markdown(PLANNED, [[*key, *_seeds(members, done)] for key, members in lines.items()])
 
 
-def _seeds(members: Sequence[Planned], done: set[tuple[str, str, str]]) -> list[str]:
+def _seeds(members: Sequence[PlannedRun], done: set[tuple[str, str, str]]) -> list[str]:
     """Which seeds there are, and which are missing."""
     split: tuple[list[str], list[str]] = [], []
     for run in members:
@@ -98,21 +98,21 @@ def _facts(folder: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [read_json(file) for file in files]
 
 
-def judged(at: str, told: Sequence[dict[str, Any]]) -> str:
-    """Where runs are judged, and what to hold against it."""
-    processors = {str(each.get("processor")) for each in told}
+def scoring_note(at: str, facts: Sequence[dict[str, Any]]) -> str:
+    """Where runs are scored, and what to hold against it."""
+    processors = {str(each.get("processor")) for each in facts}
     if at == "time" and len(processors) > 1:
         return f"{AT[at]} They ran on {len(processors)} kinds of processors: compare with care."
     return AT[at]
 
 
-def _made_with(told: Sequence[dict[str, Any]]) -> str:
+def _made_with(facts: Sequence[dict[str, Any]]) -> str:
     """The versions, commits and processors that the runs name."""
     packages = {
-        f"{name} {number}" for each in told for name, number in each.get("versions", {}).items()
+        f"{name} {number}" for each in facts for name, number in each.get("versions", {}).items()
     }
     parts = [", ".join(sorted(packages))]
     for what, key in MADE_BY.items():
-        if names := sorted({str(each[key]) for each in told if key in each}):
+        if names := sorted({str(each[key]) for each in facts if key in each}):
             parts.append(f"{what}: {', '.join(names)}")
     return f"Made with {'; '.join(parts)}."

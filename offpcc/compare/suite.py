@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 from offpcc.config.catalog import nearest, suite_file
 from offpcc.config.ranges import PositiveInt, complaint
 from offpcc.config.type_check import fits, said
-from offpcc.runs.run_spec import Request
+from offpcc.runs.run_spec import RunSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,._=+-]*")  # of folders, too
 AT = ("steps", "time")
@@ -50,19 +50,19 @@ class Entry:
     def lines(self) -> list[str]:
         """What it binds, the macros first."""
         macros = {"steps": self.steps, "precision": self.precision, "copies": self.envs}
-        told = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
-        return [*told, *self.bind]
+        lines = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
+        return [*lines, *self.bind]
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """One run of a suite: where it is drawn, and what is asked for."""
 
     task: str
     label: str
     seed: int
     steps: int
-    request: Request
+    request: RunSpec
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -91,29 +91,29 @@ class Suite:
     bind: Sequence[str] = ()  # lines for all of them, below their own
     at: str = "steps"  # or "time": scores are taken at a wall time that all runs have reached
     pairs: Sequence[Sequence[str]] = ()  # of labels, compared over all tasks; empty: every pair
-    aims: Mapping[str, float] = field(default_factory=dict)  # returns by task, whose cost is told
+    aims: Mapping[str, float] = field(default_factory=dict)  # returns by task, whose cost is table
 
-    def plan(self, bind: Sequence[str] = (), **settings: Any) -> list[Planned]:
-        """Its runs, with these lines bound for all; settings: other fields of `Request`.
+    def plan(self, bind: Sequence[str] = (), **settings: Any) -> list[PlannedRun]:
+        """Its runs, with these lines bound for all; settings: other fields of `RunSpec`.
 
-        Raises ValueError for what `Request` refuses, naming the entry, for runs in one place and
+        Raises ValueError for what `RunSpec` refuses, naming the entry, for runs in one place and
         for lines of two settings.
         """
-        planned: list[Planned] = []
+        planned: list[PlannedRun] = []
         for number, entry in enumerate(self.entries, start=1):
             try:
                 planned += _runs(entry, [*bind, *self.bind], settings)
             except ValueError as error:
                 raise ValueError(f"suite {self.name}, entry {number}: {error}") from error
         drawn: set[tuple[str, ...]] = set()
-        asked: dict[str, Request] = {}
+        asked: dict[str, RunSpec] = {}
         lines: dict[tuple[str, str], list[Any]] = {}
         for run in planned:  # the same run may be drawn in several panels
             if run.place in drawn or asked.setdefault(run.name, run.request) != run.request:
                 raise ValueError(f"suite {self.name}: {run.name} is there twice; label one")
             if lines.setdefault(run.place[:2], run.settings) != run.settings:
-                told = f"{run.task}, {run.label}"
-                raise ValueError(f"suite {self.name}: {told} is of two settings; label one")
+                which = f"{run.task}, {run.label}"
+                raise ValueError(f"suite {self.name}: {which} is of two settings; label one")
             drawn.add(run.place)
         labels = {run.label for run in planned}
         if unknown := [label for pair in self.pairs for label in pair if label not in labels]:
@@ -133,13 +133,13 @@ def read_suite(name: str) -> Suite:
     """
     path = suite_file(name)
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    if fits(told.get("entries"), list[dict], {}):  # else it is complained about below
-        numbered = enumerate(told["entries"], start=1)
-        told["entries"] = [_entry(entry, f"{path}, entry {n}") for n, entry in numbered]
-    suite = Suite(**_checked(Suite, told, str(path), name=path.stem))
+    if fits(table.get("entries"), list[dict], {}):  # else it is complained about below
+        numbered = enumerate(table["entries"], start=1)
+        table["entries"] = [_entry(entry, f"{path}, entry {n}") for n, entry in numbered]
+    suite = Suite(**_checked(Suite, table, str(path), name=path.stem))
     if suite.at not in AT:
         raise ValueError(f"{path}: at is {suite.at!r}; it is 'steps' or 'time'")
     if any(len(pair) != 2 for pair in suite.pairs):
@@ -149,45 +149,45 @@ def read_suite(name: str) -> Suite:
     return suite
 
 
-def _entry(told: Mapping[str, Any], where: str) -> Entry:
-    content = _checked(Entry, told, where)
+def _entry(table: Mapping[str, Any], where: str) -> Entry:
+    content = _checked(Entry, table, where)
     try:
         return Entry(**content)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 
 
-def _checked(kind: type, told: Mapping[str, Any], where: str, **ours: Any) -> dict[str, Any]:
+def _checked(kind: type, table: Mapping[str, Any], where: str, **ours: Any) -> dict[str, Any]:
     """The fields of a class but ours; ValueError for a key unknown, missing or mistyped."""
     known = {each.name: each for each in fields(kind) if each.name not in ours}
-    if unknown := sorted(told.keys() - known.keys()):
+    if unknown := sorted(table.keys() - known.keys()):
         raise ValueError(f"{where}: unknown key {unknown[0]!r}{nearest(unknown[0], known)}")
-    missing = [name for name in known if _needed(known[name]) and name not in told]
+    missing = [name for name in known if _needed(known[name]) and name not in table]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing")
-    kinds = get_type_hints(kind, include_extras=True)
-    for name, value in told.items():
-        if not fits(value, kinds[name], {}):
-            wanted = said(value, kinds[name])
+    types = get_type_hints(kind, include_extras=True)
+    for name, value in table.items():
+        if not fits(value, types[name], {}):
+            wanted = said(value, types[name])
             raise ValueError(f"{where}: {name} is {value!r}, which is not {wanted}")
-        if wrong := complaint(value, kinds[name]):
+        if wrong := complaint(value, types[name]):
             raise ValueError(f"{where}: {name} is {value!r}; {wrong}")
-    return {**told, **ours}
+    return {**table, **ours}
 
 
 def _needed(key: Field[Any]) -> bool:
     return key.default is MISSING and key.default_factory is MISSING
 
 
-def _runs(entry: Entry, bind: Sequence[str], settings: Mapping[str, Any]) -> list[Planned]:
+def _runs(entry: Entry, bind: Sequence[str], settings: Mapping[str, Any]) -> list[PlannedRun]:
     slug = re.sub(r"[^a-z0-9]+", "-", (entry.label or "").lower()).strip("-")
     planned = []
     for algo in entry.algos:
         for seed in entry.each_seed:
-            request = Request(
+            request = RunSpec(
                 entry.env, algo, run_id=f"{slug}-{seed}" if slug else str(seed), seed=seed,
                 config=entry.config, bind=[*bind, *entry.lines], **settings,
             )  # fmt: skip
             task = entry.task or request.folder.path.parts[-3]
-            planned.append(Planned(task, entry.label or algo, seed, entry.steps, request))
+            planned.append(PlannedRun(task, entry.label or algo, seed, entry.steps, request))
     return planned

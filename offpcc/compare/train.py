@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from offpcc.compare.archive import have_rows, rows_of
-from offpcc.compare.suite import Planned, Suite
+from offpcc.compare.suite import PlannedRun, Suite
 from offpcc.config import bindings
 from offpcc.config.config import Config
 from offpcc.errors import ConfigError
@@ -19,7 +19,7 @@ JUDGED = ("Training.epoch", "Evaluator.episodes", "precision")
 FREE = tuple(key for key in MAY_CHANGE if key not in JUDGED)
 
 
-def train(planned: Sequence[Planned], limit: int, rows: Path, flags: Sequence[str] = ()) -> int:
+def train(planned: Sequence[PlannedRun], limit: int, rows: Path, flags: Sequence[str] = ()) -> int:
     """Trains what is not finished, `limit` at a time; 0, or the first failure's exit code.
 
     A run whose rows were kept counts as finished. Raises RunLockedError, before anything is
@@ -38,7 +38,7 @@ def train(planned: Sequence[Planned], limit: int, rows: Path, flags: Sequence[st
     return jobs.run(todo, limit, again="the same command")
 
 
-def refuse_others(planned: Sequence[Planned], rows: Path) -> None:
+def refuse_others(planned: Sequence[PlannedRun], rows: Path) -> None:
     """Raises ConfigError for a config that cannot be meant, and for what the suite did not ask for.
 
     That is a run that is there, or rows of one, with another world, algorithm, seed or setting.
@@ -52,11 +52,11 @@ def refuse_others(planned: Sequence[Planned], rows: Path) -> None:
             _refuse(run, config, kept / "run.json", kept.parent / "config.gin")
 
 
-def _refuse(run: Planned, config: Config, facts: Path, file: Path) -> None:
-    told, old = read_json(facts, ("env", "algo", "seed")), bindings.compose([file])
+def _refuse(run: PlannedRun, config: Config, facts: Path, file: Path) -> None:
+    description, old = read_json(facts, ("env", "algo", "seed")), bindings.compose([file])
     either = [k for k, v in config.values.items() if k.endswith(".precision") and v == "auto"]
     free = (*FREE, *either)
-    was = {key: told[key] for key in ("env", "algo", "seed")}
+    was = {key: description[key] for key in ("env", "algo", "seed")}
     now = {"env": run.request.env, "algo": run.request.algo, "seed": run.seed}
     was = {**was, "steps": old.values["Training.steps"], **old.fixed(free)}
     now = {**now, "steps": run.steps, **config.fixed(free)}
@@ -69,7 +69,7 @@ def _refuse(run: Planned, config: Config, facts: Path, file: Path) -> None:
         )
 
 
-def show(suite: Suite, run: Planned, folder: Path) -> None:
+def show(suite: Suite, run: PlannedRun, folder: Path) -> None:
     """Logs the report to wandb, as its runs are, in a group by the suite's name."""
     facts = {"suite": suite.name, "question": suite.question, "at": suite.at}
     mirror = WandB(

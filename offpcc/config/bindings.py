@@ -16,7 +16,7 @@ from gin import config_parser
 
 from offpcc.config.catalog import CONFIGS, import_module
 from offpcc.config.config import Binding, Config
-from offpcc.config.registry import SERVED
+from offpcc.config.registry import REGISTRY
 from offpcc.config.type_check import Macro, Reference
 from offpcc.errors import ConfigError
 
@@ -50,8 +50,8 @@ def compose(files: Sequence[Path], lines: Sequence[str] = ()) -> Config:
 def give(config: Config) -> None:
     """Makes gin hold a config, and nothing else."""
     gin.clear_config()
-    for name in SERVED.keys() - _given_to_gin.keys():
-        _given_to_gin[name] = gin.external_configurable(SERVED[name].load(), name)
+    for name in REGISTRY.keys() - _given_to_gin.keys():
+        _given_to_gin[name] = gin.external_configurable(REGISTRY[name].load(), name)
     gin.parse_config(config.text())
 
 
@@ -113,9 +113,9 @@ def _statements(text: str, name: str) -> Iterator[Any]:
     try:
         yield from config_parser.ConfigParser(text, _Delegate())
     except SyntaxError as error:
-        told = (error.msg or "").splitlines()[-1].strip()
-        hint = "; a text needs quotes" if "token" in told else ""
-        raise ConfigError(f"{name}:{error.lineno}: {told}{hint}") from error
+        message = (error.msg or "").splitlines()[-1].strip()
+        hint = "; a text needs quotes" if "token" in message else ""
+        raise ConfigError(f"{name}:{error.lineno}: {message}{hint}") from error
     except tokenize.TokenError as error:
         raise ConfigError(f"{name}:{error.args[1][0]}: a bracket or quote is not closed") from error
 

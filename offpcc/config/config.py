@@ -10,7 +10,7 @@ from typing import Any
 
 from offpcc.config.catalog import nearest
 from offpcc.config.ranges import complaint as out_of_range
-from offpcc.config.registry import ROOTS, SERVED, bindable, complaint
+from offpcc.config.registry import REGISTRY, ROOTS, bindable, complaint
 from offpcc.config.type_check import Macro, Reference, fits, leaves, said
 from offpcc.errors import ConfigError
 
@@ -34,7 +34,7 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class Used:
+class Setting:
     """An argument of something that the run makes."""
 
     written: Any  # as bound, or the default
@@ -54,12 +54,12 @@ class Config:
 
     def __init__(self, bindings: Mapping[str, Binding]) -> None:
         self.bindings = bindings
-        self.used: dict[str, Used] = {}
+        self.used: dict[str, Setting] = {}
         self.made: list[Reference] = []
         waiting = [Reference("", root) for root in ROOTS]
         while waiting:
             reference = waiting.pop(0)
-            if reference not in self.made and reference.name in SERVED:
+            if reference not in self.made and reference.name in REGISTRY:
                 self.made.append(reference)
                 arguments = self._arguments(reference)
                 self.used |= arguments
@@ -77,7 +77,7 @@ class Config:
 
     def text(self) -> str:
         """The same as a file: imports, the macros in use, then all arguments, defaults too."""
-        modules = {SERVED[reference.name].module for reference in self.made}
+        modules = {REGISTRY[reference.name].module for reference in self.made}
         own = sorted(m for m in modules if not m.startswith("offpcc.") and m != "__main__")
         lines = [f"import {module}" for module in own]
         lines += [f"{name} = {self.bindings[name].value!r}" for name in sorted(self.macros)]
@@ -94,7 +94,7 @@ class Config:
             lines += [f"{f'{key} = {each.value!r}':{width}}  # {each.place}" for key, each in used]
         return "\n".join(lines[1:]) + "\n"
 
-    def _sections(self) -> Iterator[tuple[str, list[tuple[str, Used]]]]:
+    def _sections(self) -> Iterator[tuple[str, list[tuple[str, Setting]]]]:
         """What the run makes, each with its arguments by key."""
         for reference in self.made:
             section = repr(reference)[1:]
@@ -131,9 +131,9 @@ class Config:
         macros: the names that may go unused.
         """
         for binding in layer:
-            unknown = [r for r in leaves(binding.value, Reference) if r.name not in SERVED]
+            unknown = [r for r in leaves(binding.value, Reference) if r.name not in REGISTRY]
             if unknown:
-                near = nearest(unknown[0].name, SERVED)
+                near = nearest(unknown[0].name, REGISTRY)
                 raise ConfigError(f"{binding.place}: unknown class {unknown[0]!r}{near}")
             if not binding.argument:
                 self._check_macro(binding, macros)
@@ -153,14 +153,14 @@ class Config:
         """Raises ConfigError for a value of the wrong kind, and for one that is out of range."""
         for key, used in self.used.items():
             section, _, argument = key.rpartition(".")
-            kind = SERVED[section.rpartition("/")[2]].parameters[argument].annotation
-            if not fits(used.value, kind, SERVED):
+            kind = REGISTRY[section.rpartition("/")[2]].parameters[argument].annotation
+            if not fits(used.value, kind, REGISTRY):
                 wanted = said(used.value, kind)
                 raise ConfigError(f"{used.place}: {key} is {used.value!r}, which is not {wanted}")
             if wrong := out_of_range(used.value, kind):
                 raise ConfigError(f"{used.place}: {key} is {used.value!r}; {wrong}")
 
-    def _arguments(self, reference: Reference) -> dict[str, Used]:
+    def _arguments(self, reference: Reference) -> dict[str, Setting]:
         """What the arguments of something are bound to, or their defaults."""
         found = {}
         for argument, parameter in bindable(reference.name).items():
@@ -168,15 +168,15 @@ class Config:
             binding = self._nearest_binding(reference, argument)
             if binding:
                 value, place = self._resolve(binding.value, binding.place)
-                found[key] = Used(binding.value, value, place, binding.key)
+                found[key] = Setting(binding.value, value, place, binding.key)
             elif parameter.default is not parameter.empty:
                 default = _as_written(parameter.default)
-                found[key] = Used(default, default, "default")
+                found[key] = Setting(default, default, "default")
         return found
 
     def _nearest_binding(self, reference: Reference, argument: str) -> Binding | None:
         """The binding of the class or its nearest ancestor, under the reference's scope first."""
-        for name in SERVED[reference.name].lineage or (reference.name,):
+        for name in REGISTRY[reference.name].lineage or (reference.name,):
             for scope in dict.fromkeys((reference.scope, "")):
                 key = f"{scope}/{name}.{argument}".lstrip("/")
                 if key in self.bindings:
@@ -218,7 +218,7 @@ class Config:
         held = [
             self._nearest_binding(reference, binding.argument)
             for reference in self.made
-            if binding.selector in (reference.name, *SERVED[reference.name].lineage)
+            if binding.selector in (reference.name, *REGISTRY[reference.name].lineage)
             and binding.scope in ("", reference.scope)
         ]
         if not held:
@@ -233,5 +233,5 @@ class Config:
 
 def _as_written(default: Any) -> Any:
     """A default as a config would write it: a class as a reference to it."""
-    served = isinstance(default, type) and default.__name__ in SERVED
-    return Reference("", default.__name__) if served else default
+    known = isinstance(default, type) and default.__name__ in REGISTRY
+    return Reference("", default.__name__) if known else default

@@ -10,10 +10,10 @@ from offpcc.config.schema import Schema, schema_in, schema_of
 Item = TypeVar("Item", bound=Callable[..., Any])
 
 # What every run makes; all else is there because a config refers to it.
-ROOTS = ("Recipe", "make_world", "Collector", "Evaluator", "Training")
+ROOTS = ("TrainingConfig", "make_env", "Collector", "Evaluator", "Training")
 HOMES = {
-    "runs.training_config": "Recipe",
-    "envs.adapter": "make_world",
+    "runs.training_config": "TrainingConfig",
+    "envs.adapter": "make_env",
     "training.collector": "Collector",
     "training.evaluator": "Evaluator",
     "training.loop": "Training",
@@ -23,7 +23,7 @@ HOMES = {
     "replay": "EpisodeReplay Rollout",
     "networks": "Encoder Stack Identity LSTM GRU RNN MinGRU Transformer",
 }
-SERVED: dict[str, Schema] = {
+REGISTRY: dict[str, Schema] = {
     name: schema_in(f"offpcc.{home}", name)
     for home, names in HOMES.items()
     for name in names.split()
@@ -37,30 +37,30 @@ GIVEN = {
 }  # fmt: skip
 
 
-def serve(item: Item) -> Item:
+def configurable(item: Item) -> Item:
     """Lets configs bind and refer to a class of one's own, by its name; a decorator, too.
 
     Raises ValueError for a name that is taken.
     """
-    known = SERVED.get(item.__name__)
+    known = REGISTRY.get(item.__name__)
     if known is not None and known.load() is not item:
         raise ValueError(f"configs know another {item.__name__}; choose a different name")
-    SERVED.setdefault(item.__name__, schema_of(item))
+    REGISTRY.setdefault(item.__name__, schema_of(item))
     return item
 
 
 def bindable(name: str) -> dict[str, Parameter]:
     """The arguments of a class or function that a config may bind."""
-    parameters = SERVED[name].parameters
-    return {k: each for k, each in parameters.items() if name == "Recipe" or k not in GIVEN}
+    parameters = REGISTRY[name].parameters
+    return {k: each for k, each in parameters.items() if name == "TrainingConfig" or k not in GIVEN}
 
 
 def complaint(name: str, argument: str) -> str | None:
     """What is wrong with the names in a binding; None if nothing is."""
-    if name not in SERVED:
-        return f"unknown class {name!r}{nearest(name, SERVED)}"
+    if name not in REGISTRY:
+        return f"unknown class {name!r}{nearest(name, REGISTRY)}"
     if argument in bindable(name):
         return None
-    if argument in SERVED[name].parameters:
+    if argument in REGISTRY[name].parameters:
         return f"{name}.{argument} is not for a config; the run fills it in"
     return f"{name} has no parameter {argument!r}{nearest(argument, bindable(name))}"

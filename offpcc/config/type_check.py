@@ -52,7 +52,7 @@ def leaves(value: Any, kind: type) -> Iterator[Any]:
         yield value
 
 
-class Served(Protocol):
+class Configurable(Protocol):
     """What is known of a class or function that a reference leads to."""
 
     @property
@@ -60,21 +60,21 @@ class Served(Protocol):
         """The names of the class and of its ancestors, nearest first; none for a function."""
 
 
-def fits(value: Any, kind: Any, served: Mapping[str, Served]) -> bool:
-    """Whether a value from a config is of an annotation's kind; references are to `served`."""
+def fits(value: Any, kind: Any, registry: Mapping[str, Configurable]) -> bool:
+    """Whether a value from a config is of an annotation's kind; references are to `registry`."""
     kind = _unmarked(kind)
     if (parts := union(kind)) is not None:
-        return any(fits(value, part, served) for part in parts)
+        return any(fits(value, part, registry) for part in parts)
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind in (bool, Any)
     if kind is float:
         return isinstance(value, (int, float))
     if _is(kind, Callable):
         made = isinstance(value, Reference) and not value.called
-        return made and _makes(served[value.name], kind)
+        return made and _makes(registry[value.name], kind)
     if _is(kind, Sequence) and kind is not str:
         listed = isinstance(value, (list, tuple))
-        return listed and all(fits(part, _inner(kind), served) for part in value)
+        return listed and all(fits(part, _inner(kind), registry) for part in value)
     plain = get_origin(kind) or kind
     return isinstance(value, plain) if isinstance(plain, type) else True
 
@@ -122,7 +122,7 @@ def _made(kind: Any) -> type | None:
     return made if isinstance(made, type) else None
 
 
-def _makes(item: Served, kind: Any) -> bool:
+def _makes(item: Configurable, kind: Any) -> bool:
     """Whether calling a class gives what a Callable's annotation says; a function may."""
     made = _made(kind)
     return made is None or not item.lineage or made.__name__ in item.lineage

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offpcc.algorithms import Policy, Variant
+from offpcc.algorithms import Policy, PolicyWrapper
 from offpcc.config.bindings import configured
 from offpcc.config.catalog import bare
 from offpcc.data import OWN_PAST, Observation
 from offpcc.deploy.loaded_policy import copies_of, load
 from offpcc.deploy.play import SEED, SIDE_BY_SIDE
-from offpcc.envs.adapter import Door
+from offpcc.envs.adapter import SpaceAdapter
 from offpcc.envs.outcome import Outcome
-from offpcc.envs.vector import Copies
+from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.dataset_io import ARRAYS, refuse_taken, write_minari
 from offpcc.training.evaluator import Evaluator, mean_and_error
@@ -67,7 +67,7 @@ def record_data(path: Path | str, episodes: int) -> str:
     refuse_taken(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        played, said, door = _played(path, Drawn(load(path)), episodes)
+        played, said, door = _played(path, StochasticPolicy(load(path)), episodes)
     rows = [_raw(episode, door) for episode in played]
     write_minari(name, rows, door.spaces, env=facts["env"], algorithm=facts["algo"])
     return f"{name}: {said}"
@@ -79,7 +79,7 @@ def _data_set(env: str, algo: str, run: str) -> str:
     return f"{world:_<2s}/{algo}-{re.sub('[^-_a-zA-Z0-9]', '_', run)}-v0"
 
 
-def _raw(episode: "list[Step]", door: Door) -> dict[str, Any]:
+def _raw(episode: "list[Step]", door: SpaceAdapter) -> dict[str, Any]:
     """One episode as its world told and took it."""
     seen = [episode[0].before, *(step.after for step in episode)]
     return {
@@ -93,9 +93,9 @@ def _raw(episode: "list[Step]", door: Door) -> dict[str, Any]:
 
 def _played(
     path: Path | str, policy: Policy, episodes: int
-) -> "tuple[list[list[Step]], str, Door]":
+) -> "tuple[list[list[Step]], str, SpaceAdapter]":
     """The steps of so many episodes, what to say of them, and the way back to the world's own."""
-    witness = Witness(copies_of(path, min(episodes, SIDE_BY_SIDE)))
+    witness = TransitionRecorder(copies_of(path, min(episodes, SIDE_BY_SIDE)))
     try:
         scores = configured(Evaluator)(witness, episodes, SEED)(policy)
     finally:
@@ -107,7 +107,7 @@ def _played(
     return played, said, witness.door
 
 
-class Drawn(Variant):
+class StochasticPolicy(PolicyWrapper):
     """A policy that is never greedy."""
 
     def act(
@@ -128,18 +128,18 @@ class Step(NamedTuple):
     truncated: bool
 
 
-class Witness(Copies):
-    """Copies whose steps are written down, episode by episode, in the order that they began."""
+class TransitionRecorder(VectorEnvAdapter):
+    """Environments whose steps are written down, episode by episode, in the order they began."""
 
-    def __init__(self, copies: Copies) -> None:
+    def __init__(self, copies: VectorEnvAdapter) -> None:
         self.copies, self.limit = copies, copies.limit
         self.begun: list[list[Step]] = []
         self.open: dict[int, list[Step]] = {}  # by copy
         self.latest: dict[int, Observation] = {}
 
     @property
-    def door(self) -> Door:
-        """See `Copies`."""
+    def door(self) -> SpaceAdapter:
+        """See `VectorEnvAdapter`."""
         return self.copies.door
 
     @property
@@ -157,7 +157,7 @@ class Witness(Copies):
     def reset(
         self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
     ) -> list[Observation]:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         first = self.copies.reset(seeds, episodes)
         for copy, seen in zip(seeds, first, strict=True):
             self.open[copy] = []
@@ -166,7 +166,7 @@ class Witness(Copies):
         return first
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         outcomes = self.copies.step(actions)
         for copy, outcome in enumerate(outcomes):
             if copy in self.open:
@@ -179,11 +179,11 @@ class Witness(Copies):
         return outcomes
 
     def rest(self) -> None:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         self.copies.rest()
 
     def close(self) -> None:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         self.copies.close()
 
 

@@ -1,4 +1,4 @@
-"""Trained: what a finished run leaves to be used: its policy, and the world it was made for."""
+"""LoadedPolicy: the policy of a finished run, and the environment that it was made for."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,29 +10,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from offpcc.algorithms import Policy, Variant
+from offpcc.algorithms import Policy, PolicyWrapper
 from offpcc.config import bindings
 from offpcc.config.bindings import configured
-from offpcc.data import Field, Spec
-from offpcc.envs.adapter import World
+from offpcc.data import AgentSpec, Field
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.values import check_bytes
-from offpcc.envs.vector import Copies
+from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.runs.build import build_agent, build_copies, build_world
-from offpcc.runs.training_config import Recipe
+from offpcc.runs.training_config import TrainingConfig
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
 
 Given = Mapping[str, Any] | NDArray[Any] | Tensor
 
 
-class Trained(Variant):
+class LoadedPolicy(PolicyWrapper):
     """A trained policy, on the CPU, that takes what a world or a robot gives.
 
     `spec` has the observation's keys that it reads. The memory stays with the caller:
     `initial_state()` at an episode's start, then the state that `act` gave last.
     """
 
-    def __init__(self, policy: Policy, spec: Spec) -> None:
+    def __init__(self, policy: Policy, spec: AgentSpec) -> None:
         super().__init__(policy)
         read = {key: spec.observation[key] for key in policy.memory.encoder.keys}
         self.spec = replace(spec, observation=read)
@@ -64,7 +64,7 @@ class Trained(Variant):
         if missing:
             raise ValueError(
                 f"the policy reads {wanted}, and {missing} is not there; "
-                "offpcc.world_of(path) is a world that gives them all"
+                "offpcc.env_of(path) is a world that gives them all"
             )
         return {key: _typed(key, observation[key], f) for key, f in self.spec.observation.items()}
 
@@ -84,7 +84,7 @@ def _typed(key: str, value: Any, field: Field) -> Any:
     return np.asarray(value, field.dtype)
 
 
-def load(path: str | Path, best: bool = False) -> Trained:
+def load(path: str | Path, best: bool = False) -> LoadedPolicy:
     """The trained policy of a run's folder; its best instead of its newest, if asked.
 
     Raises RunMissingError, NoCheckpointError, and ValueError for a damaged run.json.
@@ -92,22 +92,22 @@ def load(path: str | Path, best: bool = False) -> Trained:
     folder = RunFolder(path)
     description = folder.read()
     try:
-        spec = Spec.from_dict(description["spec"])
+        spec = AgentSpec.from_dict(description["spec"])
     except ValueError as error:
         raise ValueError(f"{folder / 'run.json'}: {error}") from error
     weights = Checkpoints(folder / "checkpoints").load_policy(best)
     bindings.give(bindings.compose([folder / "config.gin"]))
-    policy = build_agent(configured(Recipe)(), spec, 0, "cpu").policy
+    policy = build_agent(configured(TrainingConfig)(), spec, 0, "cpu").policy
     policy.load_state_dict(weights)
-    return Trained(policy, spec).requires_grad_(False).eval()
+    return LoadedPolicy(policy, spec).requires_grad_(False).eval()
 
 
-def world_of(path: str | Path, render_mode: str | None = None) -> World:
+def env_of(path: str | Path, render_mode: str | None = None) -> EnvAdapter:
     """A copy of the world that a run is trained on, as its agent sees it and acts in it."""
     return build_world(_configured_env(path), render_mode)
 
 
-def copies_of(path: str | Path, count: int) -> Copies:
+def copies_of(path: str | Path, count: int) -> VectorEnvAdapter:
     """So many copies of that world."""
     return build_copies(_configured_env(path), count)
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offpcc.algorithms import Policy, Variant
+from offpcc.algorithms import Policy, PolicyWrapper
 from offpcc.config.bindings import configured
 from offpcc.config.limits import MAX_EVALUATED
 from offpcc.data import Observation
-from offpcc.deploy.loaded_policy import copies_of, load, world_of
-from offpcc.envs.adapter import World
+from offpcc.deploy.loaded_policy import copies_of, env_of, load
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.outcome import Outcome
-from offpcc.envs.vector import Singles
+from offpcc.envs.vector import SequentialEnvs
 from offpcc.storage.atomic_io import strict_json
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.evaluator import (
@@ -45,7 +45,7 @@ def score(path: Path | str, episodes: int) -> tuple[float, float]:
     return mean_and_error([each.total for each in _scores(path, load(path), episodes)])
 
 
-def chance(world: World, episodes: int) -> tuple[float, float]:
+def chance(world: EnvAdapter, episodes: int) -> tuple[float, float]:
     """Mean return of uniformly random actions, and its standard error: a floor for a score."""
     random = np.random.default_rng(SEED)
     returns = []
@@ -75,16 +75,16 @@ def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> dict[
     scores = _scores(path, policy, episodes)
     row = summary("test", scores)
     low, high = _interval(row["test_return"], row["test_return_se"])
-    told = {"episodes": episodes, **row, "test_return_low": low, "test_return_high": high}
+    result = {"episodes": episodes, **row, "test_return_low": low, "test_return_high": high}
     success = f", success {row['test_success']:.2f}" if "test_success" in row else ""
     said = f"{path}: {episodes} episodes, {_said(row['test_return'], row['test_return_se'])}"
     print(f"{said}, length {row['test_length']:.0f}{success}", flush=True)
     if ablated:
-        without = _scores(path, Forgetful(policy), episodes)
+        without = _scores(path, MemorylessPolicy(policy), episodes)
         row = summary("ablated", without)
         pairs = zip(scores, without, strict=True)
         worth, error = mean_and_error([kept.total - emptied.total for kept, emptied in pairs])
-        told |= row | {"memory_worth": worth, "memory_worth_se": error}
+        result |= row | {"memory_worth": worth, "memory_worth_se": error}
         low, high = _interval(worth, error)
         print(
             f"{path}: its memory emptied at every step, "
@@ -92,11 +92,11 @@ def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> dict[
             f"{worth:.1f}, 95 % interval {low:.1f} to {high:.1f}",
             flush=True,
         )
-    RunFolder(path).replace("evaluation.json", strict_json(told))
-    return told
+    RunFolder(path).replace("evaluation.json", strict_json(result))
+    return result
 
 
-class Forgetful(Variant):
+class MemorylessPolicy(PolicyWrapper):
     """A policy whose memory is emptied before every step."""
 
     def act(
@@ -108,10 +108,10 @@ class Forgetful(Variant):
 
 def watch(path: Path | str, episodes: int) -> None:
     """Plays episodes in a window, and prints each; closing the window ends it."""
-    world, policy = world_of(path, "human"), load(path)
+    world, policy = env_of(path, "human"), load(path)
     try:
         for episode in range(episodes):
-            print(_told(episode, _played(policy, Singles([world]), episode)), flush=True)
+            print(_line_of(episode, _played(policy, SequentialEnvs([world]), episode)), flush=True)
     except KeyboardInterrupt as closed:
         if not closed.args:  # Ctrl-C, and not the window
             raise
@@ -125,33 +125,33 @@ def record(path: Path | str, episodes: int) -> list[Path]:
 
     Raises ValueError for a world that draws no pictures.
     """
-    world, policy = world_of(path, "rgb_array"), load(path)
+    world, policy = env_of(path, "rgb_array"), load(path)
     folder = Path(path) / "videos"
     files = []
     try:
         for episode in range(episodes):
             files.append(folder / f"episode-{episode}.mp4")
-            filming = Filming(world, files[-1])
+            filming = VideoRecorder(world, files[-1])
             try:
-                told = _told(episode, _played(policy, filming, episode))
+                result = _line_of(episode, _played(policy, filming, episode))
             finally:
                 filming.stop()
-            print(f"{told}: {files[-1]}", flush=True)
+            print(f"{result}: {files[-1]}", flush=True)
     finally:
         world.close()
     return files
 
 
-def _played(policy: Policy, worlds: Singles, episode: int) -> Score:
+def _played(policy: Policy, worlds: SequentialEnvs, episode: int) -> Score:
     """What the episode of this number comes to in one world."""
     limit = configured(Evaluator)([]).max_episode_steps
     return play(policy, worlds, [SEED + episode], first=episode, max_episode_steps=limit)[0]
 
 
-class Filming(Singles):
+class VideoRecorder(SequentialEnvs):
     """A world alone that writes a picture of every step into a video."""
 
-    def __init__(self, world: World, file: Path) -> None:
+    def __init__(self, world: EnvAdapter, file: Path) -> None:
         super().__init__([world])
         self._world, self._file = world, file
         self._writer: Any = None
@@ -207,6 +207,6 @@ def _said(mean: float, error: float) -> str:
     return f"return {mean:.1f}, standard error {error:.1f}, 95 % interval {low:.1f} to {high:.1f}"
 
 
-def _told(episode: int, score: Score) -> str:
+def _line_of(episode: int, score: Score) -> str:
     success = "" if score.success is None else f", {'success' if score.success else 'no success'}"
     return f"episode {episode}: return {score.total:.1f}, {score.length} steps{success}"

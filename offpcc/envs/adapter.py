@@ -1,4 +1,4 @@
-"""World: any gymnasium environment as offpcc plays it.
+"""EnvAdapter: any gymnasium environment as offpcc plays it.
 
 Observations become a mapping {key: array} of float32 (uint8 for pixels), actions lie in [-1, 1],
 and the agent's own past joins the observation where the recipe asks for it. All that comes from
@@ -14,17 +14,17 @@ from gymnasium.error import DependencyNotInstalled
 
 from offpcc.config.catalog import bare, check_id
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt, checked
-from offpcc.data import Field, Observation, Spec
+from offpcc.data import AgentSpec, Field, Observation
 from offpcc.envs.actions import actions_of
 from offpcc.envs.guard import Guard
 from offpcc.envs.outcome import RESET, Outcome, either, parts_of, step_of, success_of, terms_of
 from offpcc.envs.spaces import key_of, leaves, nested, part_of, reader_of
-from offpcc.errors import WorldFault
+from offpcc.errors import EnvironmentFault
 from offpcc.processes import heartbeat
 
 
 @checked
-def make_world(
+def make_env(
     env: str,
     *,
     previous_action: bool = False,
@@ -34,7 +34,7 @@ def make_world(
     timeout: NonNegativeFloat | None = 60.0,
     render_mode: str | None = None,
     copy: int = 0,
-) -> "World":
+) -> "EnvAdapter":
     """The world behind a gymnasium id; `module:Id-v0` imports the module first.
 
     max_episode_steps: the time limit of an episode; None: the environment's own. success: the step
@@ -43,8 +43,8 @@ def make_world(
     copy: its number among several.
 
     Raises ValueError for an id that is not registered, naming the nearest ones, for spaces that
-    cannot be served, a missing package, and a render mode that the environment lacks; WorldFault
-    for whatever else its constructor raises.
+    cannot be served, a missing package, and a render mode that the environment lacks;
+    EnvironmentFault for whatever else its constructor raises.
     """
     check_id(env)
     heartbeat.configure(timeout)
@@ -55,7 +55,7 @@ def make_world(
         with guard.constructor:
             made = gymnasium.make(bare(env), max_episode_steps, disable_env_checker=True, **drawn)
             _ = made.observation_space, made.action_space
-    except WorldFault as fault:
+    except EnvironmentFault as fault:
         cause = fault.__cause__
         if isinstance(cause, (DependencyNotInstalled, ImportError)):
             raise ValueError(str(cause)) from cause
@@ -65,10 +65,10 @@ def make_world(
         raise
     limit = max_episode_steps or gymnasium.spec(bare(env)).max_episode_steps
     past = {"previous_action": previous_action, "previous_reward": previous_reward}
-    return World(made, guard=guard, limit=limit, success=success, **past)
+    return EnvAdapter(made, guard=guard, limit=limit, success=success, **past)
 
 
-class Door:
+class SpaceAdapter:
     """Between a world's own spaces and what agents see and do, for one copy or for rows of them.
 
     previous_action, previous_reward: whether the observation has these keys, zero at reset.
@@ -97,7 +97,7 @@ class Door:
         if twice := self._past.keys() & keys.keys():
             raise ValueError(f"the observation has {sorted(twice)} already; do not ask for it")
         past = {key: Field((size,)) for key, size in self._past.items()}
-        self.spec = Spec(keys | past, size, self._actions.choices)
+        self.spec = AgentSpec(keys | past, size, self._actions.choices)
 
     def raw(self, actions: np.ndarray) -> np.ndarray:
         """Actions (…, A) as the world takes them, never beyond its bounds."""
@@ -145,13 +145,14 @@ class Door:
         }
 
 
-class World(gymnasium.Wrapper):
-    """A mapping of observations out, actions (A,) in, through a `Door`.
+class EnvAdapter(gymnasium.Wrapper):
+    """A mapping of observations out, actions (A,) in, through a `SpaceAdapter`.
 
     guard: what calls go through; left out: one of its own. limit: the steps after which the
     environment cuts an episode, None if it does not. `settings` are the door's.
 
-    Whatever the environment raises, and what it gives that it did not declare, is a WorldFault.
+    Whatever the environment raises, and what it gives that it did not declare, is an
+    EnvironmentFault.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class World(gymnasium.Wrapper):
         super().__init__(env)
         self.guard, self.limit = guard or Guard(), limit
         self.settings: dict[str, Any] = {"limit": limit, "success": success, **settings}
-        self.door = Door(env.observation_space, env.action_space, **settings)
+        self.door = SpaceAdapter(env.observation_space, env.action_space, **settings)
         self.spec_of_agent = self.door.spec
         self._any = success == "any"
         self._success: bool | None = None  # of the episode's steps so far

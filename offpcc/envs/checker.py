@@ -10,8 +10,8 @@ from gymnasium.utils.env_checker import check_env
 
 from offpcc.config.limits import MAX_EVALUATED
 from offpcc.data import Observation
-from offpcc.envs.adapter import World, make_world
-from offpcc.errors import WorldFault
+from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.errors import EnvironmentFault
 
 COLOUR = re.compile(r"\x1b\[\d*m")  # which gymnasium paints its warnings with
 STEPS = 200  # that an episode is followed for
@@ -39,32 +39,32 @@ def _verdict(check: Callable[[str], str], env: str) -> str:
     """What a check says, or what went wrong in it."""
     try:
         return check(env)
-    except WorldFault as fault:
+    except EnvironmentFault as fault:
         return f"NO: {fault}"
 
 
 def _serves(env: str) -> str:
-    with closing(make_world(env)) as world:
+    with closing(make_env(env)) as world:
         spec = world.spec_of_agent
     keys = ", ".join(f"{key} {field.shape}" for key, field in spec.observation.items())
     return f"yes; observation {keys}; action ({spec.action},)"
 
 
 def _checked(env: str) -> str:
-    with warnings.catch_warnings(record=True) as caught, closing(make_world(env)) as world:
+    with warnings.catch_warnings(record=True) as caught, closing(make_env(env)) as world:
         warnings.simplefilter("always")
         try:
             with world.guard.step:
                 check_env(world.unwrapped, skip_render_check=True)
-        except WorldFault as fault:
+        except EnvironmentFault as fault:
             error = fault.__cause__
             return f"NO, {type(error).__name__}: {error}"
-    told = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
-    return f"yes, with warnings: {told}" if told else "yes"
+    messages = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
+    return f"yes, with warnings: {messages}" if messages else "yes"
 
 
 def _repeats(env: str) -> str:
-    with closing(make_world(env)) as world, closing(make_world(env, copy=1)) as fresh:
+    with closing(make_env(env)) as world, closing(make_env(env, copy=1)) as fresh:
         first = _episode(world, 1)
         _episode(world, 2)
         if not _same(first, _episode(world, 1)):
@@ -73,13 +73,13 @@ def _repeats(env: str) -> str:
 
 
 def _independent(env: str) -> str:
-    with closing(make_world(env)) as world, closing(make_world(env, copy=1)) as other:
+    with closing(make_env(env)) as world, closing(make_env(env, copy=1)) as other:
         alone = _episode(world, 1)
         return "yes" if _same(alone, _episode(world, 1, beside=other)) else "NO"
 
 
 def _ends(env: str) -> str:
-    with closing(make_world(env)) as world:
+    with closing(make_env(env)) as world:
         if world.limit is not None:
             return f"yes, after {world.limit} steps at the latest"
         seen = len(_episode(world, 1)) - 1
@@ -87,11 +87,11 @@ def _ends(env: str) -> str:
         return f"yes; one of random actions after {seen} steps"
     return (
         f"not known: not within {STEPS} steps, and there is no time limit; evaluations cut an "
-        f"episode after {MAX_EVALUATED:_} steps, or where make_world.max_episode_steps says"
+        f"episode after {MAX_EVALUATED:_} steps, or where make_env.max_episode_steps says"
     )
 
 
-def _episode(world: World, seed: int, beside: World | None = None) -> list[Observation]:
+def _episode(world: EnvAdapter, seed: int, beside: EnvAdapter | None = None) -> list[Observation]:
     """The observations of an episode of random actions, while another world plays beside it."""
     random = np.random.default_rng(seed)
     seen = [world.reset(seed=seed)[0]]

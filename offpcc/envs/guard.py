@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from offpcc.envs.values import SpaceError, shortened
-from offpcc.errors import Overdue, WorldFault
+from offpcc.errors import CallTimeout, EnvironmentFault
 from offpcc.processes import heartbeat
 from offpcc.processes.notices import say_once
 
@@ -23,7 +23,7 @@ class Guard:
 
     It knows of each copy which episode it plays, from which seed, at which step and after which
     actions, so that a fault says how to bring it about again. Inside a call whatever is raised,
-    SystemExit too, becomes a WorldFault.
+    SystemExit too, becomes an EnvironmentFault.
     """
 
     def __init__(self, copies: int = 1, first: int = 0) -> None:
@@ -51,7 +51,7 @@ class Guard:
         self.steps = [step + 1 for step in self.steps]
 
     def read(self, how: Callable[..., Value], *value: Any) -> Value:
-        """What `how` makes of a value. Raises WorldFault for a SpaceError."""
+        """What `how` makes of a value. Raises EnvironmentFault for a SpaceError."""
         try:
             return how(*value)
         except SpaceError as error:
@@ -65,20 +65,20 @@ class Guard:
         try:
             with self.close:
                 close()
-        except WorldFault as fault:
+        except EnvironmentFault as fault:
             say_once("close", f"{fault}; nothing is lost")
 
-    def fault(self, text: str, copy: int | None = 0) -> WorldFault:
+    def fault(self, text: str, copy: int | None = 0) -> EnvironmentFault:
         """The fault of one copy, or of all of them together (None), and where it came up."""
         if copy is None and len(self.seeds) > 1:
             last = self.first + len(self.seeds) - 1
-            return WorldFault(f"{text}; copies {self.first} to {last} together")
+            return EnvironmentFault(f"{text}; copies {self.first} to {last} together")
         copy = copy or 0
         where = f"copy {self.first + copy}"
         if self.episodes[copy] >= 0:
             where += f", episode {self.episodes[copy]} (seed {self.seeds[copy]})"
             where += f", step {self.steps[copy]}, last actions {self._last(copy)}"
-        return WorldFault(f"{text}; {where}")
+        return EnvironmentFault(f"{text}; {where}")
 
     def _last(self, copy: int) -> str:
         """The latest actions of a copy's episode, the newest last."""
@@ -105,9 +105,9 @@ class Call:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         heartbeat.end()
-        if isinstance(error, Overdue):
+        if isinstance(error, CallTimeout):
             raise self.guard.fault(str(error), copy=None) from error
-        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, WorldFault):
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, EnvironmentFault):
             raised = shortened(repr(error))
             text = f"the environment raised {raised} in {self.name}"
             raise self.guard.fault(text, copy=None) from error

@@ -1,4 +1,4 @@
-"""Copies: n worlds side by side, each stepped in turn or all of them in one step."""
+"""Vector environments: n environments side by side, stepped in turn or in one step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,26 +9,26 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from offpcc.config.catalog import bare
-from offpcc.data import Observation, Spec
-from offpcc.envs.adapter import Door, World
+from offpcc.data import AgentSpec, Observation
+from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
 from offpcc.envs.guard import Guard
 from offpcc.envs.outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
 from offpcc.envs.values import SpaceError
 
 
-class Copies(ABC):
+class VectorEnvAdapter(ABC):
     """n copies of a world. One whose episode has ended rests until it is reset."""
 
     limit: int | None = None  # steps after which the environment itself cuts an episode
 
     @property
-    def spec_of_agent(self) -> Spec:
+    def spec_of_agent(self) -> AgentSpec:
         """What the agent sees and does in one of them."""
         return self.door.spec
 
     @property
     @abstractmethod
-    def door(self) -> Door:
+    def door(self) -> SpaceAdapter:
         """Between one of them and an agent."""
 
     @abstractmethod
@@ -57,10 +57,10 @@ class Copies(ABC):
         """Closes them all."""
 
 
-class Singles(Copies):
+class SequentialEnvs(VectorEnvAdapter):
     """Worlds of any kind, stepped in turn."""
 
-    def __init__(self, worlds: Iterable[World]) -> None:
+    def __init__(self, worlds: Iterable[EnvAdapter]) -> None:
         self.worlds = list(worlds)
         for copy, world in enumerate(self.worlds):
             world.guard.first = copy
@@ -68,22 +68,22 @@ class Singles(Copies):
         self.last: dict[int, Outcome] = {}
 
     @property
-    def door(self) -> Door:
-        """See `Copies`."""
+    def door(self) -> SpaceAdapter:
+        """See `VectorEnvAdapter`."""
         return self.worlds[0].door
 
     def __len__(self) -> int:
         """How many."""
         return len(self.worlds)
 
-    def __getitem__(self, copy: int) -> World:
+    def __getitem__(self, copy: int) -> EnvAdapter:
         """One of the worlds."""
         return self.worlds[copy]
 
     def reset(
         self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
     ) -> list[Observation]:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         for copy, seed in seeds.items():
             number = episodes[copy] if episodes else None
             seen = self.worlds[copy].reset(seed=seed, episode=number)[0]
@@ -91,28 +91,28 @@ class Singles(Copies):
         return [self.last[copy].seen for copy in seeds]
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         for copy, (world, action) in enumerate(zip(self.worlds, actions, strict=True)):
             if not self.last[copy].ended:
                 self.last[copy] = world.play(action)
         return [self.last[copy] for copy in range(len(self))]
 
     def rest(self) -> None:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         for copy, last in self.last.items():
             self.last[copy] = last._replace(truncated=True)
 
     def close(self) -> None:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         for world in self.worlds:
             world.close()
 
 
-class Together(Copies):
+class NativeVectorEnv(VectorEnvAdapter):
     """A vector environment that says `ended_copies_rest` in its metadata and keeps to it.
 
     It takes a seed for each copy and a `reset_mask` of those to reset. The settings are those of
-    `World`.
+    `EnvAdapter`.
     """
 
     def __init__(
@@ -126,13 +126,13 @@ class Together(Copies):
     ) -> None:
         self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out
         self.guard, self.limit = guard or Guard(env.num_envs), limit
-        self._door = Door(env.single_observation_space, env.single_action_space, **settings)
+        self._door = SpaceAdapter(env.single_observation_space, env.single_action_space, **settings)
         self._any = success == "any"
         self._success: list[bool | None] = [None] * env.num_envs  # of each episode's steps so far
 
     @property
-    def door(self) -> Door:
-        """See `Copies`."""
+    def door(self) -> SpaceAdapter:
+        """See `VectorEnvAdapter`."""
         return self._door
 
     def __len__(self) -> int:
@@ -142,7 +142,7 @@ class Together(Copies):
     def reset(
         self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
     ) -> list[Observation]:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         if not seeds:
             return []
         for copy, seed in seeds.items():
@@ -161,7 +161,7 @@ class Together(Copies):
         return _apart(seen, len(chosen))
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         raw = self.door.raw(actions)
         self.guard.take(raw)
         with self.guard.step:
@@ -176,19 +176,19 @@ class Together(Copies):
         return list(map(Outcome, *columns))
 
     def rest(self) -> None:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         # Not needed: what plays on costs nothing extra, and is reset before it counts.
 
     def close(self) -> None:
-        """See `Copies`."""
+        """See `VectorEnvAdapter`."""
         self.guard.close_quietly(self.env.close)
 
 
 def vectorised(env: str, count: int, limit: int | None = None) -> VectorEnv | None:
     """An id's own vector environment, if it has one whose ended copies rest until a reset.
 
-    limit: steps after which episodes are cut; None: the environment's own. Raises WorldFault for
-    whatever its constructor raises.
+    limit: steps after which episodes are cut; None: the environment's own. Raises EnvironmentFault
+    for whatever its constructor raises.
     """
     if gymnasium.spec(bare(env)).vector_entry_point is None:
         return None
@@ -216,6 +216,6 @@ def _apart(seen: Observation, count: int) -> list[Observation]:
     return [{key: values[row] for key, values in seen.items()} for row in range(count)]
 
 
-def side_by_side(worlds: Copies | Sequence[World]) -> Copies:
+def side_by_side(worlds: VectorEnvAdapter | Sequence[EnvAdapter]) -> VectorEnvAdapter:
     """The worlds as copies that are stepped in turn, unless they are copies already."""
-    return worlds if isinstance(worlds, Copies) else Singles(worlds)
+    return worlds if isinstance(worlds, VectorEnvAdapter) else SequentialEnvs(worlds)

@@ -1,12 +1,12 @@
 """Networks: encoder -> summarizer -> actor or critic, and running normalisation."""
 
 from offpcc.networks.actor import Actor, DeterministicActor, GaussianActor, SquashedActor
-from offpcc.networks.critic import ChoiceCritic, Critic
+from offpcc.networks.critic import Critic, DiscreteCritic
 from offpcc.networks.distributions import (
     CategoricalActor,
-    LikelihoodActor,
+    DistributionActor,
     NormalActor,
-    likelihood_actor,
+    distribution_actor,
 )
 from offpcc.networks.encoder import Encoder
 from offpcc.networks.memory import Memory
@@ -23,14 +23,14 @@ __all__ = [
     "RNN",
     "Actor",
     "CategoricalActor",
-    "ChoiceCritic",
     "Critic",
     "DeterministicActor",
+    "DiscreteCritic",
+    "DistributionActor",
     "Encoder",
     "EnsembleMLP",
     "GaussianActor",
     "Identity",
-    "LikelihoodActor",
     "Memory",
     "MinGRU",
     "Moments",
@@ -40,5 +40,5 @@ __all__ = [
     "Stack",
     "Summarizer",
     "Transformer",
-    "likelihood_actor",
+    "distribution_actor",
 ]

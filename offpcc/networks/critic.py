@@ -31,7 +31,7 @@ class Critic(nn.Module):
         return values.unflatten(1, action.shape[:-1])
 
 
-class ChoiceCritic(nn.Module):
+class DiscreteCritic(nn.Module):
     """Q_i(h, ·) of all A choices at once."""
 
     def __init__(

@@ -12,14 +12,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from offpcc.data import Spec
+from offpcc.data import AgentSpec
 from offpcc.networks.actor import Actor
 from offpcc.networks.mlp import MLP
 
 GAIN = 0.01  # of the last layer at the start: the first policy hardly depends on what it sees
 
 
-class LikelihoodActor(Actor):
+class DistributionActor(Actor):
     """π(·|h) by its parameters (…, P); all that is said of it is in nats, (…)."""
 
     trunk: MLP
@@ -57,7 +57,7 @@ class LikelihoodActor(Actor):
         return self.sample(self.describe(feature), generator)
 
 
-class NormalActor(LikelihoodActor):
+class NormalActor(DistributionActor):
     """N(μ(h), σ²), σ being the same at every history. Worlds cut what lies beyond ±1."""
 
     def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
@@ -76,7 +76,7 @@ class NormalActor(LikelihoodActor):
 
     @torch.no_grad()
     def sample(self, described: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """See `LikelihoodActor`."""
+        """See `DistributionActor`."""
         mean, log_std = described.chunk(2, -1)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         return mean + log_std.exp() * noise
@@ -99,7 +99,7 @@ class NormalActor(LikelihoodActor):
         return (log_std - log_std0 + 0.5 * square * (-2 * log_std).exp() - 0.5).sum(-1)
 
 
-class CategoricalActor(LikelihoodActor):
+class CategoricalActor(DistributionActor):
     """One choice in each part of an action, one-hot; P is A: all choices' log-probabilities."""
 
     def __init__(self, inputs: int, choices: Sequence[int], hidden: Sequence[int]) -> None:
@@ -137,7 +137,7 @@ class CategoricalActor(LikelihoodActor):
         return (before.exp() * (before - described)).sum(-1)
 
 
-def likelihood_actor(spec: Spec, inputs: int, hidden: Sequence[int]) -> LikelihoodActor:
+def distribution_actor(spec: AgentSpec, inputs: int, hidden: Sequence[int]) -> DistributionActor:
     """The one that fits a world's actions."""
     if spec.choices:
         return CategoricalActor(inputs, spec.choices, hidden)

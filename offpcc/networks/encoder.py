@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.config.ranges import Interval, PositiveInt, Size, checked
-from offpcc.data import Spec
+from offpcc.data import AgentSpec
 from offpcc.networks.convolution import Convolution
 
 
@@ -26,7 +26,7 @@ class Encoder(nn.Module):
     @checked
     def __init__(
         self,
-        spec: Spec,
+        spec: AgentSpec,
         *,
         keys: Sequence[str] = (),
         width: Annotated[int, Interval(0, 1_000_000)] = 0,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from offpcc.data import Observation, Spec
+from offpcc.data import AgentSpec, Observation
 
 
 class Moments(nn.Module):
@@ -49,7 +49,7 @@ class Normalizer(nn.Module):
     unchanged where `enabled` is false.
     """
 
-    def __init__(self, spec: Spec, *, enabled: bool = False) -> None:
+    def __init__(self, spec: AgentSpec, *, enabled: bool = False) -> None:
         super().__init__()
         self.pixels = tuple(k for k, f in spec.observation.items() if f.dtype == "uint8")
         floats = [k for k in spec.observation if k not in self.pixels]

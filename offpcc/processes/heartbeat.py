@@ -13,7 +13,7 @@ import tempfile
 from types import FrameType
 from typing import NamedTuple
 
-from offpcc.errors import Overdue
+from offpcc.errors import CallTimeout
 
 VARIABLE = "OFFPCC_HEARTBEAT"  # of the environment: the page's file descriptor
 TIMEOUT = 60.0  # seconds for a call, unless configured
@@ -68,7 +68,7 @@ def finish(code: int) -> None:
 def attach() -> bool:
     """Shares the page of a supervisor, or gives False where there is none.
 
-    From then on SIGUSR1 raises Overdue in a call that the supervisor finds overdue.
+    From then on SIGUSR1 raises CallTimeout in a call that the supervisor finds overdue.
     """
     global _page, _attached
     if VARIABLE not in os.environ:
@@ -98,7 +98,7 @@ def _detach() -> None:
 def _raise_overdue(number: int, frame: FrameType | None) -> None:
     call, (asked, limit, stop) = read(_page), _OVERDUE.unpack_from(_page, _OVERDUE_AT)
     if call and call.number == asked and call.name != "exit":
-        raise Overdue(complaint(call, limit, stop))
+        raise CallTimeout(complaint(call, limit, stop))
 
 
 # What the supervisor reads
@@ -123,8 +123,8 @@ class Call(NamedTuple):
     def place(self) -> str:
         """Which copy, seed, episode and step, as far as they are known; begins with '; '."""
         known = ((key, getattr(self, key)) for key in ("copy", "seed", "episode", "step"))
-        told = ", ".join(f"{key} {value}" for key, value in known if value >= 0)
-        return f"; {told}" if told else ""
+        place = ", ".join(f"{key} {value}" for key, value in known if value >= 0)
+        return f"; {place}" if place else ""
 
 
 def create() -> int:
@@ -195,7 +195,7 @@ class Watch:
     def observe(self, seconds: float) -> str:
         """Counts the time since the last look; says "ask" or "kill" once a call is overdue.
 
-        "ask": SIGUSR1 shall raise Overdue in it; "kill": that was in vain.
+        "ask": SIGUSR1 shall raise CallTimeout in it; "kill": that was in vain.
         """
         call = read(self._page)
         if call is None or self._call is None or call.number != self._call.number:

@@ -23,7 +23,7 @@ def refuse_too_large(capacity: int, each: float, setting: str = "EpisodeReplay.c
     free = free_bytes()
     if capacity * each > free:
         raise ConfigError(
-            f"a replay of {capacity:_} steps takes {_told(capacity * each)} and {_told(free)} are "
+            f"a replay of {capacity:_} steps takes {_size(capacity * each)} and {_size(free)} are "
             f"free; the largest {setting} that fits is {int(free // each):_}"
         )
 
@@ -32,8 +32,8 @@ def refuse_large_agent(size: int, free: int) -> None:
     """Raises ConfigError if an agent of so many bytes is larger than what is free."""
     if size > free:
         raise ConfigError(
-            f"the networks with gradients, Adam's moments and slow copies take {_told(size)} and "
-            f"{_told(free)} are free; lower hidden, width, layers or heads"
+            f"the networks with gradients, Adam's moments and slow copies take {_size(size)} and "
+            f"{_size(free)} are free; lower hidden, width, layers or heads"
         )
 
 
@@ -42,7 +42,7 @@ def refuse_many_copies(count: int, each: float) -> None:
     free = free_bytes()
     if count * each > free:
         raise ConfigError(
-            f"{count:_} copies of the environment take {_told(count * each)} and {_told(free)} are "
+            f"{count:_} copies of the environment take {_size(count * each)} and {_size(free)} are "
             f"free; lower copies (--envs) to {int(free // each):_} or less"
         )
 
@@ -64,12 +64,12 @@ def _rooms(root: Path) -> Iterator[int]:
             continue
         own = base / path.lstrip("/")
         for folder in (own, *own.parents):
-            yield from _room(folder, names)
+            yield from _left_in_cgroup(folder, names)
             if folder == base:
                 break
 
 
-def _room(folder: Path, names: tuple[str, str, str]) -> Iterator[int]:
+def _left_in_cgroup(folder: Path, names: tuple[str, str, str]) -> Iterator[int]:
     """What is left of one group's limit; file pages that nobody uses are as good as free."""
     try:
         limit, used = ((folder / name).read_text().strip() for name in names[:2])
@@ -81,5 +81,5 @@ def _room(folder: Path, names: tuple[str, str, str]) -> Iterator[int]:
         yield int(limit) - int(used) + int(pages.get(names[2], 0))
 
 
-def _told(size: float) -> str:
+def _size(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -16,7 +16,7 @@ from offpcc.config.ranges import (
     UnitFloat,
     check_fields,
 )
-from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.replay.base import Replay
 from offpcc.replay.index import Table
 from offpcc.replay.priorities import Priorities
@@ -37,7 +37,7 @@ class EpisodeReplay(Replay):
     Raises ValueError for settings that cannot work, and for an episode longer than the capacity.
     """
 
-    spec: Spec
+    spec: AgentSpec
     state_size: int = 0  # S of the states that episodes bring along
     _: KW_ONLY
     capacity: PositiveInt = 1_000_000  # steps
@@ -216,12 +216,12 @@ class EpisodeReplay(Replay):
     def state_dict(self) -> dict[str, Any]:
         """The sampling generator, what is owed, the oldest's number, the episode under way."""
         random = self._random.bit_generator.state
-        told = {"random": random, "owed": self._owed, "first": self.episodes.start}
+        state = {"random": random, "owed": self._owed, "first": self.episodes.start}
         if self._open:
-            told |= {"open": self._open, "growing": self._packed(self._table.live[-1:])}
+            state |= {"open": self._open, "growing": self._packed(self._table.live[-1:])}
         if self._priorities is not None:
-            told["priorities"] = self._priorities.state_dict()
-        return told
+            state["priorities"] = self._priorities.state_dict()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from offpcc.config.ranges import PositiveInt, UnitFloat, check_fields
-from offpcc.data import Batch, Episode, Spec
+from offpcc.data import AgentSpec, Batch, Episode
 from offpcc.replay.base import Replay
 
 
@@ -24,7 +24,7 @@ class Rollout(Replay):
     Raises ValueError for settings that cannot work.
     """
 
-    spec: Spec
+    spec: AgentSpec
     state_size: int = 0  # S of the states that stretches bring along
     _: KW_ONLY
     steps: PositiveInt = 2_048  # of every copy, in a rollout

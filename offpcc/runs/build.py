@@ -15,9 +15,9 @@ from offpcc.baselines.size import network_bytes, step_bytes
 from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.config.config import Config
-from offpcc.data import Batch, Episode, Spec
-from offpcc.envs.adapter import World, make_world
-from offpcc.envs.vector import Copies, Singles, Together, vectorised
+from offpcc.data import AgentSpec, Batch, Episode
+from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter, vectorised
 from offpcc.errors import ConfigError
 from offpcc.processes.allocator import keep_freed_memory
 from offpcc.processes.ram_limit import (
@@ -28,12 +28,12 @@ from offpcc.processes.ram_limit import (
     resident_bytes,
 )
 from offpcc.replay import EpisodeReplay, Replay
-from offpcc.runs.training_config import Recipe
+from offpcc.runs.training_config import TrainingConfig
 from offpcc.training.collector import Collector
 from offpcc.training.dataset import Dataset
 from offpcc.training.dataset_io import read_transitions
 from offpcc.training.evaluator import Evaluator
-from offpcc.training.experience import Source
+from offpcc.training.experience import ExperienceSource
 from offpcc.training.loop import Training
 
 MOST_EVALUATED = 10  # worlds side by side in an evaluation
@@ -48,7 +48,7 @@ def build(config: Config, env: str, seed: int) -> Training:
     Raises ValueError for settings and worlds that cannot work; nothing is written.
     """
     bindings.give(config)
-    recipe: Recipe = configured(Recipe)()
+    recipe: TrainingConfig = configured(TrainingConfig)()
     keep_freed_memory()
     with suppress(ImportError):  # on a CPU torch has none
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
@@ -105,7 +105,9 @@ def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
     return small.sample()
 
 
-def _refuse_large_networks(config: Config, recipe: Recipe, spec: Spec, device: str) -> None:
+def _refuse_large_networks(
+    config: Config, recipe: TrainingConfig, spec: AgentSpec, device: str
+) -> None:
     """Raises ConfigError where the agent would not fit into memory; allocates none of it."""
     kind = recipe.agent if isinstance(recipe.agent, type) else type(None)
     on_gpu = torch.device(device).type == "cuda"
@@ -116,7 +118,7 @@ def _refuse_large_networks(config: Config, recipe: Recipe, spec: Spec, device: s
         refuse_large_agent(_agent_bytes(recipe, spec), free)
 
 
-def _agent_bytes(recipe: Recipe, spec: Spec) -> int:
+def _agent_bytes(recipe: TrainingConfig, spec: AgentSpec) -> int:
     """What an agent and its states in all copies take; 0 where networks of one's own forbid it."""
     try:
         with torch.device("meta"):
@@ -127,7 +129,7 @@ def _agent_bytes(recipe: Recipe, spec: Spec) -> int:
     return agent.nbytes + 4 * recipe.copies * agent.state_size
 
 
-def _refuse_large_baseline(config: Config, name: str, spec: Spec, free: int) -> None:
+def _refuse_large_baseline(config: Config, name: str, spec: AgentSpec, free: int) -> None:
     """The same for a baseline, by what its networks and its replay buffer take at least."""
     keys = (key for key in config.values if key.startswith(f"{name}."))
     settings = {key.rpartition(".")[2]: config.values[key] for key in keys}
@@ -137,8 +139,8 @@ def _refuse_large_baseline(config: Config, name: str, spec: Spec, free: int) -> 
 
 
 def _experience(
-    config: Config, recipe: Recipe, agent: Learner, worlds: Copies, seed: int
-) -> tuple[Replay, Source]:
+    config: Config, recipe: TrainingConfig, agent: Learner, worlds: VectorEnvAdapter, seed: int
+) -> tuple[Replay, ExperienceSource]:
     """What is learned from, and where it comes from.
 
     Raises ConfigError for a learner that cannot act, and for settings that do not go together.
@@ -156,7 +158,9 @@ def _experience(
     return replay, _source(recipe, agent, replay, worlds, seed)
 
 
-def _source(recipe: Recipe, agent: Agent, replay: Replay, worlds: Copies, seed: int) -> Source:
+def _source(
+    recipe: TrainingConfig, agent: Agent, replay: Replay, worlds: VectorEnvAdapter, seed: int
+) -> ExperienceSource:
     """A collector, or the data set where there is one.
 
     Raises ConfigError for one that a replay does not take.
@@ -173,29 +177,29 @@ def _source(recipe: Recipe, agent: Agent, replay: Replay, worlds: Copies, seed: 
     return dataset
 
 
-def build_world(env: str, render_mode: str | None = None, copy: int = 0) -> World:
+def build_world(env: str, render_mode: str | None = None, copy: int = 0) -> EnvAdapter:
     """A fresh copy of a world, as the config given to gin asks for it.
 
-    Raises ConfigError for one that cannot be served, WorldFault for one that cannot be made.
+    Raises ConfigError for one that cannot be served, EnvironmentFault for one that cannot be made.
     """
     try:
-        world: World = configured(make_world)(env, render_mode=render_mode, copy=copy)
+        world: EnvAdapter = configured(make_env)(env, render_mode=render_mode, copy=copy)
     except ValueError as error:
         raise ConfigError(f"{env}: {error}") from error
     return world
 
 
-def build_copies(env: str, count: int) -> Copies:
+def build_copies(env: str, count: int) -> VectorEnvAdapter:
     """So many of them, stepped together where the world can do that."""
     world = build_world(env)
     together = vectorised(env, count, world.limit) if count > 1 else None
     if together is None:
-        return Singles([world, *_more_worlds(env, count - 1)])
+        return SequentialEnvs([world, *_more_worlds(env, count - 1)])
     world.close()
-    return Together(together, **world.settings)
+    return NativeVectorEnv(together, **world.settings)
 
 
-def _more_worlds(env: str, count: int) -> list[World]:
+def _more_worlds(env: str, count: int) -> list[EnvAdapter]:
     """So many worlds. Raises ConfigError where, by the first of them, all would not fit."""
     worlds, before = [], resident_bytes()
     for made in range(1, count + 1):
@@ -205,16 +209,16 @@ def _more_worlds(env: str, count: int) -> list[World]:
     return worlds
 
 
-def build_agent(recipe: Recipe, spec: Spec, seed: int, device: str) -> Learner:
+def build_agent(recipe: TrainingConfig, spec: AgentSpec, seed: int, device: str) -> Learner:
     """The recipe's agent for worlds of this spec."""
     keeps = {"critic_state": True} if recipe.store_states else {}
     return recipe.agent(spec, seed=seed, device=device, **keeps)
 
 
-def _replay(config: Config, recipe: Recipe, agent: Agent, seed: int) -> Replay:
+def _replay(config: Config, recipe: TrainingConfig, agent: Agent, seed: int) -> Replay:
     """Raises ConfigError where it would not fit into memory."""
     if recipe.replay is None:
-        raise ConfigError("Recipe.replay is None; only baselines bring their own")
+        raise ConfigError("TrainingConfig.replay is None; only baselines bring their own")
     given: dict[str, Any] = {"seed": seed}
     if recipe.store_states:
         given["store_states"] = recipe.store_states

@@ -14,7 +14,7 @@ from offpcc.errors import ConfigError, DivergedError, Stopped, StorageError
 from offpcc.processes.interrupt import Interrupt
 from offpcc.runs.build import build, settle_precision
 from offpcc.runs.provenance import continued, describe, diagnosis, differences, versions
-from offpcc.runs.run_spec import Request, lines_of
+from offpcc.runs.run_spec import RunSpec, lines_of
 from offpcc.storage.atomic_io import strict_json
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
@@ -27,9 +27,9 @@ MAY_CHANGE = (  # at a resume
     "Training.epoch",
     "Training.patience",
     "Evaluator.episodes",
-    "Recipe.checkpoints",
-    "Recipe.device",
-    "Recipe.threads",
+    "TrainingConfig.checkpoints",
+    "TrainingConfig.device",
+    "TrainingConfig.threads",
     "precision",
 )
 SCORES = ("env_steps", "test_return", "test_return_se", "test_length", "test_success", "seconds")
@@ -48,20 +48,20 @@ def run(
     """Trains, as the command line does, and gives the run's folder.
 
     bind: settings of the config: "hidden = (64, 64)", a list of such lines, or
-    {"hidden": (64, 64)}. settings: the other fields of `Request`. Raises ValueError or TypeError
+    {"hidden": (64, 64)}. settings: the other fields of `RunSpec`. Raises ValueError or TypeError
     for bad input, before anything is written; see `offpcc.errors` for what else can end a run.
     """
-    known = {field.name for field in fields(Request)}
+    known = {field.name for field in fields(RunSpec)}
     if unknown := [name for name in settings if name not in known]:
         name = unknown[0]
         form = f"a config's settings go into bind, as in bind={{{name!r}: {settings[name]!r}}}"
         raise TypeError(f"run() has no argument {name!r}; {form}")
     common = [] if steps is None else [f"steps = {steps!r}"]
-    request = Request(env, algo, **settings, bind=[*common, *lines_of(bind)])
+    request = RunSpec(env, algo, **settings, bind=[*common, *lines_of(bind)])
     return proceed(request) if resume else begin(request, overwrite)
 
 
-def begin(request: Request, overwrite: bool = False) -> RunFolder:
+def begin(request: RunSpec, overwrite: bool = False) -> RunFolder:
     """Starts a run from its first step."""
     folder = request.folder
     folder.check(overwrite=overwrite)
@@ -76,7 +76,7 @@ def begin(request: Request, overwrite: bool = False) -> RunFolder:
     return folder
 
 
-def proceed(request: Request) -> RunFolder:
+def proceed(request: RunSpec) -> RunFolder:
     """Continues a stopped run exactly where its newest valid checkpoint was."""
     folder = request.folder
     folder.check(resume=True)
@@ -105,7 +105,7 @@ class Experiment:
     """A run with its parts; nothing is written before it starts or resumes."""
 
     def __init__(
-        self, request: Request, config: Config, seed: int, before: Config | None = None
+        self, request: RunSpec, config: Config, seed: int, before: Config | None = None
     ) -> None:
         self.request, self.seed = request, seed
         self.folder = request.folder
@@ -120,7 +120,7 @@ class Experiment:
             "versions": versions(self.training.agent.packages),
         }
         self.training.checkpoints = self.checkpoints = Checkpoints(
-            self.folder / "checkpoints", config.values["Recipe.checkpoints"]
+            self.folder / "checkpoints", config.values["TrainingConfig.checkpoints"]
         )
 
     def start(self, interrupt: Interrupt) -> None:

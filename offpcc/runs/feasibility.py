@@ -11,16 +11,16 @@ from offpcc.errors import ConfigError
 def check_together(config: Config, env: str) -> None:
     """Raises ConfigError where the settings of a run do not go together; makes nothing."""
     values = config.values
-    copies, steps = values["Recipe.copies"], values["Training.steps"]
+    copies, steps = values["TrainingConfig.copies"], values["Training.steps"]
     if copies > steps:
         raise ConfigError(
-            f"Recipe.copies is {copies:_} and Training.steps {steps:_}: not one step for each "
-            "copy; lower copies (--envs), or raise steps"
+            f"TrainingConfig.copies is {copies:_} and Training.steps {steps:_}: not one step for "
+            "each copy; lower copies (--envs), or raise steps"
         )
     capacity = values.get("EpisodeReplay.capacity")
     if capacity is None or _stores_none_whole(config):
         return
-    limit = values["make_world.max_episode_steps"] or gymnasium.spec(bare(env)).max_episode_steps
+    limit = values["make_env.max_episode_steps"] or gymnasium.spec(bare(env)).max_episode_steps
     piece = values["Collector.long_episode"] or LONG_EPISODE  # longer ones come in pieces
     most = min(limit or piece, piece)
     if most > capacity:
@@ -33,6 +33,6 @@ def check_together(config: Config, env: str) -> None:
 def _stores_none_whole(config: Config) -> bool:
     """Whether nothing is played, or the replay takes episodes that are not over yet."""
     values = config.values
-    alone = values["Collector.sync"] == "step" and values["Recipe.copies"] == 1
+    alone = values["Collector.sync"] == "step" and values["TrainingConfig.copies"] == 1
     cut = values["Collector.stretch"] is not None
-    return alone or cut or values["Recipe.dataset"] is not None
+    return alone or cut or values["TrainingConfig.dataset"] is not None

@@ -16,12 +16,12 @@ from typing import Self
 from offpcc.errors import FAULT, Stopped
 from offpcc.processes.interrupt import Interrupt
 from offpcc.processes.lifeline import Lifeline
-from offpcc.runs.run_spec import Request
-from offpcc.tracking.live_status import Board
+from offpcc.runs.run_spec import RunSpec
+from offpcc.tracking.live_status import LiveStatus
 
 LAUNCH = Path(__file__).parents[2] / "launch.py"
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-OWN_THREADS = re.compile(r"\s*(Recipe\.)?threads\s*=")
+OWN_THREADS = re.compile(r"\s*(TrainingConfig\.)?threads\s*=")
 Process = subprocess.Popen[str]
 Said = SimpleQueue[tuple["Job", str | None]]  # None: a job's last line was before
 
@@ -30,7 +30,7 @@ Said = SimpleQueue[tuple["Job", str | None]]  # None: a job's last line was befo
 class Job:
     """A run to begin, or, with a flag, to continue or replace."""
 
-    request: Request
+    request: RunSpec
     flags: tuple[str, ...] = ()  # "--resume", "--overwrite", "--debug"
 
     @property
@@ -98,18 +98,18 @@ def run(jobs: Sequence[Job], limit: int, again: str = "--resume") -> int:
     waiting, codes = list(jobs), dict.fromkeys(jobs, 0)
     last = dict.fromkeys(jobs, "said nothing")
     said: Said = SimpleQueue()
-    board, threads = Board(), max(1, cores() // limit)
+    status, threads = LiveStatus(), max(1, cores() // limit)
     with Relay() as relay, Lifeline() as lifeline:
         while relay.working or (waiting and not relay.number):
             while waiting and len(relay.working) < limit and not relay.number:
-                _start(waiting.pop(0), threads, relay, lifeline, said, board)
+                _start(waiting.pop(0), threads, relay, lifeline, said, status)
             job, line = said.get()
             if line is None:
                 codes[job], why = _end(job, relay.working.pop(job))
                 last[job] = why or last[job]
-                board.end(job.name)
+                status.end(job.name)
             else:
-                board.tell(job.name, line)
+                status.tell(job.name, line)
                 # The complaint of launch.py is the reason, whatever else is said on the way out.
                 last[job] = last[job] if last[job].startswith("launch.py: ") else line
     failed = {job: code for job, code in codes.items() if code not in (0, 128 + relay.number)}
@@ -130,12 +130,12 @@ def cores() -> int:
 
 
 def _start(
-    job: Job, threads: int, relay: Relay, lifeline: Lifeline, said: Said, board: Board
+    job: Job, threads: int, relay: Relay, lifeline: Lifeline, said: Said, status: LiveStatus
 ) -> None:
     process = relay.working[job] = job.start(threads, lifeline)
     if relay.number:  # came in between
         process.send_signal(relay.number)
-    board.begin(job.name)
+    status.begin(job.name)
     Thread(target=_follow, args=(job, process, said), daemon=True).start()
 
 

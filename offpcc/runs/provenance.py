@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from offpcc.config.catalog import CONFIGS
-from offpcc.runs.run_spec import Request
+from offpcc.runs.run_spec import RunSpec
 from offpcc.training.loop import Training
 
 
-def describe(request: Request, seed: int, training: Training) -> dict[str, Any]:
+def describe(request: RunSpec, seed: int, training: Training) -> dict[str, Any]:
     """What run.json says of a run at its start."""
     return {
         "command": shlex.join(sys.argv),

@@ -1,4 +1,4 @@
-"""Request: a run by its name, and what was asked of it; checked before torch is imported."""
+"""RunSpec: which run is asked for, with which settings; checked before torch is imported."""
 
 import importlib.util
 import os
@@ -20,7 +20,7 @@ WANDB = ("online", "offline", "off")
 
 
 @dataclass
-class Request:
+class RunSpec:
     """A run by its name, and the settings beside its config.
 
     Raises ValueError for an unknown environment, algorithm or config, and for a run_id that is no

@@ -1,4 +1,4 @@
-"""Recipe: which parts a run is made of; a config binds it."""
+"""TrainingConfig: the parts that a run is made of; a config binds it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from offpcc.replay import EpisodeReplay, Replay
 
 
 @dataclass(kw_only=True)
-class Recipe:
+class TrainingConfig:
     """The choices that no single part can make.
 
     agent, replay: what makes them, given a spec and the run's seed; a baseline has its own replay.

@@ -102,8 +102,8 @@ class Checkpoints:
             for line in complaints:
                 print(f"passed over a checkpoint: {line}", file=sys.stderr, flush=True)
             return parts, manifest
-        told = "; ".join(complaints) or "there is none"
-        raise NoCheckpointError(f"no valid checkpoint in {self.folder}: {told}")
+        reasons = "; ".join(complaints) or "there is none"
+        raise NoCheckpointError(f"no valid checkpoint in {self.folder}: {reasons}")
 
     def _read(self, folder: Path, only: str) -> tuple[dict[str, Any], Facts]:
         """Parts and manifest, once every file is found as it was written; `only` one, if named."""

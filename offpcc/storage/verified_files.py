@@ -55,17 +55,17 @@ def check(path: Path, facts: Facts) -> None:
 
 def write_manifest(folder: Path, manifest: Facts) -> None:
     """Writes manifest.json with its own SHA-256, and makes the folder's names last."""
-    sealed = manifest | {"seal": _digest(manifest)}
-    write_file(folder / "manifest.json", _plain_json(sealed, indent=1))
+    signed = manifest | {"seal": _digest(manifest)}
+    write_file(folder / "manifest.json", _plain_json(signed, indent=1))
     sync_folder(folder)
 
 
 def read_manifest(folder: Path) -> Facts:
     """What `write_manifest` wrote. Raises ValueError, or OSError, if it is not whole."""
-    sealed = read_json(folder / "manifest.json")
-    if sealed.pop("seal", None) != _digest(sealed):
+    signed = read_json(folder / "manifest.json")
+    if signed.pop("seal", None) != _digest(signed):
         raise ValueError("manifest.json is damaged: its SHA-256 differs")
-    return sealed
+    return signed
 
 
 def _refuse_odd(state: Any, place: str) -> None:

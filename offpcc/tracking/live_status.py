@@ -1,4 +1,4 @@
-"""Board: what several runs say at once, a line each that is kept up to date on a terminal."""
+"""LiveStatus: what several runs say at once, a line each that is kept up to date on a terminal."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ import sys
 ROW = re.compile(r"\d+ / \d+ steps, ")  # as `Progress` writes an epoch's line
 
 
-class Board:
+class LiveStatus:
     """For the person who waits for several runs.
 
     On a terminal, the newest row of each run at work stands below all else that runs say;

@@ -12,7 +12,7 @@ BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 class Progress:
     """A mirror of the rows for the person who waits.
 
-    warm_up: steps without updates, which are so fast that no time left is told from them. start:
+    warm_up: steps without updates, which are so fast that no time left is text from them. start:
     the step at which a resumed run goes on.
     """
 
@@ -61,13 +61,13 @@ class Progress:
 
 def _scores(row: Mapping[str, float]) -> str:
     """What the row says of returns, with a comma behind it; empty where nothing was played."""
-    told = ""
+    text = ""
     for side in ("train", "test"):
         if f"{side}_return" in row:
-            told += f"{side} return {row[f'{side}_return']:.1f} ± {row[f'{side}_return_se']:.1f}, "
+            text += f"{side} return {row[f'{side}_return']:.1f} ± {row[f'{side}_return_se']:.1f}, "
     if "test_success" in row:
-        told += f"success {row['test_success']:.2f}, "
-    return told
+        text += f"success {row['test_success']:.2f}, "
+    return text
 
 
 def _duration(seconds: float) -> str:

@@ -12,16 +12,16 @@ from offpcc.config.limits import LONG_EPISODE, UNLIMITED_PIECE
 from offpcc.config.ranges import PositiveInt, checked
 from offpcc.data import Episode
 from offpcc.envs.actions import one_hot
-from offpcc.envs.adapter import World
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.outcome import Outcome
-from offpcc.envs.vector import Copies, side_by_side
-from offpcc.errors import WorldFault
+from offpcc.envs.vector import VectorEnvAdapter, side_by_side
+from offpcc.errors import EnvironmentFault
 from offpcc.training.evaluator import added
-from offpcc.training.experience import Source, seed_of
-from offpcc.training.trajectory import Tape
+from offpcc.training.experience import ExperienceSource, seed_of
+from offpcc.training.trajectory import Trajectory
 
 
-class Collector(Source):
+class Collector(ExperienceSource):
     """Steps n worlds side by side; an episode is a function of (seed, copy, its number).
 
     The acting copy takes over the learner's weights when an episode ends (`sync="episode"`) or at
@@ -38,15 +38,15 @@ class Collector(Source):
 
     keep_states: whether episodes bring the acting states along, or states of width 0.
 
-    Raises ValueError for settings that cannot work, WorldFault when a world fails: then all is as
-    it was before the step.
+    Raises ValueError for settings that cannot work, EnvironmentFault when an environment
+    fails: then all is as it was before the step.
     """
 
     @checked
     def __init__(
         self,
         agent: Agent,
-        worlds: Copies | Sequence[World],
+        worlds: VectorEnvAdapter | Sequence[EnvAdapter],
         *,
         seed: int = 0,
         sync: Literal["episode", "step"] = "episode",
@@ -67,7 +67,7 @@ class Collector(Source):
         self.long_episode = long_episode or (UNLIMITED_PIECE if endless else LONG_EPISODE)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
-        self.tapes = [Tape(copy, 0) for copy in range(len(worlds))]
+        self.trajectories = [Trajectory(copy, 0) for copy in range(len(worlds))]
         self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
         self._begin()
 
@@ -80,7 +80,7 @@ class Collector(Source):
         try:
             actions, after, noted = self._choose(uniform)
             outcomes = self.worlds.step(actions)
-        except WorldFault:
+        except EnvironmentFault:
             self.agent.generator.set_state(generators[0])
             self.random.bit_generator.state = generators[1]
             raise
@@ -97,7 +97,7 @@ class Collector(Source):
 
     def _choose(self, uniform: bool) -> tuple[np.ndarray, torch.Tensor, dict[str, np.ndarray]]:
         """Actions (n, A) for the latest observations, the next states, and the agent's notes."""
-        latest = [tape.observation[-1] for tape in self.tapes]
+        latest = [trajectory.observation[-1] for trajectory in self.trajectories]
         batch = {k: np.stack([seen[k] for seen in latest]) for k in latest[0]}
         inputs = {k: torch.from_numpy(v).to(self.state.device) for k, v in batch.items()}
         action, after, notes = self.agent.act(inputs, self.state)
@@ -107,28 +107,34 @@ class Collector(Source):
 
     def _note(self, actions: np.ndarray, noted: dict[str, np.ndarray]) -> None:
         """Writes down what each copy did, and from which state."""
-        for tape, action, state in zip(self.tapes, actions, self.state.cpu().numpy(), strict=True):
-            tape.state.append(state[self.kept])
-            tape.note(noted)
-            tape.action.append(action)
+        for trajectory, action, state in zip(
+            self.trajectories, actions, self.state.cpu().numpy(), strict=True
+        ):
+            trajectory.state.append(state[self.kept])
+            trajectory.note(noted)
+            trajectory.action.append(action)
 
     def _take(self, outcomes: Sequence[Outcome]) -> list[Episode]:
         """Writes down what a step came to; gives the episodes that ended."""
         ended = []
-        for copy, (tape, outcome) in enumerate(zip(self.tapes, outcomes, strict=True)):
-            tape.terms = added(tape.terms, outcome.terms)
-            tape.observation.append(outcome.seen)
-            tape.reward.append(outcome.reward)
+        for copy, (trajectory, outcome) in enumerate(zip(self.trajectories, outcomes, strict=True)):
+            trajectory.terms = added(trajectory.terms, outcome.terms)
+            trajectory.observation.append(outcome.seen)
+            trajectory.reward.append(outcome.reward)
             if outcome.ended:
-                ended.append(tape.finish(outcome.terminated, outcome.success))
-                self.tapes[copy] = Tape(copy, tape.episode + 1)
+                ended.append(trajectory.finish(outcome.terminated, outcome.success))
+                self.trajectories[copy] = Trajectory(copy, trajectory.episode + 1)
                 self.state[copy] = 0
         return ended
 
     def _grown(self) -> list[Episode]:
         """Stretches of episodes in progress that are due: all at a cut, else what is long."""
         least = (1 if self._at_a_cut() else np.inf) if self.stretch else self.long_episode
-        return [tape.cut() for tape in self.tapes if len(tape) - tape.handed >= least]
+        return [
+            trajectory.cut()
+            for trajectory in self.trajectories
+            if len(trajectory) - trajectory.handed >= least
+        ]
 
     def _at_a_cut(self) -> bool:
         """Whether a stretch has just come to its end."""
@@ -142,36 +148,42 @@ class Collector(Source):
         """
         self.agent.sync(self.learner)
         remembers = bool(self.agent.policy.memory.state_size)
-        for copy, tape in enumerate(self.tapes):
-            if tape.action and remembers:
-                past = {k: torch.from_numpy(v[None, :-1]) for k, v in tape.stacked().items()}
+        for copy, trajectory in enumerate(self.trajectories):
+            if trajectory.action and remembers:
+                past = {k: torch.from_numpy(v[None, :-1]) for k, v in trajectory.stacked().items()}
                 past = {k: v.to(self.state.device) for k, v in past.items()}
-                before = None if tape.memory is None else tape.memory[None].to(self.state.device)
+                before = (
+                    None
+                    if trajectory.memory is None
+                    else trajectory.memory[None].to(self.state.device)
+                )
                 fresh = self.agent.refresh(past, before)[0]
                 self.state[copy, : len(fresh)] = fresh
-            if len(tape.action) >= LONG_EPISODE and tape.handed == len(tape):
-                tape.forget(self.state[copy].clone())
+            if len(trajectory.action) >= LONG_EPISODE and trajectory.handed == len(trajectory):
+                trajectory.forget(self.state[copy].clone())
 
     def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uniform actions (n, A), drawn anew at every `hold`-th step of an episode."""
         actions = self.random.uniform(-1, 1, shape).astype(np.float32)
         if choices := self.learner.spec.choices:
             actions = one_hot(actions, choices)
-        for copy, tape in enumerate(self.tapes):
-            if len(tape) % self.hold and tape.action:
-                actions[copy] = tape.action[-1]
+        for copy, trajectory in enumerate(self.trajectories):
+            if len(trajectory) % self.hold and trajectory.action:
+                actions[copy] = trajectory.action[-1]
         return actions
 
     def _begin(self) -> None:
         """Resets the copies whose episode is yet to begin."""
-        self._reset([tape.copy for tape in self.tapes if not tape.observation])
+        self._reset(
+            [trajectory.copy for trajectory in self.trajectories if not trajectory.observation]
+        )
 
     def _reset(self, copies: Sequence[int]) -> None:
-        """Begins the episodes of their tapes."""
-        numbers = {copy: self.tapes[copy].episode for copy in copies}
+        """Begins the episodes of their trajectories."""
+        numbers = {copy: self.trajectories[copy].episode for copy in copies}
         seeds = {copy: seed_of(self.seed, copy, number) for copy, number in numbers.items()}
         for copy, seen in zip(copies, self.worlds.reset(seeds, numbers), strict=True):
-            self.tapes[copy].observation = [seen]
+            self.trajectories[copy].observation = [seen]
 
     def state_dict(self) -> dict[str, Any]:
         """Acting weights, generators, counters, and every open episode.
@@ -188,11 +200,11 @@ class Collector(Source):
             "exact": self.exact,
             "terms": self.terms,
             "state": self.state,
-            "tapes": [tape.state_dict() for tape in self.tapes],
+            "trajectories": [trajectory.state_dict() for trajectory in self.trajectories],
             "past": {
-                f"{tape.copy}-{tape.episode}-{number}": torch.from_numpy(actions)
-                for tape in self.tapes
-                for number, actions in enumerate(tape.past)
+                f"{trajectory.copy}-{trajectory.episode}-{number}": torch.from_numpy(actions)
+                for trajectory in self.trajectories
+                for number, actions in enumerate(trajectory.past)
             },
         }
 
@@ -207,28 +219,31 @@ class Collector(Source):
         self.agent.progress = state.get("progress", 0.0)
         self.random.bit_generator.state = state["random"]
         self.steps, self.exact, self.terms = state["steps"], state["exact"], state["terms"]
-        self._replay(state["tapes"], state["past"], state["state"])
+        self._replay(state["trajectories"], state["past"], state["state"])
 
     def _replay(
         self, kept: list[dict[str, Any]], past: dict[str, torch.Tensor], state: torch.Tensor
     ) -> None:
-        """Brings every copy to where its tape had stopped, or to the next episode's start."""
-        old = [Tape(copy, tape["episode"]) for copy, tape in enumerate(kept)]
-        for tape, content in zip(old, kept, strict=True):
-            tape.load_state_dict(content)
+        """Brings every copy to where its trajectory had stopped, or to the next episode's start."""
+        old = [Trajectory(copy, trajectory["episode"]) for copy, trajectory in enumerate(kept)]
+        for trajectory, content in zip(old, kept, strict=True):
+            trajectory.load_state_dict(content)
         for name, actions in sorted(past.items(), key=lambda each: int(each[0].split("-")[-1])):
             old[int(name.split("-")[0])].past.append(actions.numpy())
-        self.tapes = [Tape(tape.copy, tape.episode, begin=tape.begin) for tape in old]
-        ended = self._play_again([tape.actions() for tape in old])
+        self.trajectories = [
+            Trajectory(trajectory.copy, trajectory.episode, begin=trajectory.begin)
+            for trajectory in old
+        ]
+        ended = self._play_again([trajectory.actions() for trajectory in old])
         self.state = torch.zeros_like(self.state)
         for copy, content in enumerate(kept):
-            again, before = self.tapes[copy].stacked(), content["observation"]
+            again, before = self.trajectories[copy].stacked(), content["observation"]
             if copy in ended or any(not np.array_equal(again[k], v) for k, v in before.items()):
                 self.exact = False
-                self.tapes[copy] = Tape(copy, old[copy].episode + 1)
+                self.trajectories[copy] = Trajectory(copy, old[copy].episode + 1)
                 continue
-            self.tapes[copy].load_state_dict(content)
-            self.tapes[copy].past = old[copy].past
+            self.trajectories[copy].load_state_dict(content)
+            self.trajectories[copy].past = old[copy].past
             self.state[copy] = state[copy]
         self._begin()
 
@@ -247,10 +262,10 @@ class Collector(Source):
             rows[under_way] = [actions[copy][step - late[copy]] for copy in under_way]
             for copy, outcome in enumerate(self.worlds.step(rows)):
                 if copy in under_way:
-                    tape = self.tapes[copy]
-                    if step - late[copy] < tape.begin:
-                        tape.observation.clear()
-                    tape.observation.append(outcome.seen)
+                    trajectory = self.trajectories[copy]
+                    if step - late[copy] < trajectory.begin:
+                        trajectory.observation.clear()
+                    trajectory.observation.append(outcome.seen)
                     if outcome.ended:
                         ended.add(copy)
         self._reset([copy for copy, start in enumerate(late) if start == longest])

@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.spaces import Box
 
-from offpcc.data import Episode, Spec
-from offpcc.envs.adapter import Door
-from offpcc.envs.vector import Copies
+from offpcc.data import AgentSpec, Episode
+from offpcc.envs.adapter import SpaceAdapter
+from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.training.dataset_io import ARRAYS, minari_data_set, read_array
-from offpcc.training.experience import Source
+from offpcc.training.experience import ExperienceSource
 
 # By how much what came after a row may differ from the next row: files may have several precisions.
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
 
-class Played(NamedTuple):
-    """L steps as the world told them; actions in [-1, 1]."""
+class Rows(NamedTuple):
+    """L steps as the world text them; actions in [-1, 1]."""
 
     observations: Any  # L + 1 of them: an array, or a mapping of arrays
     actions: np.ndarray  # (L, A)
@@ -27,7 +27,7 @@ class Played(NamedTuple):
     cut: bool = False  # it ends, without a flag, where the next row does not go on from it
 
 
-class Recorded(NamedTuple):
+class Recording(NamedTuple):
     """The episodes of a data set, and how many of them end without a flag before the last row."""
 
     episodes: list[Episode]
@@ -38,15 +38,15 @@ class Recorded(NamedTuple):
         lengths = [len(episode) for episode in self.episodes]
         shortest, longest = min(lengths), max(lengths)
         many = shortest if shortest == longest else f"{shortest} to {longest}"
-        told = f"{len(lengths)} episodes of {many} steps (median {np.median(lengths):g})"
+        text = f"{len(lengths)} episodes of {many} steps (median {np.median(lengths):g})"
         if self.cuts:
-            told += f"; {self.cuts} cuts that no flag explains: there, next_obs is not the next obs"
+            text += f"; {self.cuts} cuts that no flag explains: there, next_obs is not the next obs"
         if longest == 1 < len(lengths):
-            told += "; no episode is longer than one step, so no memory has anything to hold"
-        return told
+            text += "; no episode is longer than one step, so no memory has anything to hold"
+        return text
 
 
-class Dataset(Source):
+class Dataset(ExperienceSource):
     """Hands over all episodes of a data set in its first step, and nothing after that.
 
     No world is stepped: a step is what updates are counted by. source: a folder of .npy files, as
@@ -56,7 +56,7 @@ class Dataset(Source):
     Raises ValueError for what is neither, and for episodes that are not of this world.
     """
 
-    def __init__(self, worlds: Copies, source: str) -> None:
+    def __init__(self, worlds: VectorEnvAdapter, source: str) -> None:
         self.worlds = worlds
         recorded = read_episodes(source, worlds.door)
         self.episodes = recorded.episodes
@@ -78,7 +78,7 @@ class Dataset(Source):
         self.episodes = [] if self.steps else self.episodes
 
 
-def read_episodes(source: str, door: Door) -> Recorded:
+def read_episodes(source: str, door: SpaceAdapter) -> Recording:
     """The episodes of a data set as an agent behind this door would have played them.
 
     Raises ValueError for a source that is no data set, that is empty, or not of this world.
@@ -99,10 +99,10 @@ def read_episodes(source: str, door: Door) -> Recorded:
         raise ValueError(f"{source}: {error}") from error
     if not episodes:
         raise ValueError(f"{source} has no episodes")
-    return Recorded(episodes, cuts)
+    return Recording(episodes, cuts)
 
 
-def _seen(played: Played, door: Door) -> Episode:
+def _seen(played: Rows, door: SpaceAdapter) -> Episode:
     """What an agent sees of it, its own past included."""
     if played.rewards.ndim != 1:
         raise ValueError(f"rewards have shape {played.rewards.shape}; they are (L,)")
@@ -122,7 +122,7 @@ def _seen(played: Played, door: Door) -> Episode:
     )
 
 
-def _check(played: Played, spec: Spec) -> None:
+def _check(played: Rows, spec: AgentSpec) -> None:
     """Raises ValueError for actions that are not this world's, and for what is not finite."""
     if (size := played.actions.shape[1:]) != (spec.action,):
         raise ValueError(f"actions have shape {size}; this world's have {(spec.action,)}")
@@ -136,7 +136,7 @@ def _check(played: Played, spec: Spec) -> None:
             raise ValueError(f"not all {name} are finite as float32, in which they are stored")
 
 
-def _of_folder(source: str, door: Door) -> Iterator[Played]:
+def _of_folder(source: str, door: SpaceAdapter) -> Iterator[Rows]:
     """Rows end to end; one ends where it says so, or where the next row does not go on from it."""
     if not isinstance(door.spaces[0], Box) or door.spaces[0].dtype == np.uint8:
         raise ValueError(f"arrays are of plain numbers, not of {door.spaces[0]}; use --record-data")
@@ -156,7 +156,7 @@ def _of_folder(source: str, door: Door) -> Iterator[Played]:
         part = slice(first, last + 1)
         seen = np.concatenate((obs[part], after[last : last + 1]))
         cut = last + 1 < len(obs) and not flagged[last]
-        yield Played(seen, action[part], reward[part], bool(terminated[last]), cut)
+        yield Rows(seen, action[part], reward[part], bool(terminated[last]), cut)
         first = last + 1
 
 
@@ -166,8 +166,8 @@ def _goes_on(obs: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.append(np.isclose(then[:-1], before[1:], RELATIVE, ABSOLUTE).all(1), False)
 
 
-def _of_minari(source: str, door: Door) -> Iterator[Played]:
+def _of_minari(source: str, door: SpaceAdapter) -> Iterator[Rows]:
     for episode in minari_data_set(source).iterate_episodes():
         ended = bool(np.asarray(episode.terminations)[-1])
         actions = door.agents(np.asarray(episode.actions))
-        yield Played(episode.observations, actions, np.asarray(episode.rewards), ended)
+        yield Rows(episode.observations, actions, np.asarray(episode.rewards), ended)

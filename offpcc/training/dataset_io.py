@@ -158,8 +158,8 @@ def _name(entry: str | Callable[..., Any] | None) -> str | None:
 
 def _compare(written: Sequence[Mapping[str, Any]], read: Iterator[Any]) -> None:
     """Raises ValueError unless episodes have been read as they were written."""
-    for number, (told, found) in enumerate(zip(written, read, strict=True)):
-        for key, values in told.items():
+    for number, (expected, found) in enumerate(zip(written, read, strict=True)):
+        for key, values in expected.items():
             if not _same(values, getattr(found, key)):
                 raise ValueError(f"{key} of episode {number} are not read as they were written")
 

@@ -10,12 +10,12 @@ import torch
 from offpcc.algorithms import Policy
 from offpcc.config.limits import MAX_EVALUATED
 from offpcc.config.ranges import NonNegativeInt, PositiveInt, check_fields
-from offpcc.envs.adapter import World
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.outcome import Outcome
-from offpcc.envs.vector import Copies, side_by_side
+from offpcc.envs.vector import VectorEnvAdapter, side_by_side
 from offpcc.processes.notices import say_once
 
-NO_LIMIT = "the environment has no time limit; make_world.max_episode_steps sets one"
+NO_LIMIT = "the environment has no time limit; make_env.max_episode_steps sets one"
 
 
 class Score(NamedTuple):
@@ -65,7 +65,7 @@ class Evaluator:
     Raises ValueError for less than none; none is no evaluation.
     """
 
-    worlds: Copies | Sequence[World]
+    worlds: VectorEnvAdapter | Sequence[EnvAdapter]
     episodes: NonNegativeInt = 10
     seed: int = 0
     interrupt: Callable[[], None] = lambda: None  # called at every step
@@ -92,7 +92,7 @@ class Evaluator:
 
 def play(
     policy: Policy,
-    worlds: Copies,
+    worlds: VectorEnvAdapter,
     seeds: Sequence[int],
     interrupt: Callable[[], None] = lambda: None,
     first: int = 0,

@@ -1,4 +1,4 @@
-"""Source: where the episodes that an agent learns from come from."""
+"""ExperienceSource: hands over the episodes that an agent learns from."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from offpcc.data import Episode
-from offpcc.envs.vector import Copies
+from offpcc.envs.vector import VectorEnvAdapter
 
 
-class Source(ABC):
+class ExperienceSource(ABC):
     """Hands over episodes, a step at a time.
 
     worlds: copies of the world that they are of. terms: the names of what its rewards are the sum
@@ -17,7 +17,7 @@ class Source(ABC):
     person who waits, empty where there is nothing to say.
     """
 
-    worlds: Copies
+    worlds: VectorEnvAdapter
     steps: int = 0  # environment steps, over all copies
     terms: tuple[str, ...] = ()
     exact: bool = True

@@ -12,13 +12,13 @@ from typing import Any
 from offpcc.algorithms import Learner
 from offpcc.config.ranges import NonNegativeInt, PositiveInt, check_fields
 from offpcc.data import Episode
-from offpcc.errors import DivergedError, NoUpdateError, Stopped, WorldFault
+from offpcc.errors import DivergedError, EnvironmentFault, NoUpdateError, Stopped
 from offpcc.processes.notices import say_once
 from offpcc.replay import Replay
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.tracking import Recorder
 from offpcc.training.evaluator import Evaluator, Score, summary
-from offpcc.training.experience import Source
+from offpcc.training.experience import ExperienceSource
 
 CLOCK = ("seconds", "steps_per_second", "updates_per_second")
 COUNTS = ("env_steps", "updates", "episodes")
@@ -40,17 +40,18 @@ class Training:
     """One run: `run` goes on until `steps`, or until `interrupt` raises.
 
     Each epoch ends with a checkpoint, an evaluation of the learner, and a row. Raises ValueError
-    for settings that cannot work; in `run`, Stopped, WorldFault, DivergedError, NoUpdateError.
+    for settings that cannot work; in `run`, Stopped, EnvironmentFault,
+    DivergedError, NoUpdateError.
     """
 
     agent: Learner
     replay: Replay
-    collector: Source
+    collector: ExperienceSource
     evaluator: Evaluator
     recorder: Recorder
     checkpoints: Checkpoints | None = None
     interrupt: Callable[[], None] = lambda: None
-    advance: Callable[[int], None] = lambda steps: None  # told how many steps were just made
+    advance: Callable[[int], None] = lambda steps: None  # called with the number of steps just made
     facts: dict[str, Any] = field(default_factory=dict)  # for the checkpoint's manifest
     _: KW_ONLY
     steps: PositiveInt = 100_000  # environment steps, over all copies
@@ -84,7 +85,7 @@ class Training:
                 self.step()
             if self.row_at["env_steps"] < self.collector.steps:
                 self.end_epoch()
-        except (Stopped, WorldFault):
+        except (Stopped, EnvironmentFault):
             self.save()
             raise
         if not self.updates:
@@ -180,13 +181,13 @@ class Training:
         self.row_at = {key: now[key] for key in self.row_at}
         span = max(since["seconds"], 1e-9)
         self.recorder.add_columns(self._term_columns())
-        told = summary("train", self.scores) | summary("test", scores)
+        averages = summary("train", self.scores) | summary("test", scores)
         rates = {
             "steps_per_second": since["env_steps"] / span,
             "updates_per_second": since["updates"] / span,
         }
         known = {*columns(self.agent), *self._term_columns()}  # terms may come up later
-        return now | {key: value for key, value in told.items() if key in known} | rates
+        return now | {key: value for key, value in averages.items() if key in known} | rates
 
     def _term_columns(self) -> list[str]:
         """The columns of what the world's rewards are the sum of."""

@@ -1,4 +1,4 @@
-"""Tape: what one copy of a world has played of its episode under way."""
+"""Trajectory: the episode in progress of one copy of an environment."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from offpcc.data import Episode, Observation
 
 
 @dataclass
-class Tape:
+class Trajectory:
     """One copy's episode under way; each list has an entry a step, observations one more.
 
     Of a long episode, the lists hold what came after step `begin`. Of the steps before, only the

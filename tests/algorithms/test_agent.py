@@ -163,7 +163,7 @@ def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared) -> None:
     assert all(map(torch.equal, acts(saved, greedy=False), acts(restored, greedy=False)))
 
 
-@pytest.mark.parametrize("part", ["target_critic", "optimiser", "generator", "log_temperature"])
+@pytest.mark.parametrize("part", ["target_critic", "optimizer", "generator", "log_temperature"])
 def test_a_restored_agent_without_one_of_its_parts_goes_another_way(part) -> None:
     saved, restored = (SAC(SPEC, **SMALL, seed=seed, rate=0.01, polyak=0.2) for seed in (1, 2))
     learn(saved)

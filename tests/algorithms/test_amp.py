@@ -10,7 +10,7 @@ from test_on_policy import agent_with, flat, rollouts, told
 from toys import through_the_disk
 
 from offpcc.algorithms import AMP
-from offpcc.data import Field, Spec
+from offpcc.data import AgentSpec, Field
 from offpcc.training.dataset_io import read_transitions
 
 
@@ -115,7 +115,7 @@ def test_the_discriminator_learns_to_tell_them_apart(expert) -> None:
 
 
 def test_pairs_are_what_was_seen_before_and_after_each_step(expert) -> None:
-    spec = Spec({"observation": Field((3,)), "previous_action": Field((2,))}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "previous_action": Field((2,))}, 2)
     agent = amp(expert, spec=spec, summarizer=agent_with(memory="Identity").summarizer)
     seen = torch.randn(4, 6, 3)
     batch = told()
@@ -183,7 +183,7 @@ def test_an_expert_of_another_world_is_refused(expert) -> None:
 
 
 def test_the_discriminator_sees_what_actors_may_see() -> None:
-    spec = Spec(
+    spec = AgentSpec(
         {"observation": Field((3,)), "told": Field((9,)), "previous_action": Field((2,))}, 2
     )
     assert AMP(spec, expert="").seen == ["observation"]

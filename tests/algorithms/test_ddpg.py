@@ -3,7 +3,7 @@ import torch
 from toys import SPEC, Walk, constant_actor, constant_critic, make_batch
 
 from offpcc.algorithms import DDPG, TD3
-from offpcc.envs.adapter import World
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.networks import LSTM
 from offpcc.training.collector import Collector
 
@@ -72,7 +72,7 @@ def test_noise_that_wanders_is_pulled_back_and_carried_behind_the_memorys_state(
 
 def test_wandering_noise_is_not_forgotten_when_weights_are_taken_over() -> None:
     learner = DDPG(SPEC, hidden=(4,), pull=0.1, summarizer=LSTM)
-    collector = Collector(learner, [World(Walk(steps=9)) for _ in range(2)])
+    collector = Collector(learner, [EnvAdapter(Walk(steps=9)) for _ in range(2)])
     collector.step()
     before = collector.state.clone()
     collector.sync()

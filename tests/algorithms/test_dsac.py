@@ -8,10 +8,10 @@ import torch
 from toys import make_batch
 
 from offpcc.algorithms import DSAC
-from offpcc.data import Batch, Field, Spec
-from offpcc.networks import LSTM, ChoiceCritic
+from offpcc.data import AgentSpec, Batch, Field
+from offpcc.networks import LSTM, DiscreteCritic
 
-SPEC = Spec({"observation": Field((3,))}, 2, (2,))
+SPEC = AgentSpec({"observation": Field((3,))}, 2, (2,))
 ALPHA = 0.5
 
 
@@ -25,7 +25,7 @@ def batch_of(*lengths: int, **settings: Any) -> Batch:
     return replace(batch, action=chosen)
 
 
-def tell(critic: ChoiceCritic, *values: list[float]) -> None:
+def tell(critic: DiscreteCritic, *values: list[float]) -> None:
     """Makes head i give values[i] for the choices, whatever it reads."""
     with torch.no_grad():
         critic.trunk.weights[-1].zero_()
@@ -110,4 +110,4 @@ def test_an_update_moves_everything_and_tells_of_it(summarizer) -> None:
 @pytest.mark.parametrize("choices", [(), (2, 3)])
 def test_other_actions_are_refused(choices) -> None:
     with pytest.raises(ValueError, match="DSAC serves one choice"):
-        DSAC(Spec({"observation": Field((3,))}, 5, choices))
+        DSAC(AgentSpec({"observation": Field((3,))}, 5, choices))

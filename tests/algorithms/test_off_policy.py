@@ -11,7 +11,7 @@ from torch import Tensor
 from toys import SPEC, gradients, make_batch, weights, without_bf16
 
 from offpcc.algorithms import DDPG, DSAC, REDQ, SAC, TD3, TQC, OffPolicy
-from offpcc.data import Batch, Field, Spec
+from offpcc.data import AgentSpec, Batch, Field
 from offpcc.networks import GRU, LSTM, Encoder
 
 SMALL: dict[str, Any] = {"summarizer": partial(LSTM, width=6), "hidden": (10, 8)}
@@ -28,13 +28,13 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def online(agent: OffPolicy) -> dict[str, Tensor]:
-    """Every weight that an optimiser moves."""
+    """Every weight that an optimizer moves."""
     return {k: v for k, v in weights(agent).items() if not k.startswith("target_")}
 
 
 def moments(agent: OffPolicy) -> dict[str, Tensor]:
     """Adam's memory of each weight, its step count too."""
-    state = agent.optimiser.state_dict()["adam"]["state"]
+    state = agent.optimizer.state_dict()["adam"]["state"]
     return {f"{i}.{k}": v.clone() for i, kept in state.items() for k, v in kept.items()}
 
 
@@ -263,7 +263,7 @@ def test_with_a_delay_the_actor_and_all_slow_copies_wait() -> None:
         rest = {"policy", "target_critic", "target_critic_memory", "log_temperature"}
         assert moved == (quick | rest if update % 3 == 0 else quick)
         assert ("actor_loss" in metrics) == (update % 3 == 0)
-        assert agent.optimiser.steps == update + 1
+        assert agent.optimizer.steps == update + 1
 
 
 def test_a_target_takes_as_many_scaled_rewards_as_it_is_set_to() -> None:
@@ -445,9 +445,9 @@ def test_errors_are_told_only_to_a_replay_that_weighs() -> None:
 VIEWS = {"first": (2, 7, 9), "last": (7, 9, 2), "plane": (7, 9)}
 
 
-def picture_batch(shape: tuple[int, ...]) -> tuple[Spec, Batch]:
+def picture_batch(shape: tuple[int, ...]) -> tuple[AgentSpec, Batch]:
     """Two windows of two steps, the second with a burn-in of one, and numbers beside them."""
-    spec = Spec({"observation": Field((3,)), "view": Field(shape, "uint8")}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "view": Field(shape, "uint8")}, 2)
     batch = make_batch((2, 2), burn_in=(0, 1))
     view = torch.randint(0, 256, (2, 1, *shape), dtype=torch.uint8).expand(2, 4, *shape)
     return spec, replace(batch, observation=batch.observation | {"view": view})
@@ -501,7 +501,7 @@ def test_updates_learn_from_pictures_that_were_moved(monkeypatch) -> None:
 
 
 def test_a_critic_may_read_what_its_actor_never_sees() -> None:
-    spec = Spec({"observation": Field((3,)), "secret": Field((1,))}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "secret": Field((1,))}, 2)
     agent = SAC(
         spec,
         encoder=partial(Encoder, keys=("observation",)),
@@ -529,7 +529,7 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
 
 
 def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
-    spec = Spec({"observation": Field((3,)), "told": Field((1,))}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "told": Field((1,))}, 2)
     for shared in (False, True):
         agent = SAC(spec, summarizer=partial(LSTM, width=6), normalize=True, shared=shared)
         assert agent.policy.memory.encoder.keys == ("observation",)
@@ -543,7 +543,7 @@ def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
 
 
 def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> None:
-    spec = Spec({"observation": Field((3,)), "secret": Field((1,))}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "secret": Field((1,))}, 2)
     one = partial(Encoder, keys=("observation",))
     SAC(spec, encoder=one, critic_encoder=one, shared=True, hidden=(4,))
     with pytest.raises(ValueError, match="shared, actor and critic read the same keys"):

@@ -12,15 +12,15 @@ from toys import SPEC, Walk, make_batch, through_the_disk, weights
 
 from offpcc.algorithms import A2C, COPG, PPO, OnPolicy
 from offpcc.algorithms.core.on_policy import normalized
-from offpcc.data import Batch, Field, Spec
-from offpcc.envs.adapter import World
+from offpcc.data import AgentSpec, Batch, Field
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.networks import GRU, LSTM, Encoder, Identity
 from offpcc.replay import Rollout
 from offpcc.training.collector import Collector
 
 ALGORITHMS = [A2C, PPO, COPG]
 MEMORIES = {"Identity": Identity, "LSTM": partial(LSTM, width=6), "GRU": partial(GRU, width=5)}
-CHOICES = Spec(SPEC.observation, 5, (3, 2))
+CHOICES = AgentSpec(SPEC.observation, 5, (3, 2))
 
 
 def agent_with(algorithm: type[OnPolicy] = PPO, memory: str = "LSTM", **settings: Any) -> OnPolicy:
@@ -31,7 +31,7 @@ def agent_with(algorithm: type[OnPolicy] = PPO, memory: str = "LSTM", **settings
 def rollouts(agent: OnPolicy, count: int = 1, *, segment: int | None = 3) -> list[Batch]:
     """What the agent plays, learning from none of it, in three copies of a walk."""
     rollout = Rollout(SPEC, agent.state_size, steps=10, copies=3, segment=segment)
-    collector = Collector(agent, [World(Walk()) for _ in range(3)], seed=2, stretch=10)
+    collector = Collector(agent, [EnvAdapter(Walk()) for _ in range(3)], seed=2, stretch=10)
     found: list[Batch] = []
     while len(found) < count:
         for stretch in collector.step():
@@ -228,7 +228,7 @@ def test_values_of_nothing_explain_nothing() -> None:
     assert agent.scored(told())[1]["explained"].item() == pytest.approx(0.0)
 
 
-# Steps of the optimiser
+# Steps of the optimizer
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(None, 3), (2, 6), (3, 3), (1, 9)])
@@ -242,7 +242,7 @@ def test_every_window_is_learned_from_once_an_epoch(batch, steps, monkeypatch) -
     )
     rollout = told(state_size=agent.state_size)
     agent.update(rollout)
-    assert agent.optimiser.steps == len(learned) == steps
+    assert agent.optimizer.steps == len(learned) == steps
     per_epoch = steps // 3
     for epoch in range(3):
         parts = learned[per_epoch * epoch : per_epoch * (epoch + 1)]
@@ -256,7 +256,7 @@ def test_epochs_end_once_the_policy_has_moved_too_far() -> None:
     (batch,) = rollouts(far)
     for agent in (far, near):
         agent.update(batch)
-    assert 1 <= far.optimiser.steps < near.optimiser.steps
+    assert 1 <= far.optimizer.steps < near.optimizer.steps
 
 
 @pytest.mark.parametrize("joint", [True, False])
@@ -283,7 +283,7 @@ def test_one_memory_learns_from_both_losses_and_two_each_from_their_own() -> Non
 
 
 def test_a_critic_may_see_more_than_its_actor() -> None:
-    spec = Spec({"observation": Field((3,)), "hidden": Field((2,))}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "hidden": Field((2,))}, 2)
     eyes = partial(Encoder, keys=["observation"])
     agent = agent_with(spec=spec, encoder=eyes, critic_encoder=Encoder)
     seen = torch.randn(1, 3)

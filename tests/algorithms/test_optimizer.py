@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.core.optimizer import Group, Optimiser
+from offpcc.algorithms.core.optimizer import Group, Optimizer
 
 
 def weight(value: float = 0.0) -> Tensor:
@@ -14,18 +14,18 @@ def weight(value: float = 0.0) -> Tensor:
 def test_adams_first_steps_are_the_rate_long() -> None:
     """Where the gradient never changes, m̂ / √v̂ is its sign."""
     slow, quick = weight(), weight()
-    optimiser = Optimiser([Group("a", [slow], 0.1), Group("b", [quick], 0.3)])
+    optimizer = Optimizer([Group("a", [slow], 0.1), Group("b", [quick], 0.3)])
     for _ in range(2):
-        optimiser.step(5 * slow - 7 * quick)
+        optimizer.step(5 * slow - 7 * quick)
     assert slow.item() == pytest.approx(-0.2)
     assert quick.item() == pytest.approx(0.6)
 
 
 def test_a_step_uses_the_share_of_the_rates_that_it_is_told() -> None:
     moved, places = weight(), []
-    optimiser = Optimiser([Group("a", [moved], 0.1)])
+    optimizer = Optimizer([Group("a", [moved], 0.1)])
     for share in (1, 0.75, 0.5, 0.0):
-        optimiser.step(moved * 1, share)
+        optimizer.step(moved * 1, share)
         places.append(moved.item())
     assert places == pytest.approx([-0.1, -0.175, -0.225, -0.225])
 
@@ -34,7 +34,7 @@ def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network() ->
     # The norm of (3, 4) is 5: cut to 1 it is (0.6, 0.8). The other network's 0.5 is left alone.
     first, second, other = weight(), weight(), weight()
     groups = [Group("a", [first], 0.1), Group("b", [other], 0.1), Group("a", [second], 0.2)]
-    norms = Optimiser(groups, clip=1.0).step(3 * first + 4 * second + 0.5 * other)
+    norms = Optimizer(groups, clip=1.0).step(3 * first + 4 * second + 0.5 * other)
     assert norms["a_gradient"].item() == pytest.approx(5)
     assert norms["b_gradient"].item() == pytest.approx(0.5)
     found = [first.grad.item(), second.grad.item(), other.grad.item()]
@@ -43,34 +43,34 @@ def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network() ->
 
 def test_one_network_that_is_not_finite_holds_all_of_them_back() -> None:
     sane, mad = weight(1.0), weight(0.0)
-    optimiser = Optimiser([Group("a", [sane], 0.1), Group("b", [mad], 0.1)])
-    told = optimiser.step(sane + mad.sqrt())  # the slope of √ is infinite at 0
+    optimizer = Optimizer([Group("a", [sane], 0.1), Group("b", [mad], 0.1)])
+    told = optimizer.step(sane + mad.sqrt())  # the slope of √ is infinite at 0
     assert told["skipped"] == 1 and told["a_gradient"] == 1
     assert (sane.item(), mad.item()) == (1.0, 0.0)
-    assert optimiser.step(sane + mad)["skipped"] == 0
+    assert optimizer.step(sane + mad)["skipped"] == 0
     assert (sane.item(), mad.item()) == pytest.approx((0.9, -0.1))  # as a first step
 
 
 def test_a_network_without_a_gradient_is_neither_moved_nor_reported() -> None:
     here, away = weight(), weight()
-    told = Optimiser([Group("a", [here], 0.1), Group("b", [away], 0.1)]).step(here * 1)
+    told = Optimizer([Group("a", [here], 0.1), Group("b", [away], 0.1)]).step(here * 1)
     assert set(told) == {"a_gradient", "skipped"}
     assert away.item() == 0
 
 
 def test_a_restored_optimiser_goes_on_as_if_it_had_never_stopped() -> None:
-    def made() -> tuple[Tensor, Optimiser]:
+    def made() -> tuple[Tensor, Optimizer]:
         moved = weight(1.0)
-        return moved, Optimiser([Group("a", [moved], 0.1)])
+        return moved, Optimizer([Group("a", [moved], 0.1)])
 
-    (moved, optimiser), (again, other) = made(), made()
+    (moved, optimizer), (again, other) = made(), made()
     for _ in range(3):
-        optimiser.step(moved**2)
-    optimiser.step(moved / 0)
+        optimizer.step(moved**2)
+    optimizer.step(moved / 0)
     again.data.copy_(moved.data)
-    other.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     assert (other.steps, int(other.bad_in_a_row)) == (4, 1)
     for _ in range(3):
-        optimiser.step(moved**2)
+        optimizer.step(moved**2)
         other.step(again**2)
     assert moved.item() == again.item()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from toys import SPEC, make_batch, weights
 
-from offpcc.algorithms import SAC, precision
+from offpcc.algorithms import SAC
+from offpcc.algorithms.core import precision
 from offpcc.algorithms.core.precision import HOPELESS, SHARES, bf16_slowdown, resolve_precision
 from offpcc.networks import LSTM
 
@@ -117,7 +118,7 @@ def test_fp32_is_not_tried_at_all() -> None:
 def test_trying_leaves_the_agent_and_all_generators_as_they_were() -> None:
     agent = odd("auto", slow="bf16")
     before, own = weights(agent), agent.generator.get_state()
-    common, steps = torch.get_rng_state(), agent.optimiser.steps
+    common, steps = torch.get_rng_state(), agent.optimizer.steps
     torch.set_num_threads(2)
     resolve_precision(agent, batch_for(agent))
     threads = torch.get_num_threads()
@@ -126,7 +127,7 @@ def test_trying_leaves_the_agent_and_all_generators_as_they_were() -> None:
     assert all(torch.equal(before[name], weight) for name, weight in weights(agent).items())
     assert torch.equal(own, agent.generator.get_state())
     assert torch.equal(common, torch.get_rng_state())
-    assert steps == agent.optimiser.steps
+    assert steps == agent.optimizer.steps
 
 
 def test_by_hand_auto_is_resolved_at_the_first_update() -> None:

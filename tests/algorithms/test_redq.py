@@ -14,7 +14,7 @@ def agent_with(**settings: int) -> REDQ:
 def test_the_target_takes_the_smaller_of_two_heads_drawn_anew() -> None:
     agent = agent_with(heads=4)
     values = torch.arange(4.0).view(4, 1, 1, 1)
-    found = Counter(agent.pessimistic(values).item() for _ in range(3_000))
+    found = Counter(agent.min_q(values).item() for _ in range(3_000))
     # Of the six pairs, three hold head 0, two more head 1, one more head 2.
     shares = [found[head] / 3_000 for head in (0.0, 1.0, 2.0, 3.0)]
     assert shares == pytest.approx([1 / 2, 1 / 3, 1 / 6, 0], abs=0.03)
@@ -23,7 +23,7 @@ def test_the_target_takes_the_smaller_of_two_heads_drawn_anew() -> None:
 def test_all_steps_of_an_update_take_the_same_heads() -> None:
     agent = agent_with(heads=10)
     values = torch.arange(10.0).view(10, 1, 1, 1).expand(10, 5, 7, 1)
-    assert len(agent.pessimistic(values).unique()) == 1
+    assert len(agent.min_q(values).unique()) == 1
 
 
 def test_the_actor_climbs_the_mean_of_the_heads() -> None:

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import TimeLimit
 
 from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
-from offpcc.envs.adapter import World
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.replay import EpisodeReplay
 from offpcc.training.collector import Collector
 
@@ -49,9 +49,9 @@ class Swapped(gymnasium.Wrapper):
 
 def values(algorithm: type[OffPolicy], world: gymnasium.Env, **settings: Any) -> list[float]:
     """Q of the first and of the second state, once learned."""
-    agent = algorithm(World(world).spec_of_agent, hidden=(32,), discount=GAMMA, rate=1e-2,
+    agent = algorithm(EnvAdapter(world).spec_of_agent, hidden=(32,), discount=GAMMA, rate=1e-2,
                       polyak=0.1, **settings)  # fmt: skip
-    collector = Collector(agent, [World(world)])
+    collector = Collector(agent, [EnvAdapter(world)])
     replay = EpisodeReplay(agent.spec, batch=32)
     while replay.episodes.stop < 40:
         for episode in collector.step(uniform=True):

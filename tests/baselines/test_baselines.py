@@ -27,15 +27,15 @@ from offpcc.baselines import (
 from offpcc.baselines.experience import experience_of
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file
-from offpcc.data import Field, Spec
-from offpcc.envs.adapter import World
-from offpcc.envs.vector import Singles
-from offpcc.errors import ConfigError, DivergedError, WorldFault
+from offpcc.data import AgentSpec, Field
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.vector import SequentialEnvs
+from offpcc.errors import ConfigError, DivergedError, EnvironmentFault
 from offpcc.training.collector import Collector
 from offpcc.training.evaluator import play
 
-SPEC = Spec({"observation": Field((3,)), "previous_action": Field((2,))}, 2)
-PICTURES = Spec({"image": Field((40, 40), "uint8"), "more": Field((2,))}, 1)
+SPEC = AgentSpec({"observation": Field((3,)), "previous_action": Field((2,))}, 2)
+PICTURES = AgentSpec({"image": Field((40, 40), "uint8"), "more": Field((2,))}, 1)
 OFF_POLICY: dict[str, Any] = {"hidden": (8,), "batch": 4, "capacity": 20}
 ON_POLICY: dict[str, Any] = {"hidden": (8,), "rollout": 8, "batch": 4, "epochs": 2}
 RECURRENT: dict[str, Any] = ON_POLICY | {"batch": 2, "segment": 2, "width": 4, "layers": 2}
@@ -46,8 +46,10 @@ ALL = [
 ]
 
 
-def walks(copies: int, **settings: Any) -> Singles:
-    return Singles([World(Walk(**settings), previous_action=True) for _ in range(copies)])
+def walks(copies: int, **settings: Any) -> SequentialEnvs:
+    return SequentialEnvs(
+        [EnvAdapter(Walk(**settings), previous_action=True) for _ in range(copies)]
+    )
 
 
 def trained(kind: Any, settings: dict[str, Any], steps: int = 40, **more: Any) -> tuple[Any, ...]:
@@ -86,7 +88,7 @@ def test_the_policy_acts_as_the_model_predicts(kind, settings, normalize) -> Non
 @pytest.mark.parametrize("choices", [(3,), (2, 3)])
 @pytest.mark.parametrize(("kind", "settings"), ALL[-2:])
 def test_choices_come_out_one_hot(kind, settings, choices) -> None:
-    spec = Spec({"observation": Field((3,))}, sum(choices), choices)
+    spec = AgentSpec({"observation": Field((3,))}, sum(choices), choices)
     baseline = kind(spec, **settings)
     seen = torch.randn(6, 3)
     action, _ = baseline.policy.act({"observation": seen}, baseline.policy.initial_state(6))
@@ -105,10 +107,10 @@ def test_choices_come_out_one_hot(kind, settings, choices) -> None:
     ],
 )
 def test_a_worlds_choices_are_those_that_the_model_makes(choices, chosen, expected) -> None:
-    spec = Spec({"observation": Field((3,))}, sum(choices), choices)
-    stage = SB3PPO(spec, copies=2, **ON_POLICY).stage
-    stage.step_async(np.array(chosen))
-    assert stage._actions.tolist() == expected
+    spec = AgentSpec({"observation": Field((3,))}, sum(choices), choices)
+    vec_env = SB3PPO(spec, copies=2, **ON_POLICY).vec_env
+    vec_env.step_async(np.array(chosen))
+    assert vec_env._actions.tolist() == expected
 
 
 @pytest.mark.parametrize("kind", [SB3SAC, SB3PPO])
@@ -127,8 +129,8 @@ def test_pictures_and_numbers_are_read_side_by_side(kind) -> None:
 
 
 def test_keys_are_those_asked_for_and_never_what_critics_are_told() -> None:
-    told = Spec({"observation": Field((3,)), "told": Field((9,))}, 2)
-    assert SB3SAC(told, **OFF_POLICY).stage.observation_space.shape == (3,)
+    told = AgentSpec({"observation": Field((3,)), "told": Field((9,))}, 2)
+    assert SB3SAC(told, **OFF_POLICY).vec_env.observation_space.shape == (3,)
     one = SB3SAC(SPEC, keys=["previous_action"], **OFF_POLICY)
     assert one.policy.memory.encoder.keys == ("previous_action",)
     with pytest.raises(ValueError, match=r"keys names \['told'\]"):
@@ -186,7 +188,7 @@ def test_a_worlds_fault_is_told(trouble, monkeypatch) -> None:
     else:
         broken = {"raise": "step", "reset": "reset"}[trouble]
         monkeypatch.setattr(Walk, broken, lambda *_, **__: 1 / 0)
-    with pytest.raises(WorldFault, match="nan" if trouble == "nan" else "division by zero"):
+    with pytest.raises(EnvironmentFault, match="nan" if trouble == "nan" else "division by zero"):
         source.step()
 
 
@@ -309,7 +311,7 @@ def test_updates_that_are_not_finite_are_counted() -> None:
 
 def test_a_missing_package_is_told(monkeypatch) -> None:
     for name in [n for n in sys.modules if n.startswith("offpcc.baselines.")]:
-        if name.endswith(("acting", "stage", "experience")):
+        if name.endswith(("acting", "vec_env", "experience")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     monkeypatch.setitem(sys.modules, "sb3_contrib.common.recurrent.policies", None)
@@ -387,7 +389,7 @@ def test_from_the_command_line_as_any_algorithm(tmp_path: Path) -> None:
     assert description["resume_exact"] is False
     assert description["final"]["env_steps"] == 300
     assert {"stable-baselines3", "sb3-contrib"} <= description["versions"].keys()
-    policy, world = offpcc.load(run.path), offpcc.world_of(run.path)
+    policy, world = offpcc.load(run.path), offpcc.env_of(run.path)
     action, state = policy.act(world.reset(seed=0)[0], policy.initial_state())
     assert action.shape == (1,)
     assert state.shape == (1, 0)
@@ -395,12 +397,12 @@ def test_from_the_command_line_as_any_algorithm(tmp_path: Path) -> None:
 
 def test_a_baseline_learns() -> None:
     """SAC, the probe of one action: as ours."""
-    spec = World(OneAction()).spec_of_agent
+    spec = EnvAdapter(OneAction()).spec_of_agent
     baseline = SB3SAC(spec, hidden=(32,), rate=3e-3, batch=32, temperature=0.1, capacity=1_000)
-    replay, source = experience_of(baseline, Singles([World(OneAction())]), 0)
+    replay, source = experience_of(baseline, SequentialEnvs([EnvAdapter(OneAction())]), 0)
     for step in range(800):
         source.step(uniform=step < 100)
         for batch in replay.batches(int(step >= 100)):
             baseline.update(batch)
-    (score,) = play(baseline.policy, Singles([World(OneAction())]), [0])
+    (score,) = play(baseline.policy, SequentialEnvs([EnvAdapter(OneAction())]), [0])
     assert score.total > 0.95

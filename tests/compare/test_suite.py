@@ -15,7 +15,7 @@ from test_launch import ODD
 
 import domains
 from offpcc.compare.archive import have_rows, keep_rows, rows_of
-from offpcc.compare.report import judged
+from offpcc.compare.report import scoring_note
 from offpcc.compare.suite import read_suite
 from offpcc.compare.train import refuse_others
 from offpcc.config.bindings import compose
@@ -289,9 +289,9 @@ def test_rows_without_the_last_of_their_files_do_not_count(tmp_path):
 
 
 def test_times_of_several_processors_are_not_compared_without_a_word():
-    assert "2 kinds of processors" in judged("time", [{"processor": "a"}, {"processor": "b"}])
+    assert "2 kinds of processors" in scoring_note("time", [{"processor": "a"}, {"processor": "b"}])
     for at, processors in (("steps", "ab"), ("time", "aa")):
-        assert "processors" not in judged(at, [{"processor": name} for name in processors])
+        assert "processors" not in scoring_note(at, [{"processor": name} for name in processors])
 
 
 def test_a_line_has_one_setting(tmp_path):

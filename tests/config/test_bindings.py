@@ -5,16 +5,16 @@ import re
 import gin
 import pytest
 
-from offpcc.config import registry as served
+from offpcc.config import registry
 from offpcc.config.bindings import compose, configured, give, parse
 from offpcc.config.catalog import algorithm_file, algorithms
 from offpcc.config.config import Config
 from offpcc.config.type_check import Macro
-from offpcc.data import Field, Spec
-from offpcc.envs.adapter import World, make_world
+from offpcc.data import AgentSpec, Field
+from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.errors import ConfigError
 from offpcc.networks import GRU
-from offpcc.runs.training_config import Recipe
+from offpcc.runs.training_config import TrainingConfig
 
 RSAC = algorithm_file("rsac")
 
@@ -152,27 +152,35 @@ def test_a_config_written_out_comes_to_the_same(algo, write):
 def test_gin_uses_just_what_the_config_says():
     config = rsac("previous_action = True", "width = 5")
     give(config)
-    recipe = configured(Recipe)()
-    spec = Spec({"observation": Field((2,))}, 1)
+    recipe = configured(TrainingConfig)()
+    spec = AgentSpec({"observation": Field((2,))}, 1)
     recipe.agent(spec, seed=1, device="cpu", critic_state=False)
     recipe.replay(spec, 0, store_states=0, seed=1, capacity=10)
-    configured(make_world)("Pendulum-v1")
+    configured(make_env)("Pendulum-v1")
     used = {b.key: b.value for b in parse(gin.operative_config_str(), "gin") if b.argument}
     for given in ("render_mode", "copy"):
-        del used[f"make_world.{given}"]
-    made = ("Recipe.", "SAC.", "EpisodeReplay.", "Encoder.", "critic/", "LSTM.", "make_world.")
+        del used[f"make_env.{given}"]
+    made = (
+        "TrainingConfig.",
+        "SAC.",
+        "EpisodeReplay.",
+        "Encoder.",
+        "critic/",
+        "LSTM.",
+        "make_env.",
+    )
     said = {key: value.written for key, value in config.used.items() if key.startswith(made)}
     assert said.pop("EpisodeReplay.capacity") == Macro("capacity"), "the test gives its own"
     assert used == said
 
 
 def test_nothing_is_left_of_the_config_before():
-    world: World
+    world: EnvAdapter
     give(rsac("previous_action = True"))
-    world = configured(make_world)("Pendulum-v1")
+    world = configured(make_env)("Pendulum-v1")
     assert "previous_action" in world.spec_of_agent.observation
     give(rsac())
-    world = configured(make_world)("Pendulum-v1")
+    world = configured(make_env)("Pendulum-v1")
     assert "previous_action" not in world.spec_of_agent.observation
 
 
@@ -180,7 +188,7 @@ def test_a_refused_config_leaves_gin_as_it_was():
     give(rsac("copies = 3"))
     with pytest.raises(ConfigError):
         give(rsac("copies = 'three'"))
-    assert configured(Recipe)().copies == 3
+    assert configured(TrainingConfig)().copies == 3
 
 
 # Classes of one's own
@@ -189,27 +197,27 @@ def test_a_refused_config_leaves_gin_as_it_was():
 def test_a_config_may_import_and_refer_to_a_class_of_ones_own(write, tmp_path, monkeypatch):
     (tmp_path / "my_memory.py").write_text(
         "from offpcc.networks import LSTM\n"
-        "from offpcc.config.registry import serve\n\n"
-        "@serve\nclass Wide(LSTM):\n"
+        "from offpcc.config.registry import configurable\n\n"
+        "@configurable\nclass Wide(LSTM):\n"
         "    def __init__(self, inputs: int, *, factor: int = 2) -> None:\n"
         "        super().__init__(inputs, width=factor * inputs)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     config = compose([RSAC, write("import my_memory\nsummarizer = @Wide\nWide.factor = 4")])
     give(config)
-    spec = Spec({"observation": Field((3,))}, 1)
-    agent = configured(Recipe)().agent(spec, seed=1, device="cpu", critic_state=False)
+    spec = AgentSpec({"observation": Field((3,))}, 1)
+    agent = configured(TrainingConfig)().agent(spec, seed=1, device="cpu", critic_state=False)
     assert agent.state_size == 2 * 4 * 3
     assert config.text().startswith("import my_memory\n"), "so that the run's own file knows it"
-    served.SERVED.pop("Wide")
+    registry.REGISTRY.pop("Wide")
 
 
 def test_a_name_can_be_served_once():
     class LSTM: ...
 
     with pytest.raises(ValueError, match="configs know another LSTM"):
-        served.serve(LSTM)
-    assert served.serve(GRU) is GRU
+        registry.configurable(LSTM)
+    assert registry.configurable(GRU) is GRU
 
 
 # What is refused
@@ -231,7 +239,7 @@ REFUSED = [
     ),
     ("SAC.seed = 1", "SAC.seed is not for a config; the run fills it in"),
     ("SAC.spec = 1", "SAC.spec is not for a config"),
-    ("make_world.env = 'x'", "make_world.env is not for a config"),
+    ("make_env.env = 'x'", "make_env.env is not for a config"),
     ("capacity = 1e6", "EpisodeReplay.capacity is 1000000.0, .* a whole number; write 1_000_000"),
     ("capacity = '10'", "EpisodeReplay.capacity is '10', which is not a whole number$"),
     ("capacity = True", "EpisodeReplay.capacity is True, which is not a whole number$"),
@@ -251,7 +259,7 @@ REFUSED = [
     ("summarizer = @LSTM()", r"is @LSTM\(\), which is not a reference to a kind of Summarizer"),
     ("summarizer = @EpisodeReplay", "is @EpisodeReplay, .* to a kind of Summarizer, written @Name"),
     (
-        "Recipe.agent = @LSTM",
+        "TrainingConfig.agent = @LSTM",
         "agent is @LSTM, which is not a reference to a kind of Learner",
     ),
     ("summarizer = 'LSTM'", "is 'LSTM', which is not a reference to a kind of Summarizer"),

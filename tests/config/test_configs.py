@@ -19,10 +19,10 @@ from offpcc.config.catalog import (
     domain_config,
 )
 from offpcc.data import Episode
-from offpcc.envs.adapter import Door
+from offpcc.envs.adapter import SpaceAdapter
 from offpcc.errors import ConfigError
 from offpcc.runs.build import build
-from offpcc.training.dataset import Recorded
+from offpcc.training.dataset import Recording
 from offpcc.training.loop import Training
 
 SMALL = ["device = 'cpu'", "evaluation_episodes = 1"]
@@ -36,10 +36,10 @@ def no_data(monkeypatch):
     monkeypatch.setattr("offpcc.training.dataset.read_episodes", one_step)
 
 
-def one_step(source: str, door: Door) -> Recorded:
+def one_step(source: str, door: SpaceAdapter) -> Recording:
     seen = {key: np.zeros((2, *f.shape), f.dtype) for key, f in door.spec.observation.items()}
     action = np.zeros((1, door.spec.action))
-    return Recorded([Episode(seen, action, np.zeros(1), False, np.zeros((1, 0)))], 0)
+    return Recording([Episode(seen, action, np.zeros(1), False, np.zeros((1, 0)))], 0)
 
 
 def family(algo: str) -> Path:

@@ -19,9 +19,9 @@ from offpcc.config.ranges import (
     complaint,
     union,
 )
-from offpcc.config.registry import SERVED, bindable
+from offpcc.config.registry import REGISTRY, bindable
 from offpcc.networks import LSTM, Encoder
-from offpcc.runs.training_config import Recipe
+from offpcc.runs.training_config import TrainingConfig
 
 ANY_NUMBER = {"forget_bias", "target_entropy"}  # which may be negative
 
@@ -100,8 +100,8 @@ def test_a_function_is_refused_by_its_name_and_looks_as_it_did() -> None:
     [
         (lambda: LSTM(3, width=0), "LSTM.width is 0"),
         (lambda: LSTM(3, layers=10_000), "LSTM.layers is 10000"),
-        (lambda: Recipe(threads=100_000), "Recipe.threads is 100000"),
-        (lambda: Recipe(copies=100_000), "Recipe.copies is 100000"),
+        (lambda: TrainingConfig(threads=100_000), "TrainingConfig.threads is 100000"),
+        (lambda: TrainingConfig(copies=100_000), "TrainingConfig.copies is 100000"),
         (lambda: Encoder(None, width=-1), "Encoder.width is -1"),
     ],
 )
@@ -120,7 +120,7 @@ def numbers(kind: Any) -> list[Any]:
     return [kind] if plain in (int, float) else []
 
 
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_every_number_that_a_config_may_set_states_its_range(name: str) -> None:
     for argument, parameter in bindable(name).items():
         for kind in numbers(parameter.annotation):

@@ -58,7 +58,7 @@ def test_knowing_all_settings_imports_neither_torch_nor_any_class() -> None:
     code = (
         "import sys; from offpcc import bindings, served; from offpcc.config.catalog import *;"
         "[bindings.compose([algorithm_file(name)]) for name in algorithms()];"
-        "print(len(served.SERVED), 'torch' in sys.modules, 'offpcc.training.loop' in sys.modules)"
+        "print(len(served.REGISTRY), 'torch' in sys.modules, 'offpcc.training.loop' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -14,7 +14,7 @@ import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.deploy import play
 from offpcc.deploy.demonstrate import demonstrate, record_data
-from offpcc.envs.adapter import make_world
+from offpcc.envs.adapter import make_env
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.dataset import read_episodes
 from offpcc.training.dataset_io import read_transitions
@@ -98,7 +98,7 @@ def test_a_world_of_ones_own_is_recorded_and_learned_from(place) -> None:
     offline = learned(place, "recall:recall-v0", "rtd3_bc", "dataset = 'recall/rsac-1-v0'\n")
     assert "final" in RunFolder(offline).read()
     demonstrate(run, 2)
-    found = read_episodes(str(run / "demonstrations"), make_world("recall:recall-v0").door)
+    found = read_episodes(str(run / "demonstrations"), make_env("recall:recall-v0").door)
     assert [len(episode) for episode in found.episodes] == [5, 5]
 
 

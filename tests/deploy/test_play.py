@@ -14,7 +14,7 @@ import domains  # noqa: F401 - registers the ids
 import offpcc
 from domains.canvas import Canvas
 from offpcc.deploy import play
-from offpcc.envs.adapter import World, make_world
+from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.errors import RunMissingError
 from offpcc.storage.run_folder import RunFolder
 
@@ -132,15 +132,15 @@ def test_a_forgetful_policy_acts_at_every_step_as_at_the_first(remembering):
     observation = {key: torch.tensor([value]) for key, value in OBSERVATION.items()}
     first, state = policy.act(observation, policy.initial_state())
     later, _ = policy.act(observation, state)
-    forgetful, _ = play.Forgetful(policy).act(observation, state)
+    forgetful, _ = play.MemorylessPolicy(policy).act(observation, state)
     assert torch.equal(forgetful, first) and not torch.equal(forgetful, later)
 
 
 def test_chance_is_what_random_actions_come_to():
-    assert play.chance(make_world("growing-v0"), 4) == (5.0, 0.0)
-    mean, error = play.chance(make_world("pendulum-v0"), 30)
+    assert play.chance(make_env("growing-v0"), 4) == (5.0, 0.0)
+    mean, error = play.chance(make_env("pendulum-v0"), 30)
     assert -1600 < mean < -900 and 20 < error < 120
-    assert play.chance(make_world("pendulum-v0"), 30) == (mean, error)
+    assert play.chance(make_env("pendulum-v0"), 30) == (mean, error)
 
 
 def test_a_video_has_a_picture_of_every_step_cut_to_even_sizes(growing, capsys):
@@ -255,8 +255,8 @@ def test_the_memory_stays_with_the_caller(remembering):
 
 
 def test_a_policy_acts_in_the_world_that_it_was_trained_in(remembering):
-    policy, world = offpcc.load(remembering), offpcc.world_of(remembering)
-    assert isinstance(world, World)
+    policy, world = offpcc.load(remembering), offpcc.env_of(remembering)
+    assert isinstance(world, EnvAdapter)
     observation, _ = world.reset(seed=1)
     state, total = policy.initial_state(), 0.0
     for _ in range(200):
@@ -277,7 +277,7 @@ def test_a_world_with_one_observation_needs_no_name(growing):
 @pytest.mark.parametrize(
     ("observation", "complaint"),
     [
-        (np.zeros(2), r"\['previous_action'\] is not there; offpcc.world_of"),
+        (np.zeros(2), r"\['previous_action'\] is not there; offpcc.env_of"),
         ({"observation": np.zeros(2)}, r"\['previous_action'\] is not there"),
         (OBSERVATION | {"observation": np.zeros(3)}, r"observation has shape \(1, 3\)"),
         ({k: np.zeros((2, len(v))) for k, v in OBSERVATION.items()}, "a state of 1 wants"),

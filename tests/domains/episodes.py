@@ -7,15 +7,15 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.world import World
+from domains.base_env import BaseEnv
 
 COPIES = 256
 Rows = NDArray[Any]
 
 
 def play(
-    id: str, act: Callable[[Rows], Rows], prepare: Callable[[World], None] | None = None
-) -> tuple[Rows, Rows, World]:
+    id: str, act: Callable[[Rows], Rows], prepare: Callable[[BaseEnv], None] | None = None
+) -> tuple[Rows, Rows, BaseEnv]:
     """Return the returns (n,) and lengths (n,) of one episode of each copy, and their world.
 
     `act` gives actions (n, A) for observations (n, X). What `prepare` changes of the world after

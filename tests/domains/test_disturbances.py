@@ -4,15 +4,15 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.wrappers import TimeLimit
+from tests.domains.test_views import Counter
 
 import domains
+from domains.base_env import BaseEnv
 from domains.disturbances import AHEAD, CUT, Repeat
+from domains.observation_views import ViewWrapper
 from domains.pendulum import Pendulum
 from domains.t_maze import TMaze
 from domains.table import TABLE
-from domains.views import Viewed
-from domains.world import World
-from tests.domains.test_views import Counter
 
 REST = np.zeros(1, np.float32)
 
@@ -46,7 +46,7 @@ def test_noise_is_gaussian_of_its_deviation_and_independent(noise):
 
 
 def test_noise_never_leaves_its_wider_box():
-    view = Viewed(gymnasium.make("pendulum-v0"), noise=0.5)
+    view = ViewWrapper(gymnasium.make("pendulum-v0"), noise=0.5)
     wide = np.float32([1, 1, 8]) + CUT * 0.5
     assert view.observation_space.high == pytest.approx(wide)
     assert view.observation_space.low == pytest.approx(-wide)
@@ -85,7 +85,7 @@ def test_dropout_zeroes_whole_observations_as_often_as_it_says():
 
 
 def test_a_delay_repeats_the_first_observation_and_then_runs_behind():
-    view = Viewed(Counter(), delay=2)
+    view = ViewWrapper(Counter(), delay=2)
     assert view.observation_space == Counter().observation_space
     action = [0.0, 2.0]
     for _ in range(2):
@@ -94,20 +94,20 @@ def test_a_delay_repeats_the_first_observation_and_then_runs_behind():
 
 
 def test_a_late_observation_comes_with_the_action_that_was_just_taken():
-    view = Viewed(Counter(), keep=(0,), delay=1, previous_action=True)
+    view = ViewWrapper(Counter(), keep=(0,), delay=1, previous_action=True)
     view.reset()
     assert view.step([0.25, 2.0])[0].tolist() == [1, 0.25, 2]
     assert view.step([0.5, 3.0])[0].tolist() == [2, 0.5, 3]
 
 
 def test_zero_entries_stay_in_their_place():
-    view = Viewed(Counter(), zero=(1, 0))
+    view = ViewWrapper(Counter(), zero=(1, 0))
     assert view.reset()[0].tolist() == [0, 0, -1]
     assert view.step([0.0, 2.0])[0].tolist() == [0, 0, -2]
 
 
 def test_a_first_look_is_taken_before_entries_are_kept():
-    view = Viewed(Counter(), first_look=(2,), keep=(2, 0))
+    view = ViewWrapper(Counter(), first_look=(2,), keep=(2, 0))
     for _ in range(2):
         assert view.reset()[0].tolist() == [-1, 1]
         assert view.step([0.0, 2.0])[0].tolist() == [0, 2]
@@ -117,7 +117,7 @@ def test_a_first_look_is_taken_before_entries_are_kept():
     "shown", [{"noise": 0.2}, {"dropout": 0.5}, {"noise": 0.1, "dropout": 0.2, "delay": 1}]
 )
 def test_the_wrapper_gives_the_numbers_of_our_worlds(shown):
-    wrapped = Viewed(gymnasium.make("pendulum-v0"), **shown)
+    wrapped = ViewWrapper(gymnasium.make("pendulum-v0"), **shown)
     assert np.array_equal(episode(wrapped, seed=5), episode(Pendulum(**shown), seed=5))
 
 
@@ -183,7 +183,7 @@ def test_repetition_stops_at_the_end_and_keeps_its_success():
         assert seen.tolist() == [cue, 1, 1]
 
 
-class Count(World):
+class Count(BaseEnv):
     """Counts to its end at 4, where alone it succeeds; it is paid its count."""
 
     high = (9.0,)
@@ -229,7 +229,7 @@ def test_an_episode_of_repeated_actions_lasts_as_long_as_one_without():
 @pytest.mark.parametrize("wrong", [{"noise": -0.1}, {"dropout": 1.5}, {"delay": -1}])
 def test_sizes_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="needs"):
-        Viewed(Counter(), **wrong)
+        ViewWrapper(Counter(), **wrong)
     with pytest.raises(ValueError, match="at least 1 time"):
         Repeat(Counter(), 0)
 

@@ -6,8 +6,8 @@ import pytest
 from gymnasium.error import ResetNeeded
 
 import domains  # noqa: F401
+from domains.vector_env import BatchedEnv
 from domains.water_maze import DenseWaterMaze, Maze, SimpleWaterMaze, WaterMaze
-from domains.worlds import Worlds
 
 MAZES = ["water-maze-mdp-v0", "water-maze-dense-mdp-v0", "water-maze-simple-mdp-v0"]
 every_maze = pytest.mark.parametrize("id", MAZES)
@@ -22,9 +22,9 @@ def maze(kind: type[Maze], platform: tuple[float, float], state: list[float]) ->
     return world
 
 
-def together(id: str, copies: int = 256) -> Worlds:
+def together(id: str, copies: int = 256) -> BatchedEnv:
     worlds = gymnasium.make_vec(id, copies)
-    assert isinstance(worlds, Worlds)
+    assert isinstance(worlds, BatchedEnv)
     return worlds
 
 

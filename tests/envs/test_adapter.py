@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offpcc.data import Field
-from offpcc.envs.adapter import World, make_world
+from offpcc.envs.adapter import EnvAdapter, make_env
 
 UNIT = Box(-1, 1, (2,))
 
@@ -43,14 +43,14 @@ class Plain(gymnasium.Env[Any, Any]):
 
 def seen(space: gymnasium.Space, shown: Any) -> dict[str, np.ndarray]:
     """What the agent sees of one raw observation."""
-    return World(Plain(space, UNIT, shown)).reset()[0]
+    return EnvAdapter(Plain(space, UNIT, shown)).reset()[0]
 
 
 # Observations
 
 
 def test_a_plain_box_is_one_key_of_float32() -> None:
-    world = World(Plain(Box(-9, 9, (2, 3), np.float64), UNIT, np.arange(6.0).reshape(2, 3)))
+    world = EnvAdapter(Plain(Box(-9, 9, (2, 3), np.float64), UNIT, np.arange(6.0).reshape(2, 3)))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((2, 3))}
     observation = world.reset()[0]["observation"]
     assert observation.dtype == np.float32
@@ -58,7 +58,7 @@ def test_a_plain_box_is_one_key_of_float32() -> None:
 
 
 def test_a_scalar_becomes_a_vector_of_one() -> None:
-    world = World(Plain(Box(0, 9, ()), UNIT, np.float32(4)))
+    world = EnvAdapter(Plain(Box(0, 9, ()), UNIT, np.float32(4)))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((1,))}
     assert world.reset()[0]["observation"].tolist() == [4]
 
@@ -69,21 +69,21 @@ def test_integers_become_floats() -> None:
 
 
 def test_a_discrete_observation_is_one_hot_from_its_own_start() -> None:
-    world = World(Plain(Discrete(4, start=2), UNIT, np.int64(3)))
+    world = EnvAdapter(Plain(Discrete(4, start=2), UNIT, np.int64(3)))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((4,))}
     assert world.reset()[0]["observation"].tolist() == [0, 1, 0, 0]
 
 
 def test_pixels_stay_uint8() -> None:
     frame = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    world = World(Plain(Box(0, 255, (4, 4, 3), np.uint8), UNIT, frame))
+    world = EnvAdapter(Plain(Box(0, 255, (4, 4, 3), np.uint8), UNIT, frame))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((4, 4, 3), "uint8")}
     observation = world.reset()[0]["observation"]
     assert observation.dtype == np.uint8 and np.array_equal(observation, frame)
 
 
 def test_a_vector_of_bytes_is_numbers_and_not_pixels() -> None:
-    world = World(Plain(Box(0, 255, (3,), np.uint8), UNIT, np.uint8([1, 2, 255])))
+    world = EnvAdapter(Plain(Box(0, 255, (3,), np.uint8), UNIT, np.uint8([1, 2, 255])))
     assert dict(world.spec_of_agent.observation) == {"observation": Field((3,))}
     observation = world.reset()[0]["observation"]
     assert observation.dtype == np.float32 and observation.tolist() == [1, 2, 255]
@@ -93,7 +93,7 @@ def test_a_dict_keeps_its_keys() -> None:
     frame = Box(0, 255, (2, 2), np.uint8)
     space = Dict({"place": UNIT, "kind": Discrete(3), "frame": frame})
     shown = {"place": np.float32([0.5, -0.5]), "kind": 2, "frame": np.ones((2, 2), np.uint8)}
-    world = World(Plain(space, UNIT, shown))
+    world = EnvAdapter(Plain(space, UNIT, shown))
     assert dict(world.spec_of_agent.observation) == {
         "place": Field((2,)),
         "kind": Field((3,)),
@@ -112,7 +112,7 @@ def test_a_dict_keeps_its_keys() -> None:
 )
 def test_a_world_that_reuses_its_array_changes_no_earlier_observation(space) -> None:
     buffer = np.zeros(space.shape, space.dtype)
-    world = World(Plain(space, UNIT, buffer))
+    world = EnvAdapter(Plain(space, UNIT, buffer))
     first = world.reset()[0]["observation"]
     buffer[:] = 7
     assert world.step(np.zeros(2))[0]["observation"].max() == 7
@@ -124,7 +124,7 @@ def test_a_world_that_reuses_its_array_changes_no_earlier_observation(space) -> 
 )
 def test_other_observations_are_refused_by_name(space, name) -> None:
     with pytest.raises(ValueError, match=f"'observation' is a {name} space; offpcc reads Box"):
-        World(Plain(space, UNIT))
+        EnvAdapter(Plain(space, UNIT))
 
 
 def test_several_choices_are_one_hot_one_behind_the_other() -> None:
@@ -139,7 +139,7 @@ def test_nested_spaces_are_taken_apart_and_put_together_again() -> None:
         {"arm": Tuple((Discrete(2), UNIT)), "eye": Dict({"left": Box(0, 255, (2, 2), np.uint8)})}
     )
     raw = {"arm": (1, np.float32([0.5, 1])), "eye": {"left": np.uint8([[1, 2], [3, 4]])}}
-    world = World(Plain(space, UNIT, raw))
+    world = EnvAdapter(Plain(space, UNIT, raw))
     shown = world.reset()[0]
     assert {key: value.tolist() for key, value in shown.items()} == {
         "arm/0": [0, 1],
@@ -154,7 +154,7 @@ def test_nested_spaces_are_taken_apart_and_put_together_again() -> None:
 def test_a_refused_key_of_a_dict_is_named() -> None:
     space = Dict({"place": UNIT, "words": Text(3)})
     with pytest.raises(ValueError, match="observation 'words' is a Text space"):
-        World(Plain(space, UNIT))
+        EnvAdapter(Plain(space, UNIT))
 
 
 # Actions
@@ -163,7 +163,7 @@ def test_a_refused_key_of_a_dict_is_named() -> None:
 def taken(space: Box, *actions: Any) -> list[Any]:
     """The raw actions that a world gets for these."""
     env = Plain(Box(0, 1, (1,)), space)
-    world = World(env)
+    world = EnvAdapter(env)
     assert world.spec_of_agent.action == int(np.prod(space.shape))
     world.reset()
     for action in actions:
@@ -218,14 +218,14 @@ def test_rounding_takes_no_action_beyond_a_bound() -> None:
 )
 def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, told) -> None:
     with pytest.raises(ValueError, match=told):
-        World(Plain(Box(0, 1, (1,)), space))
+        EnvAdapter(Plain(Box(0, 1, (1,)), space))
 
 
 # Steps, and the agent's own past
 
 
 def test_what_a_step_gives_are_plain_python_values() -> None:
-    world = World(Plain(Box(0, 1, (1,)), UNIT))
+    world = EnvAdapter(Plain(Box(0, 1, (1,)), UNIT))
     assert world.reset(options={"a": 1})[1] == {"told": {"a": 1}}
     outcomes = [world.step(np.zeros(2))[1:4] for _ in range(3)]
     assert outcomes == [(0.5, False, False), (1.0, False, False), (1.5, False, True)]
@@ -234,13 +234,13 @@ def test_what_a_step_gives_are_plain_python_values() -> None:
 
 def test_the_seed_reaches_the_world() -> None:
     env = Plain(Box(0, 1, (1,)), UNIT)
-    World(env).reset(seed=42)
+    EnvAdapter(env).reset(seed=42)
     assert env.seeds == [42]
 
 
 def test_the_agents_past_is_zero_at_reset_and_then_its_own_last_step() -> None:
     env = Plain(Box(0, 1, (1,)), Box(0, 10, (2,)))
-    world = World(env, previous_action=True, previous_reward=True)
+    world = EnvAdapter(env, previous_action=True, previous_reward=True)
     keys = dict(world.spec_of_agent.observation)
     assert keys.pop("observation") == Field((1,))
     assert keys == {"previous_action": Field((2,)), "previous_reward": Field((1,))}
@@ -261,19 +261,19 @@ def test_the_agents_past_is_zero_at_reset_and_then_its_own_last_step() -> None:
 
 @pytest.mark.parametrize("key", ["previous_action", "previous_reward"])
 def test_each_part_of_the_past_is_there_only_where_it_is_asked_for(key) -> None:
-    world = World(Plain(Box(0, 1, (1,)), UNIT), **{key: True})
+    world = EnvAdapter(Plain(Box(0, 1, (1,)), UNIT), **{key: True})
     assert set(world.spec_of_agent.observation) == {"observation", key}
     assert set(world.reset()[0]) == set(world.step(np.zeros(2))[0]) == {"observation", key}
 
 
 def test_a_past_that_the_world_itself_shows_is_not_added_again() -> None:
     space = Dict({"previous_action": UNIT})
-    assert set(World(Plain(space, UNIT), previous_reward=True).reset()[0]) == {
+    assert set(EnvAdapter(Plain(space, UNIT), previous_reward=True).reset()[0]) == {
         "previous_action",
         "previous_reward",
     }
     with pytest.raises(ValueError, match="has \\['previous_action'\\] already"):
-        World(Plain(space, UNIT), previous_action=True)
+        EnvAdapter(Plain(space, UNIT), previous_action=True)
 
 
 # By id
@@ -292,7 +292,7 @@ def module_of_worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def test_an_id_makes_its_world() -> None:
-    world = make_world("Pendulum-v1", previous_action=True)
+    world = make_env("Pendulum-v1", previous_action=True)
     assert set(world.spec_of_agent.observation) == {"observation", "previous_action"}
     world.reset(seed=0)
     assert [world.step(np.zeros(1))[3] for _ in range(200)] == [False] * 199 + [True]
@@ -301,17 +301,17 @@ def test_an_id_makes_its_world() -> None:
 @pytest.mark.usefixtures("module_of_worlds")
 def test_a_module_before_the_id_is_imported_first() -> None:
     with pytest.raises(ValueError, match="unknown environment 'Elsewhere-v0'"):
-        make_world("Elsewhere-v0")
-    assert make_world("elsewhere_worlds:Elsewhere-v0").spec_of_agent.action == 1
+        make_env("Elsewhere-v0")
+    assert make_env("elsewhere_worlds:Elsewhere-v0").spec_of_agent.action == 1
 
 
 def test_an_unknown_id_is_refused_with_the_nearest() -> None:
     with pytest.raises(
         ValueError, match=r"unknown environment 'Pendulm-v1'; did you mean Pendulum-v1"
     ):
-        make_world("Pendulm-v1")
+        make_env("Pendulm-v1")
 
 
 def test_an_unknown_module_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="there is no module 'no_such_worlds'"):
-        make_world("no_such_worlds:Pendulum-v1")
+        make_env("no_such_worlds:Pendulum-v1")

@@ -12,12 +12,12 @@ from gymnasium.spaces import Box
 
 from offpcc.deploy import play
 from offpcc.deploy.demonstrate import demonstrate, record_data
-from offpcc.deploy.loaded_policy import load, world_of
-from offpcc.envs.adapter import World, make_world
+from offpcc.deploy.loaded_policy import env_of, load
+from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.envs.checker import check_world
 from offpcc.envs.guard import Guard
-from offpcc.envs.vector import Singles, Together
-from offpcc.errors import ConfigError, WorldFault
+from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs
+from offpcc.errors import ConfigError, EnvironmentFault
 from offpcc.runs import experiment
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.evaluator import Evaluator
@@ -108,10 +108,10 @@ CALLERS: dict[str, Callable[[Path, Path], object]] = {  # given a trained run an
     "record": lambda run, _: play.record(run, 1),
     "demonstrate": lambda run, _: demonstrate(run, 2),
     "record-data": lambda run, _: record_data(run, 2),
-    "chance": lambda run, _: play.chance(world_of(run), 2),
+    "chance": lambda run, _: play.chance(env_of(run), 2),
     "train": lambda _, folder: trained(folder),
     "baseline": lambda _, folder: trained(folder, "sb3_sac"),
-    "evaluator": lambda run, _: Evaluator([make_world("guarded-v0")], 1)(load(run)),
+    "evaluator": lambda run, _: Evaluator([make_env("guarded-v0")], 1)(load(run)),
 }
 
 
@@ -120,9 +120,9 @@ CALLERS: dict[str, Callable[[Path, Path], object]] = {  # given a trained run an
 def test_whatever_is_raised_says_what_where_and_when(call, kind, monkeypatch) -> None:
     go_wrong(monkeypatch, call, broken(kind))
     with pytest.raises(
-        WorldFault, match=rf"^the environment raised {kind.__name__}\(.*joint broke.*"
+        EnvironmentFault, match=rf"^the environment raised {kind.__name__}\(.*joint broke.*"
     ) as caught:
-        world = make_world("guarded-v0")
+        world = make_env("guarded-v0")
         world.reset(seed=7)
         for _ in range(3):
             world.step(np.float32([0.5]))
@@ -137,7 +137,7 @@ def test_whatever_is_raised_says_what_where_and_when(call, kind, monkeypatch) ->
 def test_every_caller_is_guarded(caller, call, run, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     go_wrong(monkeypatch, call, broken())
-    with pytest.raises(WorldFault, match=rf"joint broke.* in {call}; {WHERE}"):
+    with pytest.raises(EnvironmentFault, match=rf"joint broke.* in {call}; {WHERE}"):
         CALLERS[caller](run, tmp_path)
 
 
@@ -146,7 +146,7 @@ def test_every_caller_refuses_what_was_not_declared(caller, run, monkeypatch, tm
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     go_wrong(monkeypatch, "step", lambda: (np.zeros(3), 0.0, False, False, {}))
     with pytest.raises(
-        WorldFault, match=r"observation has shape \(3,\); its space says \(2,\); " + WHERE
+        EnvironmentFault, match=r"observation has shape \(3,\); its space says \(2,\); " + WHERE
     ):
         CALLERS[caller](run, tmp_path)
 
@@ -156,7 +156,7 @@ def test_so_are_a_resumed_run_and_a_check(tmp_path, monkeypatch) -> None:
     assert "final" in RunFolder(run).read()
     go_wrong(monkeypatch, "step", broken())
     how = {"resume": True, "bind": ["steps = 90"], "results": tmp_path}
-    with pytest.raises(WorldFault, match="joint broke"):
+    with pytest.raises(EnvironmentFault, match="joint broke"):
         experiment.run("guarded-v0", "sac", **how)
     verdicts = check_world("guarded-v0").values()
     assert sum("joint broke" in verdict for verdict in verdicts) == 2  # the seed's, the end's
@@ -176,7 +176,7 @@ def test_what_was_trained_before_a_fault_is_kept_and_goes_on_exactly(tmp_path, m
             raise RuntimeError("the cable is out")
 
     go_wrong(monkeypatch, "step", happen)
-    with pytest.raises(WorldFault, match="the cable is out"):
+    with pytest.raises(EnvironmentFault, match="the cable is out"):
         trained(tmp_path / "two", steps=75)
     folder = tmp_path / "two" / "guarded-v0" / "sac" / "1"
     assert "final" not in RunFolder(folder).read()
@@ -213,7 +213,7 @@ def test_a_fault_in_render_says_so_and_a_world_without_pictures_is_no_fault(
     run, monkeypatch
 ) -> None:
     go_wrong(monkeypatch, "render", broken())
-    with pytest.raises(WorldFault, match=r"joint broke.* in render; copy 0, episode 0"):
+    with pytest.raises(EnvironmentFault, match=r"joint broke.* in render; copy 0, episode 0"):
         play.record(run, 1)
     monkeypatch.setattr(Robot, "call", "")
     monkeypatch.setattr(Robot, "__init__", lambda self: None)
@@ -228,13 +228,13 @@ def test_a_fault_in_render_says_so_and_a_world_without_pictures_is_no_fault(
 
 @pytest.mark.parametrize(("rule", "expected"), [("last", False), ("any", True)])
 def test_success_is_the_last_steps_or_any_steps(rule, expected) -> None:
-    world = make_world("guarded-v0", success=rule)
+    world = make_env("guarded-v0", success=rule)
     for _ in range(2):
         world.reset(seed=1)
         told = [world.play(np.zeros(1)).success for _ in range(6)]
         assert told[1:3] == [False, True] and told[-1] is expected
     vector = gymnasium.make_vec("guarded-v0", 2, vectorization_mode="sync")
-    copies = Together(vector, success=rule)
+    copies = NativeVectorEnv(vector, success=rule)
     copies.reset({0: 1, 1: 2})
     told = [[outcome.success for outcome in copies.step(np.zeros((2, 1)))] for _ in range(6)]
     assert told[1:3] == [[False] * 2, [True] * 2] and told[-1] == [expected] * 2
@@ -242,26 +242,26 @@ def test_success_is_the_last_steps_or_any_steps(rule, expected) -> None:
 
 def test_an_unknown_rule_is_refused() -> None:
     with pytest.raises(ValueError, match="success is 'first'; it must be 'last' or 'any'"):
-        make_world("guarded-v0", success="first")
+        make_env("guarded-v0", success="first")
 
 
 # Several copies
 
 
 def test_of_several_copies_the_one_that_fails_is_said(monkeypatch) -> None:
-    singles = Singles([World(Robot()), World(Robot())])
+    singles = SequentialEnvs([EnvAdapter(Robot()), EnvAdapter(Robot())])
     singles.reset({0: 5, 1: 6}, {0: 3, 1: 4})
     singles.step(np.zeros((2, 1)))
     go_wrong(monkeypatch, "step", broken())
     singles[0].unwrapped.time = -9
-    with pytest.raises(WorldFault, match=r"copy 1, episode 4 \(seed 6\), step 3"):
+    with pytest.raises(EnvironmentFault, match=r"copy 1, episode 4 \(seed 6\), step 3"):
         [singles.step(np.zeros((2, 1))) for _ in range(2)]
 
 
 def test_a_vector_environment_that_raises_is_said_as_a_whole_and_a_bad_row_alone() -> None:
     guard = Guard(3)
     expected = r"ZeroDivisionError.* in step; copies 0 to 2 together"
-    with pytest.raises(WorldFault, match=expected), guard.step:
+    with pytest.raises(EnvironmentFault, match=expected), guard.step:
         1 / 0  # noqa: B018
     guard.begin(1, 8, 2)
     guard.take(np.zeros((3, 1)))

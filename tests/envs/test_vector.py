@@ -9,8 +9,8 @@ import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import SAC
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file
-from offpcc.envs.adapter import make_world
-from offpcc.envs.vector import Copies, Singles, Together, vectorised
+from offpcc.envs.adapter import make_env
+from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter, vectorised
 from offpcc.runs.build import build, build_copies
 from offpcc.training.collector import Collector
 
@@ -18,15 +18,15 @@ ID = "cartpole-continuous-p-v0"
 PAST = {"previous_action": True, "previous_reward": True}
 
 
-def singles(count: int = 3) -> Singles:
-    return Singles(make_world(ID, **PAST) for _ in range(count))
+def singles(count: int = 3) -> SequentialEnvs:
+    return SequentialEnvs(make_env(ID, **PAST) for _ in range(count))
 
 
-def together(count: int = 3) -> Together:
-    return Together(gymnasium.make_vec(ID, count), **PAST)
+def together(count: int = 3) -> NativeVectorEnv:
+    return NativeVectorEnv(gymnasium.make_vec(ID, count), **PAST)
 
 
-def collector(copies: Copies) -> Collector:
+def collector(copies: VectorEnvAdapter) -> Collector:
     agent = SAC(copies.spec_of_agent, hidden=(8,))
     return Collector(agent, copies, seed=3)
 
@@ -53,7 +53,9 @@ def test_in_turn_or_together_episodes_are_the_same() -> None:
 def test_open_episodes_are_played_again_side_by_side(copies) -> None:
     first, restored = collector(copies()), collector(copies())
     episodes(first, 33)
-    assert len({len(tape.action) for tape in first.tapes}) > 1  # they end together all the same
+    assert (
+        len({len(trajectory.action) for trajectory in first.trajectories}) > 1
+    )  # they end together all the same
     restored.load_state_dict(first.state_dict())
     assert restored.exact
     assert_same(episodes(first), episodes(restored))
@@ -75,10 +77,10 @@ def test_a_copy_that_has_ended_rests_until_it_is_reset(copies) -> None:
 
 def test_a_run_of_several_copies_steps_them_together_where_it_can() -> None:
     training = build(compose([algorithm_file("sac")], ["copies = 4"]), ID, seed=1)
-    assert isinstance(training.collector.worlds, Together)
+    assert isinstance(training.collector.worlds, NativeVectorEnv)
     assert len(training.collector.step()) == 0 and training.collector.steps == 4
-    assert isinstance(build_copies(ID, 1), Singles)
-    assert isinstance(build_copies("Pendulum-v1", 4), Singles)  # has no vector environment
+    assert isinstance(build_copies(ID, 1), SequentialEnvs)
+    assert isinstance(build_copies("Pendulum-v1", 4), SequentialEnvs)  # has no vector environment
 
 
 def test_a_vector_environment_that_resets_by_itself_is_not_used() -> None:
@@ -98,7 +100,7 @@ def test_the_terms_of_a_reward_are_each_copys_own() -> None:
             return np.zeros(1, np.float32), 0.0, False, False, paid
 
     vector = gymnasium.vector.SyncVectorEnv([Paid, Paid])
-    copies = Together(vector)
+    copies = NativeVectorEnv(vector)
     copies.reset({0: 1, 1: 2})
     outcomes = copies.step(np.float32([[0.25], [0.5]]))
     assert [o.terms for o in outcomes] == [

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from offpcc.data import Field, Spec
+from offpcc.data import AgentSpec, Field
 from offpcc.networks import Encoder
 from offpcc.networks.convolution import Convolution
 
@@ -50,11 +50,11 @@ def test_a_plane_may_be_higher_than_wide_and_no_layers_may_be_asked_for() -> Non
 
 
 def test_a_key_may_have_any_name_and_more_axes_are_refused() -> None:
-    spec = Spec({"camera.front": Field((1, 9, 9), "uint8")}, 1)
+    spec = AgentSpec({"camera.front": Field((1, 9, 9), "uint8")}, 1)
     seen = {"camera.front": torch.rand(1, 2, 1, 9, 9)}
     assert Encoder(spec, strides=(2,))(seen).shape == (1, 2, 50)
     with pytest.raises(ValueError, match="put stacked frames into the channels"):
-        Encoder(Spec({"stack": Field((4, 9, 9, 3), "uint8")}, 1))
+        Encoder(AgentSpec({"stack": Field((4, 9, 9, 3), "uint8")}, 1))
 
 
 def test_pictures_that_strides_leave_nothing_of_are_refused() -> None:
@@ -63,7 +63,7 @@ def test_pictures_that_strides_leave_nothing_of_are_refused() -> None:
 
 
 def test_an_encoder_puts_what_it_sees_and_numbers_side_by_side() -> None:
-    spec = Spec({"speed": Field((3,)), "view": Field((1, 9, 9), "uint8")}, 1)
+    spec = AgentSpec({"speed": Field((3,)), "view": Field((1, 9, 9), "uint8")}, 1)
     encoder = Encoder(spec, channels=4, strides=(2,), seen=6)
     assert encoder.size == 9
     seen = {"speed": torch.randn(2, 5, 3), "view": torch.rand(2, 5, 1, 9, 9)}

@@ -5,8 +5,8 @@ import torch
 from torch.distributions import Independent, Normal, OneHotCategorical, kl_divergence
 from toys import SPEC
 
-from offpcc.data import Field, Spec
-from offpcc.networks import CategoricalActor, LikelihoodActor, NormalActor, likelihood_actor
+from offpcc.data import AgentSpec, Field
+from offpcc.networks import CategoricalActor, DistributionActor, NormalActor, distribution_actor
 
 CHOICES = (3, 2)
 
@@ -89,9 +89,9 @@ def test_the_first_policy_hardly_depends_on_what_it_sees() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "kind"),
-    [(SPEC, NormalActor), (Spec({"observation": Field((3,))}, 5, CHOICES), CategoricalActor)],
+    [(SPEC, NormalActor), (AgentSpec({"observation": Field((3,))}, 5, CHOICES), CategoricalActor)],
 )
 def test_the_actor_is_of_the_worlds_kind_of_actions(spec, kind) -> None:
-    actor: LikelihoodActor = likelihood_actor(spec, 3, (4,))
+    actor: DistributionActor = distribution_actor(spec, 3, (4,))
     assert type(actor) is kind
     assert actor(torch.zeros(6, 3)).shape == (6, spec.action)

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from offpcc.data import Field, Spec
+from offpcc.data import AgentSpec, Field
 from offpcc.networks import Encoder
 
-SPEC = Spec({"image": Field((1, 2, 2)), "speed": Field((2,)), "goal": Field((1,))}, 1)
+SPEC = AgentSpec({"image": Field((1, 2, 2)), "speed": Field((2,)), "goal": Field((1,))}, 1)
 
 
 def observation() -> dict[str, torch.Tensor]:

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from offpcc.data import Field, Spec
+from offpcc.data import AgentSpec, Field
 from offpcc.networks import GRU, LSTM, RNN, Encoder, Identity, Memory, Summarizer
 
-SPEC = Spec({"place": Field((2, 2)), "goal": Field((1,))}, 1)
+SPEC = AgentSpec({"place": Field((2, 2)), "goal": Field((1,))}, 1)
 KINDS: dict[str, Callable[[int], Summarizer]] = {
     "Identity": Identity,
     "LSTM": partial(LSTM, width=5, layers=2),

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from offpcc.data import Field, Spec
+from offpcc.data import AgentSpec, Field
 from offpcc.networks import Normalizer
 from offpcc.networks.normalizer import Moments
 
-SPEC = Spec({"pixels": Field((2, 2), "uint8"), "speed": Field((3,)), "goal": Field((1,))}, 1)
+SPEC = AgentSpec({"pixels": Field((2, 2), "uint8"), "speed": Field((3,)), "goal": Field((1,))}, 1)
 
 
 def observed(*lengths: int) -> list[dict[str, np.ndarray]]:

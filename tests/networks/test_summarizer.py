@@ -251,8 +251,8 @@ def test_recurrent_weights_start_orthogonal_gate_by_gate_and_biases_at_zero(
 
 
 def test_a_summarizer_without_an_unroll_is_not_made():
-    class Forgetful(Summarizer):
+    class MemorylessPolicy(Summarizer):
         size = state_size = 1
 
     with pytest.raises(TypeError, match="unroll"):
-        Forgetful()
+        MemorylessPolicy()

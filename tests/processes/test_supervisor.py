@@ -25,7 +25,7 @@ sys.path.insert(0, {str(ROOT)!r})
 import offpcc.processes.interrupt
 from offpcc.processes import heartbeat
 from offpcc.processes import supervisor
-from offpcc.errors import Overdue, Stopped
+from offpcc.errors import CallTimeout, Stopped
 from offpcc.processes.interrupt import Interrupt
 
 heartbeat.ANSWER = heartbeat.EXIT = 0.6
@@ -69,7 +69,7 @@ def main():
 
         try:
             return eval(sys.argv[1], globals() | locals())
-        except Overdue as error:
+        except CallTimeout as error:
             print(error, flush=True)
             return 6
         except Stopped as error:

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.replay import EpisodeReplay
 from offpcc.replay.ring import Ring
 
-SPEC = Spec({"where": Field((2,)), "pixels": Field((1, 2, 2), "uint8")}, 2)
+SPEC = AgentSpec({"where": Field((2,)), "pixels": Field((1, 2, 2), "uint8")}, 2)
 STATE = 3
 LENGTHS = st.lists(st.tuples(st.integers(1, 20), st.booleans()), min_size=1, max_size=25)
 SEGMENTS = st.none() | st.integers(1, 9)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from toys import through_the_disk
 
-from offpcc.data import Batch, Episode, Field, Spec
+from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.replay import Rollout
 
-SPEC = Spec({"where": Field((2,))}, 1)
+SPEC = AgentSpec({"where": Field((2,))}, 1)
 STATE = 3
 
 

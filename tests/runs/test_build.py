@@ -8,17 +8,18 @@ import pytest
 import torch
 
 import domains  # noqa: F401 - registers the ids
-from offpcc.algorithms import SAC, ActorCritic, precision
+from offpcc.algorithms import SAC, ActorCritic
+from offpcc.algorithms.core import precision
 from offpcc.config import bindings
 from offpcc.config.bindings import compose, configured
 from offpcc.config.catalog import algorithm_file
 from offpcc.config.config import Config
-from offpcc.data import Field, Spec
+from offpcc.data import AgentSpec, Field
 from offpcc.errors import ConfigError
 from offpcc.networks import LSTM
 from offpcc.runs import build
 from offpcc.runs.build import likely_batch, settle_precision
-from offpcc.runs.training_config import Recipe
+from offpcc.runs.training_config import TrainingConfig
 from offpcc.training.loop import Training
 
 LINES = ["device = 'cpu'", "evaluation_episodes = 0", "capacity = 1_000", "windows = 16"]
@@ -85,12 +86,12 @@ def test_fp32_is_settled_without_a_trial_or_a_word(monkeypatch) -> None:
 
 # What would not fit into memory
 
-SPEC = Spec({"observation": Field((3,))}, 1)
+SPEC = AgentSpec({"observation": Field((3,))}, 1)
 
 
-def recipe(algo: str, *lines: str) -> Recipe:
+def recipe(algo: str, *lines: str) -> TrainingConfig:
     bindings.give(bindings.compose([algorithm_file(algo)], lines))
-    made: Recipe = configured(Recipe)()
+    made: TrainingConfig = configured(TrainingConfig)()
     return made
 
 
@@ -100,16 +101,16 @@ def check(algo: str, *lines: str) -> None:
 
 
 def held(agent: ActorCritic) -> int:
-    """Bytes that a real agent holds after a step of its optimiser, and those of an acting copy."""
+    """Bytes that a real agent holds after a step of its optimizer, and those of an acting copy."""
     weights = {id(w): w for part in agent.parts().values() if isinstance(part, torch.nn.Module)
                for w in (*part.parameters(), *part.buffers())}  # fmt: skip
     size = sum(weight.nbytes for weight in weights.values()) + agent.log_temperature.nbytes
-    for group in agent.optimiser.groups:
+    for group in agent.optimizer.groups:
         for weight in group.parameters:
             weight.grad = torch.zeros_like(weight)
             size += weight.grad.nbytes
-    agent.optimiser.adam.step()
-    moments = [s[k] for s in agent.optimiser.adam.state.values() for k in ("exp_avg", "exp_avg_sq")]
+    agent.optimizer.adam.step()
+    moments = [s[k] for s in agent.optimizer.adam.state.values() for k in ("exp_avg", "exp_avg_sq")]
     copy = agent.acting_copy(0).policy
     return size + sum(each.nbytes for each in (*moments, *copy.parameters()))
 
@@ -154,7 +155,7 @@ def test_the_states_of_all_copies_count() -> None:
 @pytest.mark.parametrize("algo", ["rsac", "lstm_ppo", "drsac", "sb3_sac", "sb3_recurrent_ppo"])
 def test_what_fits_is_taken(algo: str) -> None:
     if algo == "drsac":
-        spec = Spec(SPEC.observation, 2, (2,))
+        spec = AgentSpec(SPEC.observation, 2, (2,))
         assert build._agent_bytes(recipe(algo), spec) > 0
     else:
         check(algo)

@@ -22,7 +22,7 @@ from gymnasium import spaces
 import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.algorithms.core import precision
-from offpcc.envs.adapter import World
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.errors import (
     ConfigError,
     NoCheckpointError,
@@ -308,8 +308,11 @@ def test_wandb_that_is_missing_is_told_before_anything_is_written(tmp_path, monk
         ({"bind": ["epoch = 0"]}, "Training.epoch is 0; it must be at least 1"),
         ({"bind": ["warm_up = -1"]}, "Training.warm_up is -1; it must be at least 0"),
         ({"bind": ["evaluation_episodes = -1"]}, "Evaluator.episodes is -1"),
-        ({"bind": ["Recipe.checkpoints = 0"]}, "Recipe.checkpoints is 0; it must be at least 1"),
-        ({"bind": ["threads = 0"]}, "Recipe.threads is 0"),
+        (
+            {"bind": ["TrainingConfig.checkpoints = 0"]},
+            "TrainingConfig.checkpoints is 0; it must be at least 1",
+        ),
+        ({"bind": ["threads = 0"]}, "TrainingConfig.threads is 0"),
         ({"bind": ["device = 'tpu9'"]}, "device 'tpu9' is not to be had"),
         ({"steps": 1e4}, "which is not a whole number; write 10_000"),
         ({"wandb": "on"}, "wandb is 'on'; it is online, offline, off"),
@@ -371,7 +374,7 @@ def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path):
 def test_steps_and_intervals_may_change_and_the_rows_go_on(tmp_path):
     run = begin(tmp_path)
     before = run.read()
-    lines = ["epoch = 30", "evaluation_episodes = 2", "Recipe.checkpoints = 3"]
+    lines = ["epoch = 30", "evaluation_episodes = 2", "TrainingConfig.checkpoints = 3"]
     resume(tmp_path, steps=180, bind=lines)
     assert [row["env_steps"] for row in rows(run)] == ["60", "120", "150", "180"]
     now = run.read()
@@ -397,9 +400,9 @@ def test_longer_runs_are_continued_as_if_they_had_been_meant(tmp_path):
         (["hidden = (17,)"], r"SAC.hidden: \(16,\) -> \(17,\)"),
         (["discount = 0.5"], "SAC.discount: 0.99 -> 0.5"),
         (["warm_up = 40"], "Training.warm_up: 5 -> 40"),
-        (["copies = 2"], "Recipe.copies: 1 -> 2"),
+        (["copies = 2"], "TrainingConfig.copies: 1 -> 2"),
         (["summarizer = @LSTM"], "LSTM.layers: None -> 1, .*SAC.summarizer: @Identity -> @LSTM"),
-        (["previous_action = True"], "make_world.previous_action: False -> True"),
+        (["previous_action = True"], "make_env.previous_action: False -> True"),
     ],
 )
 def test_what_makes_it_another_run_is_refused_with_the_difference(small, lines, difference):
@@ -565,15 +568,15 @@ def test_a_disk_that_stays_full_keeps_the_last_good_checkpoint(tmp_path, monkeyp
 def test_a_run_that_is_stopped_while_the_disk_is_full_says_so(tmp_path, monkeypatch, capsys):
     saved = tmp_path / "results/cartpole-continuous-v0/sac/1/checkpoints/step-000000060"
     full_while(monkeypatch, saved.exists)
-    step = World.step
+    step = EnvAdapter.step
 
-    def stopping(world: World, action: Any) -> Any:
+    def stopping(world: EnvAdapter, action: Any) -> Any:
         if saved.exists():
-            monkeypatch.setattr(World, "step", step)
+            monkeypatch.setattr(EnvAdapter, "step", step)
             os.kill(os.getpid(), signal.SIGTERM)
         return step(world, action)
 
-    monkeypatch.setattr(World, "step", stopping)
+    monkeypatch.setattr(EnvAdapter, "step", stopping)
     with pytest.raises(StorageError, match=r"the last checkpoint of .* could not be written"):
         begin(tmp_path)
     assert "NOT SAVED" in capsys.readouterr().err

@@ -62,5 +62,7 @@ def test_a_module_before_the_id_changes_nothing():
 
 def test_more_copies_than_steps_are_refused():
     check("sac", "copies = 50", "steps = 50")
-    with pytest.raises(ConfigError, match=r"Recipe.copies is 51 and Training.steps 50: not one st"):
+    with pytest.raises(
+        ConfigError, match=r"TrainingConfig.copies is 51 and Training.steps 50: not one st"
+    ):
         check("sac", "copies = 51", "steps = 50")

@@ -17,8 +17,8 @@ from test_launch import ODD
 
 from offpcc.processes.lifeline import Lifeline
 from offpcc.runs import jobs
-from offpcc.runs.run_spec import Request
-from offpcc.tracking.live_status import Board
+from offpcc.runs.run_spec import RunSpec
+from offpcc.tracking.live_status import LiveStatus
 
 SLOW = f"""
 import time
@@ -79,12 +79,12 @@ def test_all_runs_are_checked_before_the_first_begins(tmp_path):
     assert not (tmp_path / "results/pendulum-v0/sac/a").exists()
 
 
-@pytest.mark.parametrize("own", [[], ["threads = 3"], ["Recipe.threads=3"]])
+@pytest.mark.parametrize("own", [[], ["threads = 3"], ["TrainingConfig.threads=3"]])
 def test_a_job_has_the_requests_command_line_and_its_share_of_the_threads(monkeypatch, own):
     asked = {}
     monkeypatch.setattr(subprocess, "Popen", lambda command, **more: asked.update(more, c=command))
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    request = Request("Pendulum-v1", "sac", run_id="x", seed=4, bind=["steps = 9", *own])
+    request = RunSpec("Pendulum-v1", "sac", run_id="x", seed=4, bind=["steps = 9", *own])
     with Lifeline() as lifeline:
         jobs.Job(request, ("--resume",)).start(threads=2, lifeline=lifeline)
     words = " ".join(asked["c"][2:])
@@ -113,14 +113,14 @@ def test_every_signal_goes_to_every_job():
 
 def test_ctrl_z_suspends_every_job_until_the_relay_goes_on(monkeypatch):
     with jobs.Relay() as relay:
-        relay.working["a"] = process = Recorded()  # type: ignore[index, assignment]
+        relay.working["a"] = process = Recording()  # type: ignore[index, assignment]
         monkeypatch.setattr(os, "kill", lambda pid, number: process.told.append((pid, number)))
         signal.raise_signal(signal.SIGTSTP)
         stop, go_on = (os.getpid(), signal.SIGSTOP), signal.SIGCONT
         assert process.told == [signal.SIGTSTP, stop, go_on] and not relay.number
 
 
-class Recorded:
+class Recording:
     """A process that notes which signals it gets."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Recorded:
 def test_a_job_has_failed_unless_its_run_has_final_scores(tmp_path, monkeypatch, capfd):
     facts = {"env": "Pendulum-v1", "algo": "sac", "seed": 1, "spec": {}}
     told = {"a": json.dumps(facts | {"final": {}}), "b": json.dumps(facts), "c": None, "d": None}
-    requests = {name: Request("Pendulum-v1", "sac", run_id=name, results=tmp_path) for name in told}
+    requests = {name: RunSpec("Pendulum-v1", "sac", run_id=name, results=tmp_path) for name in told}
     for name, text in told.items():
         if text is not None:
             requests[name].folder.path.mkdir(parents=True)
@@ -163,9 +163,9 @@ def test_what_a_job_leaves_running_does_not_keep_the_others_waiting(tmp_path, mo
 
     monkeypatch.setattr(jobs.Job, "start", start)
     lines: list[str] = []
-    monkeypatch.setattr(Board, "tell", lambda board, name, line: lines.append(line))
+    monkeypatch.setattr(LiveStatus, "tell", lambda board, name, line: lines.append(line))
     before = time.monotonic()
-    jobs.run([jobs.Job(Request("Pendulum-v1", "sac", results=tmp_path))], 1)
+    jobs.run([jobs.Job(RunSpec("Pendulum-v1", "sac", results=tmp_path))], 1)
     os.kill(int(lines[0]), signal.SIGKILL)
     assert time.monotonic() - before < 30
 
@@ -210,7 +210,7 @@ def test_on_a_terminal_each_run_at_work_has_a_line_below_what_stays(monkeypatch)
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setattr(sys, "stderr", terminal)
-    board = Board()
+    board = LiveStatus()
     for name in ("a", "b"):
         board.begin(name)
     board.tell("a", "10 / 30 steps, 5 steps/s")
@@ -227,7 +227,7 @@ def test_on_a_terminal_each_run_at_work_has_a_line_below_what_stays(monkeypatch)
 
 
 def test_elsewhere_every_line_is_printed_behind_the_runs_name(capsys):
-    board = Board()
+    board = LiveStatus()
     board.begin("a")
     board.tell("a", "10 / 30 steps, 5 steps/s")
     board.end("a")

@@ -211,13 +211,13 @@ NO_MATTER = {
     *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),
     *("recorder/unwritten", "collector/exact", "training/due"),
     # Of stretches, and of worlds that tell their rewards' terms: test_collector.py, test_loop.py.
-    *("collector/terms", "collector/tapes/0/terms", "collector/tapes/0/notes"),
-    *("collector/tapes/0/handed", "collector/tapes/0/earned"),
-    *("collector/tapes/0/begin", "collector/tapes/0/memory"),
+    *("collector/terms", "collector/trajectories/0/terms", "collector/trajectories/0/notes"),
+    *("collector/trajectories/0/handed", "collector/trajectories/0/earned"),
+    *("collector/trajectories/0/begin", "collector/trajectories/0/memory"),
 }
 
 
-class Kept:
+class SB3Buffer:
     """Checkpoints that only keep the best policy."""
 
     def __init__(self, folder: Path) -> None:
@@ -234,7 +234,7 @@ def make(folder: Path) -> Training:
     config = compose([algorithm_file("rsac"), tiny(folder, MUTANT)])
     training = build(config, CARTPOLE, 5)
     training.recorder = Recorder(folder, columns(training.agent))
-    training.checkpoints = Kept(folder)  # type: ignore[assignment]
+    training.checkpoints = SB3Buffer(folder)  # type: ignore[assignment]
     return training
 
 
@@ -266,11 +266,14 @@ def gone_on(folder: Path, parts: dict[str, Any], chunk: dict[str, Tensor]) -> di
 
 
 def pieces(parts: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The ways to every piece of state: of the agent, the collector, each of its tapes, …"""
+    """The ways to every piece of state: of the agent, the collector, each of its trajectories, …"""
     run = parts["run"]
     found = [("agent", name) for name in parts["agent"]]
-    found += [("run", part, name) for part in run for name in run[part] if name != "tapes"]
-    return found + [("run", "collector", "tapes", 0, name) for name in run["collector"]["tapes"][0]]
+    found += [("run", part, name) for part in run for name in run[part] if name != "trajectories"]
+    return found + [
+        ("run", "collector", "trajectories", 0, name)
+        for name in run["collector"]["trajectories"][0]
+    ]
 
 
 def without(parts: dict[str, Any], way: tuple[Any, ...], fresh: dict[str, Any]) -> dict[str, Any]:

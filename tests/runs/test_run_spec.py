@@ -13,7 +13,7 @@ import offpcc
 from offpcc.config.catalog import SYNONYMS, algorithm_file, algorithms, check_id
 from offpcc.errors import ConfigError
 from offpcc.networks import GRU
-from offpcc.runs.run_spec import Request, lines_of
+from offpcc.runs.run_spec import RunSpec, lines_of
 from offpcc.storage.run_folder import RunFolder, read_json
 
 RUN = {"env": "pendulum-v0", "algo": "sac", "seed": 1, "spec": {}}
@@ -35,7 +35,7 @@ RUN = {"env": "pendulum-v0", "algo": "sac", "seed": 1, "spec": {}}
 )
 def test_settings_come_as_a_line_as_lines_or_by_name(bind: Any, lines: list[str]) -> None:
     assert lines_of(bind) == lines
-    assert Request("pendulum-v0", "rsac", bind=lines_of(bind)).compose()
+    assert RunSpec("pendulum-v0", "rsac", bind=lines_of(bind)).compose()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_module_that_does_not_import_is_one_line(tmp_path, monkeypatch, text, 
         (tmp_path / "mine.py").write_text(text)
     config = tmp_path / "mine.gin"
     config.write_text("rate = 0.1\nimport mine\n")
-    asked = Request("pendulum-v0", "sac", config=config)
+    asked = RunSpec("pendulum-v0", "sac", config=config)
     for ask, place in (
         (lambda: check_id("mine:Arm-v0"), "--env mine:Arm-v0"),
         (asked.compose, f"{config}:2"),
@@ -148,4 +148,4 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == RUN
     config = tmp_path / "a.gin"
     config.write_text("rate = 0.25\n", encoding="utf-8-sig")
-    assert Request("pendulum-v0", "sac", config=config).compose().values["SAC.rate"] == 0.25
+    assert RunSpec("pendulum-v0", "sac", config=config).compose().values["SAC.rate"] == 0.25

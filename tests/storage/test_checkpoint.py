@@ -15,13 +15,13 @@ import pytest
 import torch
 from disks import Disk
 
-from offpcc.data import Episode, Field, Spec
+from offpcc.data import AgentSpec, Episode, Field
 from offpcc.errors import NoCheckpointError
 from offpcc.replay import EpisodeReplay
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.verified_files import read_manifest, write_manifest
 
-SPEC = Spec({"observation": Field((2,))}, 1)
+SPEC = AgentSpec({"observation": Field((2,))}, 1)
 
 
 def replay_of(episodes: int, capacity: int = 1000) -> EpisodeReplay:
@@ -359,7 +359,7 @@ def go_on(folder: Path, step: int = 300) -> None:
 
 
 def each_moment(saved: Path, fault: BaseException, step: int = 300) -> Iterator[Path]:
-    """Copies of the folder in which a save was cut short, each one call later than the last."""
+    """Copies of the folder in which a save was cut short, each one call later."""
     with pytest.MonkeyPatch.context() as patch:
         count = fail_at(patch, 0, fault)
         go_on(copied(saved), step)

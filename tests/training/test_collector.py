@@ -14,8 +14,8 @@ from toys import SPEC, Walk, constant_actor, make_batch, through_the_disk
 
 from offpcc.algorithms import DDPG, DSAC, SAC, OffPolicy, Policy
 from offpcc.data import Episode
-from offpcc.envs.adapter import World, make_world
-from offpcc.errors import WorldFault
+from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.errors import EnvironmentFault
 from offpcc.networks import LSTM, Encoder, Identity
 from offpcc.training.collector import Collector
 from offpcc.training.experience import seed_of
@@ -26,18 +26,18 @@ def agent_with(algorithm: type[OffPolicy] = DDPG, **settings: Any) -> OffPolicy:
     return algorithm(SPEC, **{"summarizer": memory, "hidden": (8,), "seed": 1} | settings)
 
 
-def walks(copies: int, **settings: Any) -> list[World]:
-    return [World(Walk(**settings)) for _ in range(copies)]
+def walks(copies: int, **settings: Any) -> list[EnvAdapter]:
+    return [EnvAdapter(Walk(**settings)) for _ in range(copies)]
 
 
 def played(collector: Collector, steps: int, **how: Any) -> dict[tuple[int, int], Episode]:
     """The episodes that ended, by (copy, number)."""
     episodes = {}
     for _ in range(steps):
-        before = [tape.episode for tape in collector.tapes]
+        before = [trajectory.episode for trajectory in collector.trajectories]
         ended = iter(collector.step(**how))
         for i, number in enumerate(before):
-            if collector.tapes[i].episode > number:
+            if collector.trajectories[i].episode > number:
                 episodes[i, number] = next(ended)
         assert next(ended, None) is None
     return episodes
@@ -57,7 +57,7 @@ def same(one: Episode, other: Episode) -> bool:
 
 def by_hand(agent: OffPolicy, seed: int) -> Episode:
     """The greedy episode of a walk from this seed, played alone."""
-    world, state = World(Walk()), torch.zeros(1, agent.state_size)
+    world, state = EnvAdapter(Walk()), torch.zeros(1, agent.state_size)
     seen = [world.reset(seed=seed)[0]["observation"]]
     actions, rewards, states, ended = [], [], [], False
     while not ended:
@@ -138,7 +138,7 @@ def test_an_episode_has_its_own_last_observation_and_the_next_begins_anew() -> N
         place = 0.1 * episode.action.sum(0, dtype=np.float64)
         np.testing.assert_allclose(episode.observation["observation"][-1, 1:], place, atol=1e-6)
         assert episode.observation["observation"][0, 1:].tolist() == [0, 0]
-    assert collector.steps == 30 == sum(map(len, episodes)) + len(collector.tapes[0].action)
+    assert collector.steps == 30 == sum(map(len, episodes)) + len(collector.trajectories[0].action)
 
 
 def test_numbers_are_kept_as_float32_and_frames_as_uint8() -> None:
@@ -152,7 +152,7 @@ def test_numbers_are_kept_as_float32_and_frames_as_uint8() -> None:
         def seen(self) -> Any:
             return {"frame": np.full((2, 2), self.left, np.uint8)}
 
-    world = World(Camera())
+    world = EnvAdapter(Camera())
     encoder = partial(Encoder, strides=())  # the frames are too small for any
     agent = DDPG(world.spec_of_agent, hidden=(8,), encoder=encoder)
     episode = played(Collector(agent, [world]), 3)[0, 0]
@@ -168,7 +168,7 @@ def test_success_is_what_the_last_step_says(told) -> None:
             *step, _ = super().step(action)
             return *step, {} if told is None else {"success": np.bool_(told or self.left > 0)}
 
-    collector = Collector(agent_with(), [World(Judged(steps=3))])
+    collector = Collector(agent_with(), [EnvAdapter(Judged(steps=3))])
     assert played(collector, 3)[0, 0].success is told
 
 
@@ -243,13 +243,13 @@ def test_acting_weights_are_frozen_within_an_episode() -> None:
 
 def test_a_sync_renews_the_memories_of_the_episodes_under_way() -> None:
     learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01, critic_state=True)
-    collector = Collector(learner, [World(Walk(steps=3)), World(Walk(steps=5))])
+    collector = Collector(learner, [EnvAdapter(Walk(steps=3)), EnvAdapter(Walk(steps=5))])
     collector.step()
     collector.step()
     learn(learner)
     stale = collector.state.clone()
     collector.step()  # the first copy's episode ends
-    past = collector.tapes[1].stacked()["observation"][None, :-1]
+    past = collector.trajectories[1].stacked()["observation"][None, :-1]
     assert past.shape == (1, 3, 3)
     expected = learner.refresh({"observation": torch.from_numpy(past)})[0]
     torch.testing.assert_close(collector.state[1], expected)
@@ -267,16 +267,19 @@ def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(
     collector = Collector(learner, walks(copies, steps=6), sync="step")
     for _ in range(5):
         learn(learner)
-        pasts = [torch.from_numpy(tape.stacked()["observation"]) for tape in collector.tapes]
+        pasts = [
+            torch.from_numpy(trajectory.stacked()["observation"])
+            for trajectory in collector.trajectories
+        ]
         collector.step()
         past = torch.stack(pasts)
         state = torch.zeros(copies, learner.state_size)
         if past.shape[1] > 1:
             state = learner.refresh({"observation": past[:, :-1]})
         action = learner.act({"observation": past[:, -1]}, state, greedy=True)[0]
-        found = np.stack([tape.action[-1] for tape in collector.tapes])
+        found = np.stack([trajectory.action[-1] for trajectory in collector.trajectories])
         np.testing.assert_allclose(found, action.numpy(), atol=1e-5)
-        kept = np.stack([tape.state[-1] for tape in collector.tapes])
+        kept = np.stack([trajectory.state[-1] for trajectory in collector.trajectories])
         np.testing.assert_allclose(kept, state.numpy(), atol=1e-5)
 
 
@@ -310,7 +313,7 @@ def test_warm_up_actions_are_uniform_and_every_copys_own() -> None:
 
 
 def test_warm_up_choices_are_one_hot_and_all_alike_often() -> None:
-    world = make_world("CartPole-v1")
+    world = make_env("CartPole-v1")
     agent = DSAC(world.spec_of_agent, hidden=(4,))
     episodes = played(Collector(agent, [world], seed=3), 800, uniform=True)
     actions = np.concatenate([episode.action for episode in episodes.values()])
@@ -377,15 +380,17 @@ def test_weights_are_taken_over_after_a_cut_and_at_no_other_time() -> None:
     for step in range(12):
         constant_actor(learner.policy.actor, step / 10, 0.0)
         collector.step()
-        acted = [tape.action[-1][0] for tape in collector.tapes if tape.action]
+        acted = [
+            trajectory.action[-1][0] for trajectory in collector.trajectories if trajectory.action
+        ]
         # Step 6 is the first behind the cut, and takes what the learner is then.
         assert acted == pytest.approx([np.tanh(0.6 if step >= 6 else 0.0)] * len(acted))
 
 
 def test_what_the_agent_notes_comes_with_the_steps_that_it_is_of() -> None:
     class Noting(DDPG):
-        def tried(self, feature: Any) -> Any:
-            action, _ = super().tried(feature)
+        def sample_action(self, feature: Any) -> Any:
+            action, _ = super().sample_action(feature)
             return action, {"twice": 2 * action[:, 0]}
 
     collector = Collector(agent_with(Noting), walks(3), seed=5, stretch=4)
@@ -421,7 +426,9 @@ def test_what_has_grown_long_is_handed_over_and_brings_newer_weights(copies) -> 
         pieces = collector.step()
         acted = 0.0 if step < 5 else np.tanh(0.2) if step < 10 else np.tanh(0.45)
         if step < 11:
-            assert [t.action[-1][0] for t in collector.tapes] == pytest.approx(copies * [acted])
+            assert [t.action[-1][0] for t in collector.trajectories] == pytest.approx(
+                copies * [acted]
+            )
         assert [len(piece) for piece in pieces] == copies * {4: [5], 9: [5], 11: [2]}.get(step, [])
         assert all(piece.ended == (step == 11) for piece in pieces)
         assert all(piece.steps_before == step + 1 - len(piece) for piece in pieces)
@@ -437,7 +444,7 @@ def test_shorter_episodes_stay_as_they_are() -> None:
 @pytest.mark.parametrize(("limit", "copies", "expected"), [(9, 1, 2_000), (None, 1, 200),
                                                           (None, 2, 2_000)])  # fmt: skip
 def test_how_long_is_long_depends_on_the_time_limit(limit, copies, expected) -> None:
-    worlds = [World(Walk(), limit=limit) for _ in range(copies)]
+    worlds = [EnvAdapter(Walk(), limit=limit) for _ in range(copies)]
     assert Collector(agent_with(), worlds).long_episode == expected
 
 
@@ -454,12 +461,12 @@ def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
     collector, plain = made(), Collector(learner, walks(1, steps=10**6), seed=4)
     handed = stretches(collector, 47)
     stretches(plain, 47)
-    tape = collector.tapes[0]
-    assert tape.begin >= 40 and len(tape.observation) <= 8 and len(tape) == 47
+    trajectory = collector.trajectories[0]
+    assert trajectory.begin >= 40 and len(trajectory.observation) <= 8 and len(trajectory) == 47
     # The weights never changed, so forgetting changed nothing but rounding.
     torch.testing.assert_close(collector.state, plain.state, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(tape.actions(), plain.tapes[0].actions(), atol=1e-5)
-    assert sum(map(len, handed)) == tape.handed >= 45
+    np.testing.assert_allclose(trajectory.actions(), plain.trajectories[0].actions(), atol=1e-5)
+    assert sum(map(len, handed)) == trajectory.handed >= 45
     restored = made()
     restored.load_state_dict(through_the_disk(collector.state_dict()))
     assert restored.exact and torch.equal(restored.state, collector.state)
@@ -479,7 +486,7 @@ def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
     if part == "past":
         state["past"] = {}
     else:
-        state["tapes"][0][part] = {"begin": 0, "memory": None}[part]
+        state["trajectories"][0][part] = {"begin": 0, "memory": None}[part]
     restored.load_state_dict(state)
     learn(learner)
     one, two = stretches(collector, 20), stretches(restored, 20)
@@ -527,12 +534,14 @@ def blow_up(step: list[Any]) -> list[Any]:
     raise RuntimeError("the joint broke")
 
 
-def failure(fault: Callable[[Any], Any], at_reset: bool = False) -> tuple[Collector, WorldFault]:
+def failure(
+    fault: Callable[[Any], Any], at_reset: bool = False
+) -> tuple[Collector, EnvironmentFault]:
     """What the second of two copies brings about, and the collector after it."""
-    worlds = [World(Walk(steps=5)), World(Faulty(fault, at_reset))]
+    worlds = [EnvAdapter(Walk(steps=5)), EnvAdapter(Faulty(fault, at_reset))]
     collector = Collector(agent_with(noise=0.0), worlds, seed=9)
     episodes = []
-    with pytest.raises(WorldFault) as caught:
+    with pytest.raises(EnvironmentFault) as caught:
         for _ in range(20):
             episodes += collector.step()
     assert all(np.isfinite(episode.reward).all() for episode in episodes)
@@ -559,7 +568,7 @@ def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, to
     last = ", ".join(str(action.astype(float).round(4).tolist()) for (action,) in taken)
     assert str(error) == f"{told}; {where(collector, 3, last)}"
     assert len(taken) == 3
-    before = [action.tolist() for action in collector.tapes[1].action]
+    before = [action.tolist() for action in collector.trajectories[1].action]
     assert before == [action.tolist() for (action,) in [*taken][:2]], "the step was not made"
 
 
@@ -583,12 +592,12 @@ def test_what_a_world_raised_is_not_lost() -> None:
 @pytest.mark.parametrize("uniform", [False, True])
 def test_after_a_fault_a_collector_is_as_it_was_before_the_step(at_reset, uniform) -> None:
     def made(fault: Callable[[Any], Any]) -> Collector:
-        worlds = [World(Walk(steps=5)), World(Faulty(fault, at_reset))]
+        worlds = [EnvAdapter(Walk(steps=5)), EnvAdapter(Faulty(fault, at_reset))]
         return Collector(agent_with(SAC), worlds, seed=9)
 
     sound, broken = made(lambda step: step), made(blow_up)
     played(sound, 5 if at_reset else 7, uniform=uniform)
-    with pytest.raises(WorldFault):
+    with pytest.raises(EnvironmentFault):
         for _ in range(20):
             broken.step(uniform=uniform)
     assert broken.steps == sound.steps
@@ -617,7 +626,7 @@ def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync) -> None:
     if sync == "step":
         collector.step()
     state = through_the_disk(collector.state_dict())
-    assert any(tape["action"] for tape in state["tapes"])
+    assert any(trajectory["action"] for trajectory in state["trajectories"])
     other = agent_with(algorithm, critic_state=True, seed=2)
     restored = Collector(other, walks(3), seed=7, sync=sync, hold=2)
     other.load_state_dict(through_the_disk(learner.state_dict()))
@@ -628,7 +637,7 @@ def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync) -> None:
     assert len(one) == len(two) > 6 and all(map(same, one, two))
 
 
-@pytest.mark.parametrize("part", ["acting", "generator", "random", "state", "tapes"])
+@pytest.mark.parametrize("part", ["acting", "generator", "random", "state", "trajectories"])
 def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part) -> None:
     learner = agent_with(SAC)
     collector, fresh = (Collector(learner, walks(3), seed=7) for _ in range(2))
@@ -646,14 +655,14 @@ def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part) -
 
 def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said() -> None:
     def made() -> Collector:
-        worlds = [World(Walk(steps=9)), World(Walk(steps=9, honest=False))]
+        worlds = [EnvAdapter(Walk(steps=9)), EnvAdapter(Walk(steps=9, honest=False))]
         return Collector(agent_with(noise=0.0), worlds, seed=1)
 
     collector, restored = made(), made()
     played(collector, 13)  # four steps into the second episode
     restored.load_state_dict(through_the_disk(collector.state_dict()))
     assert not restored.exact
-    honest, dropped = restored.tapes
+    honest, dropped = restored.trajectories
     assert (honest.episode, len(honest.action)) == (1, 4)
     assert (dropped.episode, len(dropped), len(dropped.observation)) == (2, 0, 1)
     assert (restored.state[1] == 0).all() and (restored.state[0] != 0).any()
@@ -666,8 +675,12 @@ def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said() -> No
 
 
 def test_an_episode_that_ends_too_early_when_played_again_is_dropped() -> None:
-    collector = Collector(agent_with(), [World(Walk(steps=6))])
+    collector = Collector(agent_with(), [EnvAdapter(Walk(steps=6))])
     played(collector, 4)
-    shorter = Collector(agent_with(), [World(Walk(steps=3))])
+    shorter = Collector(agent_with(), [EnvAdapter(Walk(steps=3))])
     shorter.load_state_dict(through_the_disk(collector.state_dict()))
-    assert not shorter.exact and shorter.tapes[0].episode == 1 and not shorter.tapes[0].action
+    assert (
+        not shorter.exact
+        and shorter.trajectories[0].episode == 1
+        and not shorter.trajectories[0].action
+    )

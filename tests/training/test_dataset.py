@@ -11,8 +11,8 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.deploy.demonstrate import demonstrate, record_data
-from offpcc.envs.adapter import Door, make_world
-from offpcc.envs.vector import Singles
+from offpcc.envs.adapter import SpaceAdapter, make_env
+from offpcc.envs.vector import SequentialEnvs
 from offpcc.errors import ConfigError
 from offpcc.training.dataset import Dataset, read_episodes
 
@@ -32,8 +32,8 @@ def minari_here(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
 
 
-def door_of(env: str = ENV, **settings: bool) -> Door:
-    return make_world(env, **settings).door
+def door_of(env: str = ENV, **settings: bool) -> SpaceAdapter:
+    return make_env(env, **settings).door
 
 
 def same(one, other) -> bool:
@@ -214,13 +214,13 @@ def test_flags_may_be_numbers_and_no_rows_are_refused(tmp_path) -> None:
 
 
 def test_arrays_are_of_plain_numbers_alone(tmp_path) -> None:
-    door = Door(Dict({"a": Box(-1, 1, (2,))}), Box(-1, 1, (1,)))
+    door = SpaceAdapter(Dict({"a": Box(-1, 1, (2,))}), Box(-1, 1, (1,)))
     with pytest.raises(ValueError, match="use --record-data"):
         read_episodes(arrays(tmp_path), door)
 
 
 def test_choices_in_arrays_are_one_hot(tmp_path) -> None:
-    door = Door(Box(-9, 9, (2,)), Discrete(2))
+    door = SpaceAdapter(Box(-9, 9, (2,)), Discrete(2))
     with pytest.raises(ValueError, match="not one-hot"):
         read_episodes(arrays(tmp_path, action=np.full((5, 2), 0.5)), door)
     hot = np.eye(2)[[0, 1, 1, 0, 1]]
@@ -243,14 +243,14 @@ def test_choices_in_arrays_are_one_hot(tmp_path) -> None:
 )
 def test_actions_of_another_space_are_refused(space, raw) -> None:
     with pytest.raises(ValueError, match="actions"):
-        Door(Box(-1, 1, (1,)), space).agents(raw)
+        SpaceAdapter(Box(-1, 1, (1,)), space).agents(raw)
 
 
 def test_all_episodes_come_at_the_first_step_and_none_after_it(tmp_path) -> None:
-    dataset = Dataset(Singles([make_world(ENV)]), arrays(tmp_path))
+    dataset = Dataset(SequentialEnvs([make_env(ENV)]), arrays(tmp_path))
     assert [len(e) for e in dataset.step()] == [2, 3]
     assert dataset.step() == [] and dataset.steps == 2
-    again = Dataset(Singles([make_world(ENV)]), arrays(tmp_path))
+    again = Dataset(SequentialEnvs([make_env(ENV)]), arrays(tmp_path))
     again.load_state_dict(dataset.state_dict())
     assert again.step() == [] and again.steps == 3
 
@@ -266,7 +266,7 @@ SPACES = [
 @pytest.mark.parametrize("space", SPACES, ids=str)
 def test_the_world_s_actions_and_the_agent_s_are_each_other_s_way_back(space) -> None:
     space.seed(0)
-    door = Door(Box(-1, 1, (1,)), space)
+    door = SpaceAdapter(Box(-1, 1, (1,)), space)
     raw = np.stack([space.sample() for _ in range(20)])
     held = door.agents(raw)
     assert held.shape == (20, door.spec.action) and np.abs(held).max() <= 1
@@ -276,7 +276,7 @@ def test_the_world_s_actions_and_the_agent_s_are_each_other_s_way_back(space) ->
 def test_observations_come_back_in_the_world_s_own_types() -> None:
     space = Dict({"a": Box(-1, 1, (2, 2), np.float64), "b": Discrete(4, start=1)})
     space.seed(0)
-    door = Door(space, Box(-1, 1, (1,)), previous_action=True)
+    door = SpaceAdapter(space, Box(-1, 1, (1,)), previous_action=True)
     told = [space.sample() for _ in range(5)]
     back = door.world_observations([door.first(each) for each in told])
     assert back.keys() == {"a", "b"} and back["a"].dtype == np.float64

@@ -9,9 +9,9 @@ import torch
 from toys import SPEC, Walk
 
 from offpcc.algorithms import DDPG, SAC, OffPolicy
-from offpcc.envs.adapter import World
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.outcome import Outcome
-from offpcc.envs.vector import Singles
+from offpcc.envs.vector import SequentialEnvs
 from offpcc.networks import LSTM
 from offpcc.training.collector import Collector
 from offpcc.training.evaluator import Evaluator, Score, mean_and_error, play, summary
@@ -21,8 +21,8 @@ def agent_with(algorithm: type[OffPolicy] = SAC) -> OffPolicy:
     return algorithm(SPEC, summarizer=partial(LSTM, width=6), hidden=(8,), seed=1)
 
 
-def walks(copies: int, **settings: Any) -> list[World]:
-    return [World(Walk(**settings)) for _ in range(copies)]
+def walks(copies: int, **settings: Any) -> list[EnvAdapter]:
+    return [EnvAdapter(Walk(**settings)) for _ in range(copies)]
 
 
 def close(one: list[Score], other: list[Score]) -> bool:
@@ -50,7 +50,7 @@ def test_side_by_side_episodes_score_as_one_at_a_time(copies) -> None:
 
 def test_another_seed_has_other_starts_and_none_is_a_training_episodes() -> None:
     def seeds(seed: int) -> set[int]:
-        world = World(Walk())
+        world = EnvAdapter(Walk())
         Evaluator([world], episodes=20, seed=seed)(agent_with().policy)
         return set(world.unwrapped.seeds)
 
@@ -64,8 +64,8 @@ def test_another_seed_has_other_starts_and_none_is_a_training_episodes() -> None
 
 def test_a_score_is_what_the_greedy_episode_comes_to() -> None:
     policy = agent_with(DDPG).policy
-    (score,) = play(policy, Singles(walks(1)), [3])
-    world, state, total, length, ended = World(Walk()), policy.initial_state(), 0.0, 0, False
+    (score,) = play(policy, SequentialEnvs(walks(1)), [3])
+    world, state, total, length, ended = EnvAdapter(Walk()), policy.initial_state(), 0.0, 0, False
     seen = world.reset(seed=3)[0]
     while not ended:
         inputs = {key: torch.from_numpy(value[None]) for key, value in seen.items()}
@@ -83,19 +83,19 @@ def test_success_is_what_the_last_step_says(success) -> None:
             last = {} if success is None else {"success": success}
             return *step, last if self.left == 0 else {"success": not success}
 
-    (score,) = play(agent_with().policy, Singles([World(Judged(steps=4))]), [0])
+    (score,) = play(agent_with().policy, SequentialEnvs([EnvAdapter(Judged(steps=4))]), [0])
     assert score.success is success
 
 
 def test_an_episode_without_an_end_is_cut_and_that_is_said_once(capsys, monkeypatch) -> None:
     monkeypatch.setattr("offpcc.processes.notices._said", set())
     monkeypatch.setattr("offpcc.training.evaluator.MAX_EVALUATED", 30)
-    endless = [World(Walk(steps=10**6)), World(Walk(steps=5))]
+    endless = [EnvAdapter(Walk(steps=10**6)), EnvAdapter(Walk(steps=5))]
     scores = Evaluator(endless, episodes=4)(agent_with().policy)
     assert [score.length for score in scores] == [30, 5, 30, 5]
     said = capsys.readouterr().err
     assert said.count("an episode was cut after 30 steps: the environment has no time limit") == 1
-    bounded = Evaluator([World(Walk(steps=10**6), limit=50)], 1, max_episode_steps=12)
+    bounded = Evaluator([EnvAdapter(Walk(steps=10**6), limit=50)], 1, max_episode_steps=12)
     assert [score.length for score in bounded(agent_with().policy)] == [12]
 
 

@@ -14,7 +14,7 @@ from toys import SPEC, Walk, constant_actor, through_the_disk, weights
 
 from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
 from offpcc.data import Batch
-from offpcc.envs.adapter import World
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.errors import DivergedError, NoUpdateError, Stopped
 from offpcc.networks import LSTM
 from offpcc.replay import EpisodeReplay
@@ -44,8 +44,8 @@ def made(
     return Training(
         learner,
         EpisodeReplay(SPEC, learner.state_size, **experience | (replay or {})),
-        Collector(learner, [World(walk()) for _ in range(copies)], seed=6),
-        Evaluator([World(walk()) for _ in range(2)], episodes=3),
+        Collector(learner, [EnvAdapter(walk()) for _ in range(copies)], seed=6),
+        Evaluator([EnvAdapter(walk()) for _ in range(2)], episodes=3),
         Recorder(folder, columns(learner)),
         **plan | settings,
     )
@@ -76,7 +76,7 @@ def test_updates_are_owed_for_every_step_after_the_warm_up(
     training = made(tmp_path, copies=copies, replay={"ratio": ratio})
     training.run()
     assert training.collector.steps == 60
-    assert training.updates == training.agent.optimiser.steps == expected
+    assert training.updates == training.agent.optimizer.steps == expected
     assert column(tmp_path, "env_steps")[-1] == 60
     assert column(tmp_path, "updates")[-1] == expected
 
@@ -158,7 +158,7 @@ def test_what_enters_replay_enters_the_statistics(tmp_path) -> None:
     training = made(tmp_path, agent=AGENT | {"normalize": True})
     training.run()
     moments = training.agent.policy.normalizer.moments[0]
-    under_way = len(training.collector.tapes[0].action)
+    under_way = len(training.collector.trajectories[0].action)
     assert int(moments.count) == 60 - under_way
 
 
@@ -295,7 +295,7 @@ def test_a_run_within_a_long_episode_goes_on_from_its_checkpoint(tmp_path, monke
     unbroken.run()
     first = prepared(tmp_path / "two", steps=33)
     first.run()
-    assert len(first.collector.tapes[0].past) == 3
+    assert len(first.collector.trajectories[0].past) == 3
     second = prepared(tmp_path / "two")
     second.restore(second.checkpoints.load(second.replay)[0])
     second.run()

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.core.agent import Agent, Notes, Policy
-from offpcc.algorithms.core.optimizer import Group, Optimiser
+from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.config.ranges import LearningRate, PositiveFloat, Size, UnitFloat, check_fields
-from offpcc.data import Spec
+from offpcc.data import AgentSpec
 from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summarizer
 
 
@@ -21,10 +21,12 @@ class ActorCritic(Agent):
     An actor never reads the key `told`; a critic with a memory of its own does.
     """
 
-    spec: Spec
+    spec: AgentSpec
     _: KW_ONLY
-    encoder: Callable[[Spec], Encoder] = Encoder
-    critic_encoder: Callable[[Spec], Encoder] | None = None  # None: the same kind as the actor's
+    encoder: Callable[[AgentSpec], Encoder] = Encoder
+    critic_encoder: Callable[[AgentSpec], Encoder] | None = (
+        None  # None: the same kind as the actor's
+    )
     summarizer: Callable[[int], Summarizer] = Identity
     shared: bool = False  # one memory for actor and critic
     hidden: Sequence[Size] = (256, 256)  # units of the heads' layers
@@ -47,19 +49,22 @@ class ActorCritic(Agent):
             self._build()
         home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
         self.generator = torch.Generator(home).manual_seed(self.seed)
-        self.optimiser = Optimiser(self.groups(), self.clip, self.epsilon)
+        self.optimizer = Optimizer(self.groups(), self.clip, self.epsilon)
         self.state_size = sum(memory.state_size for memory in self._carried())
 
     def _check(self) -> None:
         """Raises ValueError for settings that do not go together."""
 
     def _build(self) -> None:
-        encode_critic, untold = self.critic_encoder or self.encoder, self.spec.untold()
-        seen = untold if self.shared else self.spec
+        encode_critic, without_privileged = (
+            self.critic_encoder or self.encoder,
+            self.spec.without_privileged(),
+        )
+        seen = without_privileged if self.shared else self.spec
         memory = self.critic_memory = Memory(encode_critic(seen), self.summarizer)
         if not self.shared:
-            memory = Memory(self.encoder(untold), self.summarizer)
-        elif (mine := self.encoder(untold).keys) != memory.encoder.keys:
+            memory = Memory(self.encoder(without_privileged), self.summarizer)
+        elif (mine := self.encoder(without_privileged).keys) != memory.encoder.keys:
             raise ValueError(
                 f"with shared, actor and critic read the same keys, not {list(mine)} and "
                 f"{list(memory.encoder.keys)}"
@@ -79,11 +84,11 @@ class ActorCritic(Agent):
         """The critic's head on features of this size."""
 
     @abstractmethod
-    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+    def sample_action(self, feature: Tensor) -> tuple[Tensor, Notes]:
         """Actions (n, A) to try, from features (n, F), and what is to be noted of them."""
 
     def groups(self) -> list[Group]:
-        """What the optimiser moves, at which rates; a shared memory is the critic's."""
+        """What the optimizer moves, at which rates; a shared memory is the critic's."""
         groups = [
             Group("actor", [*self.policy.actor.parameters()], self.rate),
             Group("critic", [*self.critic.parameters()], self.rate),
@@ -99,7 +104,7 @@ class ActorCritic(Agent):
     @property
     def bad_in_a_row(self) -> Tensor:
         """See `Agent`."""
-        return self.optimiser.bad_in_a_row
+        return self.optimizer.bad_in_a_row
 
     @property
     def nbytes(self) -> int:
@@ -107,7 +112,7 @@ class ActorCritic(Agent):
         parts = self.parts().values()
         networks = nn.ModuleList(part for part in parts if isinstance(part, nn.Module))
         tensors = [part for part in parts if isinstance(part, Tensor)]
-        learned = [weight for group in self.optimiser.groups for weight in group.parameters]
+        learned = [weight for group in self.optimizer.groups for weight in group.parameters]
         held = [*networks.parameters(), *networks.buffers(), *self.policy.parameters(), *tensors]
         return sum(each.nbytes for each in held) + 3 * sum(each.nbytes for each in learned)
 
@@ -140,7 +145,7 @@ class ActorCritic(Agent):
         (feature, after), *others = [memory.step(observation, part) for memory, part in pairs]
         if others:
             after = torch.cat((after, *(other for _, other in others)), 1)
-        action, notes = (self.policy.actor(feature), {}) if greedy else self.tried(feature)
+        action, notes = (self.policy.actor(feature), {}) if greedy else self.sample_action(feature)
         return action, after, notes
 
     @torch.no_grad()

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from offpcc.algorithms.core.optimizer import Optimiser
-from offpcc.data import Batch, Observation, Spec
+from offpcc.algorithms.core.optimizer import Optimizer
+from offpcc.data import AgentSpec, Batch, Observation
 from offpcc.networks import Actor, Memory, Normalizer
 
 Notes = dict[str, Tensor]
@@ -49,7 +49,7 @@ class Policy(nn.Module):
         return self.actor(feature) if greedy else self.actor.draw(feature), state
 
 
-class Variant(Policy):
+class PolicyWrapper(Policy):
     """Another policy's parts, for one that acts in another way."""
 
     def __init__(self, policy: Policy) -> None:
@@ -64,7 +64,7 @@ class Learner(ABC):
 
     columns: ClassVar[dict[str, str]]
     packages: ClassVar[tuple[str, ...]] = ()  # that decide its numbers, beside torch and numpy
-    spec: Spec
+    spec: AgentSpec
     policy: Policy
     precision: str = "fp32"  # of the passes in an update
     progress: float = 0.0  # share of the training that is done; whoever trains it says so
@@ -97,7 +97,7 @@ class Learner(ABC):
 
     def parts(self) -> dict[str, Any]:
         """Everything of it that a checkpoint holds, by attribute."""
-        kept = (nn.Module, Optimiser, torch.Generator, Tensor)
+        kept = (nn.Module, Optimizer, torch.Generator, Tensor)
         return {name: part for name, part in vars(self).items() if isinstance(part, kept)}
 
     def state_dict(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class OffPolicy(ActorCritic):
     """Actor, critic and slow copies of them.
 
     All losses take their gradients at the same parameters, in one backward pass and one step of
-    the optimiser; the actor's loss sees the critic's features detached and its heads frozen. With
+    the optimizer; the actor's loss sees the critic's features detached and its heads frozen. With
     `shared`, only the critic trains the one memory.
     """
 
@@ -126,7 +126,7 @@ class OffPolicy(ActorCritic):
 
     # What is the same for all.
 
-    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+    def sample_action(self, feature: Tensor) -> tuple[Tensor, Notes]:
         """See `ActorCritic`; nothing needs noting."""
         return self.sometimes_random(self.explore(feature)), {}
 
@@ -165,12 +165,12 @@ class OffPolicy(ActorCritic):
         if self.precision == "auto":
             resolve_precision(self, batch)
         batch = self.augmented(batch.to(self.device))
-        due = self.optimiser.steps % self.delay == 0
+        due = self.optimizer.steps % self.delay == 0
         with torch.autocast(
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
         ):
             loss, metrics = self.loss(batch, due)
-        metrics |= self.optimiser.step(loss, self.rate_left())
+        metrics |= self.optimizer.step(loss, self.rate_left())
         if due:
             slow, online = zip(*self.slow_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.polyak)

@@ -18,9 +18,9 @@ from offpcc.algorithms.core.optimizer import Group
 from offpcc.algorithms.core.returns import gae
 from offpcc.config.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, UnitFloat
 from offpcc.data import Batch, Observation
-from offpcc.networks import MLP, LikelihoodActor, Moments, likelihood_actor
+from offpcc.networks import MLP, DistributionActor, Moments, distribution_actor
 
-Terms = dict[str, Tensor]
+Metrics = dict[str, Tensor]
 
 
 @dataclass
@@ -34,7 +34,7 @@ class OnPolicy(ActorCritic):
     _: KW_ONLY
     trace: UnitFloat = 0.95  # λ
     epochs: PositiveInt = 10  # passes over a rollout
-    batch: PositiveInt | None = 64  # windows in a step of the optimiser; None: all
+    batch: PositiveInt | None = 64  # windows in a step of the optimizer; None: all
     entropy_weight: NonNegativeFloat = 0.0
     value_weight: NonNegativeFloat = 0.5
     value_clip: PositiveFloat | None = None  # how far a value may move from the rollout's
@@ -64,9 +64,9 @@ class OnPolicy(ActorCritic):
         super()._build()
         self.sums = Moments(()).to(self.device)  # of the discounted sums of rewards
 
-    def make_actor(self, inputs: int) -> LikelihoodActor:
+    def make_actor(self, inputs: int) -> DistributionActor:
         """π."""
-        return likelihood_actor(self.spec, inputs, self.hidden)
+        return distribution_actor(self.spec, inputs, self.hidden)
 
     def make_critic(self, inputs: int) -> nn.Module:
         """V."""
@@ -77,22 +77,22 @@ class OnPolicy(ActorCritic):
     @abstractmethod
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor
-    ) -> tuple[Tensor, Terms]:
+    ) -> tuple[Tensor, Metrics]:
         """What the actor climbs, of log π, log π_old and Â, and metrics beside it; all (N,)."""
 
     # What is the same for all.
 
     @property
-    def actor(self) -> LikelihoodActor:
+    def actor(self) -> DistributionActor:
         """π's head."""
-        return cast(LikelihoodActor, self.policy.actor)
+        return cast(DistributionActor, self.policy.actor)
 
     def groups(self) -> list[Group]:
         """See `ActorCritic`; one network where the gradient's norm is joint."""
         groups = super().groups()
         return [replace(group, network="joint") for group in groups] if self.joint else groups
 
-    def tried(self, feature: Tensor) -> tuple[Tensor, Notes]:
+    def sample_action(self, feature: Tensor) -> tuple[Tensor, Notes]:
         """a ~ π(·|h), with its log π noted."""
         described = self.actor.describe(feature)
         action = self.actor.sample(described, self.generator)
@@ -101,7 +101,7 @@ class OnPolicy(ActorCritic):
     def observe(self, observation: Observation) -> None:
         """Nothing: statistics move after a rollout's update, or its first ratios were not 1."""
 
-    def update(self, batch: Batch) -> Terms:
+    def update(self, batch: Batch) -> Metrics:
         """Learns from a rollout, `epochs` times over; gives means of metrics named in `columns`."""
         batch, metrics = self.scored(batch.to(self.device))
         metrics |= self.learn(batch)
@@ -110,18 +110,18 @@ class OnPolicy(ActorCritic):
         self.policy.normalizer.observe(seen)
         return metrics
 
-    def learn(self, batch: Batch) -> Terms:
+    def learn(self, batch: Batch) -> Metrics:
         """All epochs over a scored rollout; gives means of metrics."""
         return means(self.steps(batch))
 
-    def steps(self, batch: Batch) -> Iterator[Terms]:
-        """One step of the optimiser for each minibatch of each epoch; gives its metrics."""
+    def steps(self, batch: Batch) -> Iterator[Metrics]:
+        """One step of the optimizer for each minibatch of each epoch; gives its metrics."""
         for _ in range(self.epochs):
             for part in self.minibatches(batch):
                 loss, metrics = self.loss(part)
-                if self.too_far(metrics["divergence"]):
+                if self.kl_exceeded(metrics["divergence"]):
                     return
-                yield metrics | self.optimiser.step(loss, self.rate_left())
+                yield metrics | self.optimizer.step(loss, self.rate_left())
 
     def minibatches(self, batch: Batch) -> Iterator[Batch]:
         """All windows once, in a drawn order, `batch` at a time."""
@@ -129,12 +129,12 @@ class OnPolicy(ActorCritic):
         order = torch.randperm(windows, generator=self.generator, device=self.device)
         return batch.rows(order).split(self.batch or windows)
 
-    def too_far(self, divergence: Tensor) -> bool:
+    def kl_exceeded(self, divergence: Tensor) -> bool:
         """Whether a rollout's epochs end here."""
         return self.most_divergence is not None and bool(divergence > 1.5 * self.most_divergence)
 
     @torch.no_grad()
-    def scored(self, batch: Batch) -> tuple[Batch, Terms]:
+    def scored(self, batch: Batch) -> tuple[Batch, Metrics]:
         """A rollout of the observations o_0 … o_T-1 with, in its notes, Â, V and Â + V."""
         real = batch.mask.bool()
         if self.scale_rewards:
@@ -162,7 +162,7 @@ class OnPolicy(ActorCritic):
             return h_critic, h_critic
         return self.policy.memory.unroll(observation, actor_state)[0], h_critic
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Terms]:
+    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """-surrogate - entropy + value's loss, weighted, of a scored minibatch; and metrics."""
         share = batch.mask.flatten() / batch.mask.sum()  # of each of the N steps in a mean
         notes = {name: values.flatten(0, 1) for name, values in batch.notes.items()}
@@ -180,7 +180,7 @@ class OnPolicy(ActorCritic):
         metrics = torch.cat((means.detach(), torch.stack([*told.values()]) @ share))
         return means @ weights, dict(zip((*learned, *told), metrics.unbind(), strict=True))
 
-    def value_error(self, value: Tensor, notes: Terms) -> Tensor:
+    def value_error(self, value: Tensor, notes: Metrics) -> Tensor:
         """(V - V_targ)² (N,); with a clip, the larger of that and of the clipped value's."""
         error = (value - notes["target"]).square()
         if self.value_clip is None:
@@ -189,7 +189,7 @@ class OnPolicy(ActorCritic):
         return torch.maximum(error, (near - notes["target"]).square())
 
 
-def means(steps: Iterable[Terms]) -> Terms:
+def means(steps: Iterable[Metrics]) -> Metrics:
     """The mean of each metric over the steps that have it."""
     found: dict[str, list[Tensor]] = {}
     for step in steps:

@@ -1,4 +1,4 @@
-"""Optimiser: Adam over several networks, with what every algorithm wants around it."""
+"""Optimizer: Adam over several networks, with what every algorithm wants around it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Group:
     rate: float
 
 
-class Optimiser:
+class Optimizer:
     """Adam (Kingma & Ba, 2014, 1412.6980), in one fused step for all groups.
 
     clip: largest gradient norm of a network; None: any. epsilon: ε of Adam.

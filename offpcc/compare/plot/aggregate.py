@@ -54,11 +54,13 @@ def aggregate_table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
     runs. chosen: these pairs; empty: all of those algorithms.
     """
     tree, order, pairs = _compared(runs, chosen)
-    scores = [[algo, _told(pooled_interquartile_mean, [_scores(tree, algo)])] for algo in order]
+    scores = [
+        [algo, _with_interval(pooled_interquartile_mean, [_scores(tree, algo)])] for algo in order
+    ]
     compared = []
     for x, y in pairs:
         both = _both(tree, x, y)
-        compared.append([x, y, str(len(both[0])), _told(mean_improvement, both)])
+        compared.append([x, y, str(len(both[0])), _with_interval(mean_improvement, both)])
     notes = (
         "IQM: interquartile mean over the runs of all environments, normalised: 0 is an "
         "environment's worst run, 1 its best. P(X > Y): mean over environments of the chance that "
@@ -87,7 +89,7 @@ def _both(tree: Tree, x: str, y: str) -> tuple[list[Array], list[Array]]:
     return [group[x] for group in shared], [group[y] for group in shared]
 
 
-def _told(statistic: Callable[..., Array], tasks: Sequence[Tasks]) -> str:
+def _with_interval(statistic: Callable[..., Array], tasks: Sequence[Tasks]) -> str:
     return with_interval(statistic(*tasks), stratified(statistic, *tasks), 2)
 
 

@@ -117,8 +117,8 @@ def _run_folders(place: Path) -> list[Path]:
 def _read_run(folder: Path) -> Run | None:
     env, algo, run_id = folder.parts[-3:]
     columns = _read_columns(folder / "progress.csv")
-    told = _read_facts(folder / "run.json")
-    run = Run(env, algo, run_id, columns, told.get("evaluation_episodes"), _made(told))
+    facts = _read_facts(folder / "run.json")
+    run = Run(env, algo, run_id, columns, facts.get("evaluation_episodes"), _made(facts))
     if np.isfinite(columns["test_return"]).any():
         return run
     logger.warning("%s has no evaluation yet and is left out", folder)
@@ -157,9 +157,9 @@ def _read_facts(path: Path) -> dict[str, Any]:
     return read_json(path)
 
 
-def _made(told: Mapping[str, Any]) -> dict[str, str]:
+def _made(facts: Mapping[str, Any]) -> dict[str, str]:
     """Give each fact of `MADE` that is known; one that changed at a resume as "this, then that"."""
-    states = [told, *({**told, **resume} for resume in told.get("resumes", ()))]
+    states = [facts, *({**facts, **resume} for resume in facts.get("resumes", ()))]
     found = {
         name: [value for value, _ in groupby(str(each[key]) for each in states if key in each)]
         for name, key in MADE.items()

@@ -58,8 +58,8 @@ def mixtures(runs: Sequence[Run]) -> list[str]:
         known = [run for run in runs if fact in run.made]
         values = sorted({run.made[fact] for run in known})
         if len(values) > 1:
-            told = [f"{value} ({_named(known, fact, value)})" for value in values]
-            lines.append(f"Not all runs have the same {fact}: {', '.join(told)}.\n")
+            parts = [f"{value} ({_named(known, fact, value)})" for value in values]
+            lines.append(f"Not all runs have the same {fact}: {', '.join(parts)}.\n")
     return lines
 
 

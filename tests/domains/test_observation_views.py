@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
-from domains.views import Viewed, Window
+from domains.observation_views import ViewWrapper, Window
 
 
 class Counter(gymnasium.Env[Any, Any]):
@@ -28,7 +28,7 @@ class Counter(gymnasium.Env[Any, Any]):
 
 
 def test_keep_shows_exactly_its_entries_in_its_order():
-    view = Viewed(Counter(), keep=(2, 0))
+    view = ViewWrapper(Counter(), keep=(2, 0))
     assert view.observation_space == Box(np.float32([-9, 0]), np.float32([0, 9]))
     assert view.reset()[0].tolist() == [-1, 1]
     assert view.step([0.0, 2.0])[0].tolist() == [-2, 2]
@@ -37,11 +37,11 @@ def test_keep_shows_exactly_its_entries_in_its_order():
 @pytest.mark.parametrize("indices", [(), (0, 0), (3,), (-1,)])
 def test_keep_refuses_entries_that_are_none_double_or_absent(indices):
     with pytest.raises(ValueError, match="different indices from 0 to 2"):
-        Viewed(Counter(), keep=indices)
+        ViewWrapper(Counter(), keep=indices)
 
 
 def test_the_previous_action_is_zero_at_reset_and_then_the_one_taken():
-    view = Viewed(Counter(), previous_action=True)
+    view = ViewWrapper(Counter(), previous_action=True)
     assert view.reset()[0].tolist() == [1, 10, -1, 0, 0]
     assert view.step(np.array([0.5, 2.5]))[0].tolist() == [2, 20, -2, 0.5, 2.5]
     assert view.step([-1.0, 3.0])[0].tolist() == [3, 30, -3, -1, 3]
@@ -49,13 +49,13 @@ def test_the_previous_action_is_zero_at_reset_and_then_the_one_taken():
 
 
 def test_the_previous_action_is_shown_as_the_world_clips_it():
-    view = Viewed(Counter(), previous_action=True)
+    view = ViewWrapper(Counter(), previous_action=True)
     view.reset()
     assert view.step(np.array([7.0, -7.0]))[0].tolist() == [2, 20, -2, 1, 2]
 
 
 def test_the_box_of_the_previous_action_holds_its_zero_at_reset():
-    view = Viewed(Counter(), previous_action=True)
+    view = ViewWrapper(Counter(), previous_action=True)
     assert view.observation_space.low.tolist() == [0, 0, -9, -1, 0]  # not 2: 0 is shown at reset
     assert view.observation_space.high.tolist() == [9, 90, 0, 1, 3]
 
@@ -64,11 +64,11 @@ def test_a_discrete_previous_action_is_refused():
     world = Counter()
     world.action_space = Discrete(3)
     with pytest.raises(TypeError, match="actions from a Box"):
-        Viewed(world, previous_action=True)
+        ViewWrapper(world, previous_action=True)
 
 
 def test_a_window_repeats_the_first_frame_and_then_runs_oldest_first():
-    view = Viewed(Counter(), keep=(0, 1), window=3)
+    view = ViewWrapper(Counter(), keep=(0, 1), window=3)
     assert view.observation_space == Box(np.float32([0] * 6), np.float32([9, 90] * 3))
     assert view.reset()[0].tolist() == [1, 10, 1, 10, 1, 10]
     assert view.step([0.0, 2.0])[0].tolist() == [1, 10, 1, 10, 2, 20]
@@ -78,7 +78,7 @@ def test_a_window_repeats_the_first_frame_and_then_runs_oldest_first():
 
 
 def test_a_window_may_run_newest_first():
-    view = Viewed(Counter(), keep=(0, 1), window=3, newest_first=True)
+    view = ViewWrapper(Counter(), keep=(0, 1), window=3, newest_first=True)
     assert view.reset()[0].tolist() == [1, 10, 1, 10, 1, 10]
     assert view.step([0.0, 2.0])[0].tolist() == [2, 20, 1, 10, 1, 10]
     assert view.step([0.0, 2.0])[0].tolist() == [3, 30, 2, 20, 1, 10]
@@ -87,13 +87,13 @@ def test_a_window_may_run_newest_first():
 
 
 def test_a_frame_of_a_window_holds_its_own_previous_action():
-    view = Viewed(Counter(), keep=(0,), previous_action=True, window=2)
+    view = ViewWrapper(Counter(), keep=(0,), previous_action=True, window=2)
     assert view.reset()[0].tolist() == [1, 0, 0, 1, 0, 0]
     assert view.step([0.5, 2.0])[0].tolist() == [1, 0, 0, 2, 0.5, 2]
 
 
 def test_writing_into_an_observation_changes_no_later_one():
-    view = Viewed(Counter(), window=2)
+    view = ViewWrapper(Counter(), window=2)
     view.reset()[0][:] = 77
     first = view.step([0.0, 2.0])[0]
     assert first.tolist() == [1, 10, -1, 2, 20, -2]
@@ -103,7 +103,7 @@ def test_writing_into_an_observation_changes_no_later_one():
 
 def test_a_window_needs_a_frame():
     with pytest.raises(ValueError, match="at least 1 frame"):
-        Viewed(Counter(), window=0)
+        ViewWrapper(Counter(), window=0)
 
 
 def test_observations_that_are_no_vectors_are_refused():
@@ -111,10 +111,10 @@ def test_observations_that_are_no_vectors_are_refused():
     world.observation_space = Box(0, 255, (8, 8), np.uint8)
     for shown in ({"keep": (0,)}, {"delay": 2}, {"previous_action": True}):
         with pytest.raises(TypeError, match="observations from a Box of shape"):
-            Viewed(world, **shown)
+            ViewWrapper(world, **shown)
     world.observation_space = Discrete(3)
     with pytest.raises(TypeError, match="observations from a Box"):
-        Viewed(world, window=2)
+        ViewWrapper(world, window=2)
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -132,7 +132,7 @@ def test_pictures_in_a_window_are_put_end_to_end(newest_first):
 
 
 def test_a_view_changes_nothing_but_the_observation():
-    view = Viewed(Counter(), keep=(0,), previous_action=True, window=2)
+    view = ViewWrapper(Counter(), keep=(0,), previous_action=True, window=2)
     view.reset()
     outcomes = [view.step([0.0, 2.0])[1:] for _ in range(4)]
     assert outcomes[0] == (0.5, False, False, {"count": 2})
@@ -140,12 +140,12 @@ def test_a_view_changes_nothing_but_the_observation():
 
 
 def test_a_view_keeps_the_dtype_of_the_observation():
-    view = Viewed(Counter(), keep=(0,), previous_action=True, window=2)
+    view = ViewWrapper(Counter(), keep=(0,), previous_action=True, window=2)
     assert view.reset()[0].dtype == np.float32
     assert view.step(np.array([0.1, 2.0], dtype=np.float64))[0].dtype == np.float32
 
 
 def test_nothing_is_changed_where_nothing_is_asked_for():
-    view = Viewed(Counter())
+    view = ViewWrapper(Counter())
     assert view.observation_space == Counter().observation_space
     assert view.reset()[0].tolist() == [1, 10, -1]

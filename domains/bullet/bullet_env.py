@@ -1,4 +1,4 @@
-"""BulletWorld: what the worlds in a scene share, so that each one's file holds little but its own.
+"""BulletEnv: what the worlds in a scene share, so that each one's file holds little but its own.
 
 PyBullet simulates one copy at a time; the number of worlds in a process is not limited by it.
 """
@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from domains.bullet.scene import Camera, Scene
-from domains.drawn import Drawn, Frame
+from domains.rendering import Frame, RenderedEnv
 
 if TYPE_CHECKING:
     from domains.canvas import Canvas
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Observation = NDArray[Any]  # (X,) float32
 
 
-class BulletWorld(Drawn):
+class BulletEnv(RenderedEnv):
     """A gymnasium world in a scene of its own, with actions in [-1, 1].
 
     A subclass sets the class variables and gives `begin`, `advance` and `observe`.

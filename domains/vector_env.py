@@ -1,4 +1,4 @@
-"""Worlds: n copies of one of our worlds as a vector environment, a numpy step for all of them."""
+"""Vector environments: n copies of an environment of ours, with one numpy step for all."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,20 +9,20 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from domains.world import World
+from domains.base_env import BaseEnv
 
 Batch = NDArray[Any]
 Stepped = tuple[Any, Batch, Batch, Batch, dict[str, Any]]
 
 
-class Worlds(VectorEnv[Any, Batch, Batch]):
+class BatchedEnv(VectorEnv[Any, Batch, Batch]):
     """The same numbers as `num_envs` single worlds, step for step.
 
     Nothing is reset of itself: a copy whose episode has ended rests, and gives reward 0, until a
     reset. `reset(options={"reset_mask": mask})` resets the copies of a boolean mask (n,) alone.
     """
 
-    def __init__(self, world: World, max_episode_steps: int) -> None:
+    def __init__(self, world: BaseEnv, max_episode_steps: int) -> None:
         """Take over a world of n copies; episodes are truncated after `max_episode_steps`."""
         self.world, self.limit = world, max_episode_steps
         num_envs = self.num_envs = world.copies

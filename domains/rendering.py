@@ -1,4 +1,4 @@
-"""Drawn: what worlds share that are drawn on a canvas, as an array or in a window."""
+"""Rendering: what environments share that are drawn on a canvas, as an array or in a window."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
     centre: tuple[float, float] = (0.0, 0.0)  # the point in the middle, m
 
 
-class Drawn(gymnasium.Env[Any, Any], ABC):
+class RenderedEnv(gymnasium.Env[Any, Any], ABC):
     """A gymnasium world that `draw`s itself; the picture says what is hidden."""
 
     frame: ClassVar[Frame]

@@ -1,4 +1,4 @@
-"""View: what every step from what a world tells to what is shown has in common."""
+"""ObservationView: what turns an environment's observation into what the agent sees."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Flags = NDArray[np.bool_]  # (n,)
 Randoms = Sequence[np.random.Generator]  # n: a copy's own
 
 
-class View(ABC):
+class ObservationView(ABC):
     """One step from what a world tells to what is shown."""
 
     space: Box  # of what is shown, for one copy

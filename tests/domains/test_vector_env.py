@@ -8,17 +8,17 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 
 import domains
-from domains.worlds import Worlds
+from domains.vector_env import BatchedEnv
 
 COPIES = 5
 OURS = [id for id in domains.HIDDEN if gymnasium.spec(id).vector_entry_point]
-TOLD = domains.harder("pendulum-var-len-pa-told-v0")
+PRIVILEGED = domains.harder("pendulum-var-len-pa-told-v0")
 every_id = pytest.mark.parametrize("id", OURS)
 
 
-def together(id: str = "cartpole-continuous-long-p-v0", copies: int = COPIES) -> Worlds:
+def together(id: str = "cartpole-continuous-long-p-v0", copies: int = COPIES) -> BatchedEnv:
     worlds = gymnasium.make_vec(id, copies)
-    assert isinstance(worlds, Worlds)
+    assert isinstance(worlds, BatchedEnv)
     return worlds
 
 
@@ -49,7 +49,7 @@ def test_copies_give_the_numbers_of_single_worlds_step_for_step(id):
 
 
 def test_copies_are_told_what_single_worlds_are():
-    worlds, singles = together(TOLD, 3), [gymnasium.make(TOLD) for _ in range(3)]
+    worlds, singles = together(PRIVILEGED, 3), [gymnasium.make(PRIVILEGED) for _ in range(3)]
     seen = worlds.reset(seed=5)[0]
     alone = [single.reset(seed=5 + i)[0] for i, single in enumerate(singles)]
     for _ in range(4):

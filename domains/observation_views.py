@@ -2,7 +2,7 @@
 
 They know nothing of any world: each takes flat observations of n copies (n, X) and gives flat ones
 back, in the dtype of the observation space, which stays a true bound; a window takes pictures, too.
-Our worlds hold views themselves; `Viewed` puts them on any environment.
+Our worlds hold views themselves; `ViewWrapper` puts them on any environment.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,19 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.utils.seeding import np_random
 
 from domains.disturbances import Dropout, Noise
-from domains.view import Flags, Randoms, Rows, View, box_like, entries, flat_box, with_zero_at
+from domains.observation_view import (
+    Flags,
+    ObservationView,
+    Randoms,
+    Rows,
+    box_like,
+    entries,
+    flat_box,
+    with_zero_at,
+)
 
 
-class Keep(View):
+class Keep(ObservationView):
     """Shows the entries at `indices`, in that order, and hides the rest."""
 
     def __init__(self, space: gymnasium.Space[Any], indices: Sequence[int]) -> None:
@@ -35,7 +44,7 @@ class Keep(View):
         return observation[:, self.indices]
 
 
-class Zero(View):
+class Zero(ObservationView):
     """Puts zeros in place of the entries at `indices`; the width stays."""
 
     def __init__(self, space: gymnasium.Space[Any], indices: Sequence[int]) -> None:
@@ -65,7 +74,7 @@ class FirstLook(Zero):
         return np.where(fresh[:, None], observation, self._zeroed(observation))
 
 
-class PreviousAction(View):
+class PreviousAction(ObservationView):
     """Appends the action (A,) that led to an observation, as the world took it; zeros at first.
 
     A world clips an action to its space, and so does this view. A discrete action is refused.
@@ -90,7 +99,7 @@ class PreviousAction(View):
         return np.concatenate((observation, self.taken), 1)
 
 
-class Window(View):
+class Window(ObservationView):
     """Shows the last `frames` observations end to end, oldest first unless `newest_first`.
 
     The first observation of an episode fills the window: it is repeated `frames` times. Pictures
@@ -173,7 +182,7 @@ class Views:
         newest_first: bool = False,
         told: bool = False,
     ) -> None:
-        self.space, self.row, self.told = space, list[View](), told
+        self.space, self.row, self.told = space, list[ObservationView](), told
         if zero:
             self._add(Zero(self.space, zero))
         if first_look:
@@ -193,19 +202,19 @@ class Views:
         if told:
             self.space = Dict({"observation": self.space, "told": flat_box(space, "what is told")})
 
-    def _add(self, view: View) -> None:
+    def _add(self, view: ObservationView) -> None:
         self.row.append(view)
         self.space = view.space
 
     def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Shown:
-        """See `View`."""
+        """See `ObservationView`."""
         shown = observation
         for view in self.row:
             shown = view.begin(shown, fresh, randoms)
         return {"observation": shown, "told": observation} if self.told else shown
 
     def follow(self, observation: Rows, action: Rows) -> Shown:
-        """See `View`."""
+        """See `ObservationView`."""
         shown = observation
         for view in self.row:
             shown = view.follow(shown, action)
@@ -217,7 +226,7 @@ def alone(shown: Shown) -> Any:
     return {key: part[0] for key, part in shown.items()} if isinstance(shown, dict) else shown[0]
 
 
-class Viewed(gymnasium.Wrapper[Any, Any, Rows, Any], RecordConstructorArgs):
+class ViewWrapper(gymnasium.Wrapper[Any, Any, Rows, Any], RecordConstructorArgs):
     """Any environment of flat observations, or of pictures in a window, seen through `Views`."""
 
     def __init__(

@@ -1,7 +1,7 @@
-"""World: what all our worlds share, so that each one's file holds little but its physics.
+"""BaseEnv: what all our environments share; each one's file holds little but its physics.
 
 A world is written once, for n copies at a time: its quantities are rows of one array (V, n), and a
-step is arithmetic on rows. `World` is gymnasium's environment, of one copy; `Worlds` has n.
+step is arithmetic on rows. `BaseEnv` is gymnasium's environment, of one copy; `BatchedEnv` has n.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
 from domains.disturbances import checked_times
-from domains.drawn import Drawn
-from domains.views import Views, alone
+from domains.observation_views import Views, alone
+from domains.rendering import RenderedEnv
 
 Rows = NDArray[np.float64]  # (·, n): a quantity a row, a copy a column
 
 
-class World(Drawn):
+class BaseEnv(RenderedEnv):
     """A gymnasium world with actions in [-1, 1], float64 physics and float32 observations.
 
     A subclass sets the class variables and gives `begin`, `advance`, `observe` and `draw`. Its
     quantities are `values` (V, n): first the physical state, then `extras` more that an episode
-    needs. Only a `Worlds` asks for more than one copy.
+    needs. Only a `BatchedEnv` asks for more than one copy.
     """
 
     high: ClassVar[tuple[float, ...]]  # greatest entries of an observation
