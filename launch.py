@@ -318,8 +318,10 @@ def requests(asked: argparse.Namespace) -> "list[RunSpec]":
     if len(set(asked.run_id)) < len(asked.run_id):
         raise ValueError(f"--run_id {' '.join(asked.run_id)}: no two may be alike")
     if "=" in asked.bind:
-        raise ValueError(f"--bind {' '.join(asked.bind)}: a line needs quotes, as 'rate = 0.001'")
-    macros = {"steps": asked.steps, "copies": asked.envs}
+        raise ValueError(
+            f"--bind {' '.join(asked.bind)}: a line needs quotes, as 'learning_rate = 0.001'"
+        )
+    macros = {"steps": asked.steps, "num_envs": asked.envs}
     macros |= {"device": asked.device, "precision": asked.precision}
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
     return [

@@ -43,8 +43,8 @@ class Task:
 
     def request(self, agent: Agent) -> RunSpec:
         """A run of one of the agents, on one core."""
-        bind = [f"steps = {self.steps}", f"epoch = {self.epoch}", "threads = 1"]
-        bind.append(f"evaluation_episodes = {self.evaluation}")
+        bind = [f"steps = {self.steps}", f"eval_interval = {self.epoch}", "num_threads = 1"]
+        bind.append(f"eval_episodes = {self.evaluation}")
         return RunSpec(self.env, agent.algo, bind=bind, seed=1, results=FOLDER)
 
 

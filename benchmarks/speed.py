@@ -49,8 +49,8 @@ EPISODE = 200  # steps
 
 def rsac(width: int = 128, hidden: int = 128, precision: str = "fp32", **memory: Any) -> SAC:
     """Our RSAC."""
-    summarizer = partial(LSTM, width=width, **memory)
-    return SAC(SPEC, summarizer=summarizer, hidden=(hidden, hidden), precision=precision)
+    summarizer = partial(LSTM, hidden_size=width, **memory)
+    return SAC(SPEC, summarizer=summarizer, hidden_sizes=(hidden, hidden), precision=precision)
 
 
 def random_batch(agent: Agent, rows: int, steps: int) -> Batch:
@@ -81,11 +81,11 @@ def memories(clock: Clock) -> Iterator[Row]:
     lstm = rsac()
     seen = {key: torch.ones(1, *field.shape) for key, field in SPEC.observation.items()}
     for name, memory in (
-        ("GRU-128", partial(GRU, width=128)),
-        ("MinGRU-128", partial(MinGRU, width=128)),
-        ("Transformer-64", partial(Transformer, width=64)),
+        ("GRU-128", partial(GRU, hidden_size=128)),
+        ("MinGRU-128", partial(MinGRU, hidden_size=128)),
+        ("Transformer-64", partial(Transformer, hidden_size=64)),
     ):
-        agent = SAC(SPEC, summarizer=memory, hidden=(128, 128))
+        agent = SAC(SPEC, summarizer=memory, hidden_sizes=(128, 128))
         calls = [partial(a.update, random_batch(a, 32, 64)) for a in (agent, lstm)]
         yield Row(f"RSAC, {name}, 32 × 64", "updates/s", *clock.duel(*calls), "ours with LSTM-128")
         calls = [partial(a.act, seen, torch.zeros(1, a.state_size)) for a in (agent, lstm)]
@@ -126,7 +126,9 @@ def first_release(clock: Clock) -> Iterator[Row]:
 
 def filled_replay(capacity: int, **settings: Any) -> EpisodeReplay:
     """As many steps as it takes."""
-    replay = EpisodeReplay(SPEC, capacity=capacity, batch=32, segment=32, **settings)
+    replay = EpisodeReplay(
+        SPEC, buffer_size=capacity, batch_size=32, sequence_length=32, **settings
+    )
     observation = {k: np.ones((EPISODE + 1, *f.shape)) for k, f in SPEC.observation.items()}
     action, state = np.ones((EPISODE, 1)), np.zeros((EPISODE, 0))
     for _ in range(capacity // EPISODE):
@@ -167,7 +169,7 @@ def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
     world = make_env("Pendulum-v1")
     agent, replay = algorithm(world.spec_of_agent), EpisodeReplay(world.spec_of_agent)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
-    collector = Collector(agent, [world], sync="step")  # as SAC and TD3 do by default
+    collector = Collector(agent, [world], weight_sync="step")  # as SAC and TD3 do by default
     ours = Training(agent, replay, collector, Evaluator([]), recorder)
     peer = getattr(sb3, algorithm.__name__)(
         "MlpPolicy", "Pendulum-v1", learning_starts=1_000, batch_size=256, train_freq=1,
@@ -199,7 +201,7 @@ def rollouts(clock: Clock) -> Iterator[Row]:
 
 def recurrent_rollouts(clock: Clock) -> Iterator[Row]:
     """PPO with an LSTM-256 in actor and critic each: 512 steps, 10 epochs in minibatches of 128."""
-    memory = partial(LSTM, width=256, shortcut=False)
+    memory = partial(LSTM, hidden_size=256, skip_connection=False)
     mine = on_policy(512, segment=64, summarizer=memory, hidden=(64, 64), batch=2)
     peer = RecurrentPPO(
         "MlpLstmPolicy", "Pendulum-v1", n_steps=512, batch_size=128, n_epochs=10,
@@ -216,10 +218,12 @@ def on_policy(
     """A function that plays one rollout and learns from it."""
     worlds = [make_env("Pendulum-v1") for _ in range(copies)]
     agent = PPO(worlds[0].spec_of_agent, **settings)
-    replay = Rollout(agent.spec, agent.state_size, steps=steps, copies=copies, segment=segment)
-    collector = Collector(agent, worlds, stretch=steps)
+    replay = Rollout(
+        agent.spec, agent.state_size, rollout_steps=steps, num_envs=copies, sequence_length=segment
+    )
+    collector = Collector(agent, worlds, rollout_steps=steps)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
-    training = Training(agent, replay, collector, Evaluator([]), recorder, warm_up=0)
+    training = Training(agent, replay, collector, Evaluator([]), recorder, learning_starts=0)
 
     def play() -> None:
         for _ in range(steps):

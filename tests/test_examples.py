@@ -25,15 +25,19 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXTENDING = (ROOT / "docs/extending.md").read_text()
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FEW = ("warm_up = 200", "epoch = 220", "evaluation_episodes = 1")
-SMALL = ("memory_batch = 2", "width = 8")  # of what has a memory
-ROLLOUTS = ("rollout = 20", "epoch = 220", "evaluation_episodes = 1")  # of on-policy algorithms
+FEW = ("learning_starts = 200", "eval_interval = 220", "eval_episodes = 1")
+SMALL = ("recurrent_batch_size = 2", "memory_hidden_size = 8")  # of what has a memory
+ROLLOUTS = (
+    "rollout_steps = 20",
+    "eval_interval = 220",
+    "eval_episodes = 1",
+)  # of on-policy algorithms
 SHORTER = {
     "steps=20_000)": f"steps=220, bind={FEW + SMALL})",
     "steps=20_000,": "steps=220,",
-    "warm_up=1_000": "warm_up=200",
+    "learning_starts=1_000": "learning_starts=200",
     "episodes=10": "episodes=1",
-    "batch=8": "batch=2",
+    "batch_size=8": "batch_size=2",
 }
 SUITE = """question = "Does it run?"
 [[entries]]

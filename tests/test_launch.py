@@ -146,20 +146,32 @@ def test_the_list_names_every_id_algorithm_and_config(tmp_path):
             "unknown algorithm 'recurrent_sac'; the nearest",
         ),
         ("--env Arm-v0 --algo rsac", "unknown environment 'Arm-v0'; one of your own is module:Arm"),
-        ("--env pendulum-v0 --algo rsac --bind rate=-1.0", "--bind 'rate=-1.0':1: SAC.rate is -1"),
         (
-            "--env pendulum-v0 --algo rsac --bind rate='x'",
-            "--bind \"rate='x'\":1: SAC.rate is 'x',",
+            "--env pendulum-v0 --algo rsac --bind learning_rate=-1.0",
+            "--bind 'learning_rate=-1.0':1: SAC.learning_rate is -1",
+        ),
+        (
+            "--env pendulum-v0 --algo rsac --bind learning_rate='x'",
+            "--bind \"learning_rate='x'\":1: SAC.learning_rate is 'x',",
         ),
         ("--env pendulum-v0 --algo rsac --bind rat=1.0", "--bind 'rat=1.0':1: unknown macro 'rat'"),
         ("--env pendulum-v0 --algo rsac --bind SAC.x=1", "--bind 'SAC.x=1':1: SAC has no param"),
-        ("--env pendulum-v0 --algo sac --bind width=9", "--bind 'width=9':1: nothing in this run"),
+        (
+            "--env pendulum-v0 --algo sac --bind memory_hidden_size=9",
+            "--bind 'memory_hidden_size=9':1: nothing in this run",
+        ),
         ("--env pendulum-v0 --algo rsac --bind rate", "--bind 'rate':1: Couldn't parse"),
-        ("--env pendulum-v0 --algo rsac --bind rate = 1", "--bind rate = 1: a line needs quotes"),
-        ("--env pendulum-v0 --algo rsac --bind capacity=9", "an episode of pendulum-v0 may take"),
+        (
+            "--env pendulum-v0 --algo rsac --bind learning_rate = 1",
+            "--bind learning_rate = 1: a line needs quotes",
+        ),
+        (
+            "--env pendulum-v0 --algo rsac --bind buffer_size=9",
+            "an episode of pendulum-v0 may take",
+        ),
         (
             "--env pendulum-v0 --algo rsac --envs 100000",
-            "--bind 'copies = 100000':1: TrainingConfig.copies",
+            "--bind 'num_envs = 100000':1: TrainingConfig.num_envs",
         ),
         (
             "--env pendulum-v0 --algo rsac --evalute 3",
@@ -199,31 +211,46 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
     [
         (["--bind", "SAC.discont = 0.9"], "SAC has no parameter 'discont'; did you mean discount"),
         (["--bind", "SACC.discount = 0.9"], "unknown class 'SACC'; did you mean SAC?"),
-        (["--bind", "actor/LSTM.width = 3"], "is never used: the run makes no @actor/LSTM"),
-        (["--bind", "TD3.delay = 3"], "TD3.delay is never used"),
+        (["--bind", "actor/LSTM.hidden_size = 3"], "is never used: the run makes no @actor/LSTM"),
+        (["--bind", "TD3.policy_delay = 3"], "TD3.policy_delay is never used"),
         (
-            ["--bind", "capacity = 1e6"],
+            ["--bind", "buffer_size = 1e6"],
             "is 1000000.0, which is not a whole number; write 1_000_000",
         ),
         (
-            ["--bind", "hidden = 'wide'"],
-            "SAC.hidden is 'wide', which is not a list of whole number",
+            ["--bind", "hidden_sizes = 'wide'"],
+            "SAC.hidden_sizes is 'wide', which is not a list of whole number",
         ),
-        (["--bind", "sync = 'sometimes'"], "sync is 'sometimes'; it must be 'episode' or 'step'"),
-        (["--bind", "hidden = (0,)"], r"SAC.hidden is \(0,\); each must lie in \[1, 1_000_000\]"),
-        (["--bind", "rate = 1e400"], r"SAC.rate is inf; it must lie in \[0, 1\]"),
-        (["--bind", "rate = -1.0"], r"SAC.rate is -1.0; it must lie in \[0, 1\]"),
-        (["--bind", "polyak = 5.0"], r"SAC.polyak is 5.0; it must lie in \[0, 1\]"),
         (
-            ["--bind", "threads = 100000"],
-            r"TrainingConfig.threads is 100000; it must lie in \[1, 1_024\]",
+            ["--bind", "weight_sync = 'sometimes'"],
+            "sync is 'sometimes'; it must be 'episode' or 'step'",
         ),
-        (["--bind", "width = 1000000"], "the networks .* take .* GB and .* are free; lower hidden"),
-        (["--bind", "rate = 0.1", "epoch = 0"], "Training.epoch is 0; it must be at least 1"),
+        (
+            ["--bind", "hidden_sizes = (0,)"],
+            r"SAC.hidden_sizes is \(0,\); each must lie in \[1, 1_000_000\]",
+        ),
+        (["--bind", "learning_rate = 1e400"], r"SAC.learning_rate is inf; it must lie in \[0, 1\]"),
+        (["--bind", "learning_rate = -1.0"], r"SAC.learning_rate is -1.0; it must lie in \[0, 1\]"),
+        (["--bind", "tau = 5.0"], r"SAC.tau is 5.0; it must lie in \[0, 1\]"),
+        (
+            ["--bind", "num_threads = 100000"],
+            r"TrainingConfig.num_threads is 100000; it must lie in \[1, 1_024\]",
+        ),
+        (
+            ["--bind", "memory_hidden_size = 1000000"],
+            "the networks .* take .* GB and .* are free; lower hidden",
+        ),
+        (
+            ["--bind", "learning_rate = 0.1", "eval_interval = 0"],
+            "Training.eval_interval is 0; it must be at least 1",
+        ),
         (["--run-id", "a", "b/c"], "run_id is 'b/c'"),
-        (["--bind", "capacity = 0"], "EpisodeReplay.capacity is 0; it must be at least 1"),
-        (["--bind", "capacity = 10**13"], "Expected newline"),
-        (["--bind", "capacity = 1_000_000_000_000_000"], "the largest EpisodeReplay.capacity that"),
+        (["--bind", "buffer_size = 0"], "EpisodeReplay.buffer_size is 0; it must be at least 1"),
+        (["--bind", "buffer_size = 10**13"], "Expected newline"),
+        (
+            ["--bind", "buffer_size = 1_000_000_000_000_000"],
+            "the largest EpisodeReplay.buffer_size that",
+        ),
         (
             ["--env", "CartPole-v1"],
             r"SAC serves continuous actions \(a Box\) only, .* among 2",
@@ -233,7 +260,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
             "odd:Unbounded-v0: the action space .* has no finite bounds",
         ),
         (["--env", "odd:Words-v0"], "odd:Words-v0: observation 'observation' is a Text space"),
-        (["--envs", "0"], r"TrainingConfig.copies is 0; it must lie in \[1, 10_000\]"),
+        (["--envs", "0"], r"TrainingConfig.num_envs is 0; it must lie in \[1, 10_000\]"),
         (["--steps", "0"], "Training.steps is 0; it must be at least 1"),
         (["--device", "cuda:7"], "device 'cuda:7' is not to be had"),
         (["--seed", "-1"], "seed is -1; it lies in 0 … 2"),
@@ -380,16 +407,16 @@ def test_a_run_can_be_replaced(folder):
 def test_the_common_settings_need_no_gin(folder):
     config = tiny(folder)
     settings = ["--steps", 40, "--envs", 2, "--device", "cpu", "--precision", "bf16"]
-    settings += ["--bind", "warm_up = 10", "max_episode_steps = 10"]
+    settings += ["--bind", "learning_starts = 10", "max_episode_steps = 10"]
     # Of a memoryless agent, whose layers have bf16 on every processor.
     done(launch(folder, *SAC, "--config", config, *settings))
     text = next(folder.glob("results/*/*/1/config.gin")).read_text().splitlines()
     for line in (
         "steps = 40",
-        "copies = 2",
+        "num_envs = 2",
         "device = 'cpu'",
         "precision = 'bf16'",
-        "warm_up = 10",
+        "learning_starts = 10",
     ):
         assert line in text
 
@@ -402,8 +429,15 @@ def test_results_may_lie_elsewhere(folder):
 
 
 def test_a_config_of_the_project_is_found_from_anywhere(folder):
-    small = ["--steps", 20, "--bind", "width = 8", "warm_up = 0", "long_episode = 10"]
-    small += ["evaluation_episodes = 0", "memory_batch = 1"]
+    small = [
+        "--steps",
+        20,
+        "--bind",
+        "memory_hidden_size = 8",
+        "learning_starts = 0",
+        "long_episode = 10",
+    ]
+    small += ["eval_episodes = 0", "recurrent_batch_size = 1"]
     done(launch(folder, *RSAC, "--config", "configs/test/template_recurrent.gin", *small))
 
 
@@ -454,7 +488,14 @@ def test_a_run_whose_checkpoints_are_all_broken_exits_with_4(folder):
 
 
 def test_a_run_that_diverges_exits_with_3_and_leaves_a_diagnosis(folder):
-    arguments = ["--env", "odd:Huge-v0", "--algo", "sac", "--config", tiny(folder, "ratio = 1.0")]
+    arguments = [
+        "--env",
+        "odd:Huge-v0",
+        "--algo",
+        "sac",
+        "--config",
+        tiny(folder, "replay_ratio = 1.0"),
+    ]
     child = launch(folder, *arguments)
     assert child.wait() == 3, child.said()
     assert "updates in a row had a loss or gradient that is not finite" in child.said()

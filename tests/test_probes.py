@@ -186,7 +186,9 @@ def trained(
 ) -> ActorCritic:
     """An agent that has learned from whole episodes, one batch every other step."""
     agent = made(algorithm, memory, probe, polyak=0.05, **settings)
-    replay = EpisodeReplay(agent.spec, agent.state_size, batch=32, segment=None, ratio=0.5)
+    replay = EpisodeReplay(
+        agent.spec, agent.state_size, batch_size=32, sequence_length=None, replay_ratio=0.5
+    )
     collector = Collector(agent, [EnvAdapter(probe()) for _ in range(4)], seed=1)
     while collector.steps < probe.steps:
         for episode in collector.step(uniform=collector.steps < 400):
@@ -202,8 +204,12 @@ def trained_on_rollouts(
     """An agent that has learned from what eight copies played."""
     agent = made(algorithm, memory, probe)
     rollout, steps = LENGTHS[algorithm]
-    replay = Rollout(agent.spec, agent.state_size, steps=rollout, copies=8, segment=None)
-    collector = Collector(agent, [EnvAdapter(probe()) for _ in range(8)], seed=1, stretch=rollout)
+    replay = Rollout(
+        agent.spec, agent.state_size, rollout_steps=rollout, num_envs=8, sequence_length=None
+    )
+    collector = Collector(
+        agent, [EnvAdapter(probe()) for _ in range(8)], seed=1, rollout_steps=rollout
+    )
     while collector.steps < steps:
         for stretch in collector.step():
             replay.add(stretch)
@@ -248,7 +254,7 @@ def test_what_can_be_learned_is_learned(algorithm, memory, probe) -> None:
 
 
 def test_pictures_are_learned_from_and_remembered() -> None:
-    encoder = partial(Encoder, channels=8, strides=(2,), seen=8)
+    encoder = partial(Encoder, channels=8, strides=(2,), picture_features=8)
     check(SAC, "LSTM", Picture, shared=True, shift=1, encoder=encoder)
 
 

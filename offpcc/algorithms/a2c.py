@@ -17,9 +17,9 @@ class A2C(OnPolicy):
     """One step up log π times the advantage, for each rollout."""
 
     _: KW_ONLY
-    trace: UnitFloat = 1.0  # λ
-    epochs: PositiveInt = 1
-    batch: PositiveInt | None = None
+    gae_lambda: UnitFloat = 1.0  # λ
+    num_epochs: PositiveInt = 1
+    batch_size: PositiveInt | None = None
 
     def surrogate(
         self, log_prob: Tensor, before: Tensor, advantage: Tensor

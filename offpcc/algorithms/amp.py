@@ -31,7 +31,7 @@ class AMP(PPO):
     _: KW_ONLY
     expert: str = ""  # a folder of obs.npy and next_obs.npy, or the id of a Minari data set
     style_keys: Sequence[str] = ()  # of the observation; none: all that the world shows
-    reward_scale: PositiveFloat = (
+    task_reward_scale: PositiveFloat = (
         1.0  # brings the world's rewards to the size of the style's, 0 to 1
     )
     task_weight: NonNegativeFloat = 0.5  # w_G
@@ -52,7 +52,7 @@ class AMP(PPO):
 
     def _check(self) -> None:
         super()._check()
-        if self.scale_rewards:
+        if self.normalize_rewards:
             raise ValueError("AMP mixes rewards as they are; leave scale_rewards False")
 
     def _build(self) -> None:
@@ -85,7 +85,7 @@ class AMP(PPO):
         batch = batch.to(self.device)
         pairs = self.pairs(batch)
         style = self.style(pairs)
-        task = self.reward_scale * batch.reward
+        task = self.task_reward_scale * batch.reward
         mixed = self.task_weight * task + self.style_weight * style
         real = batch.mask.bool()
         metrics = super().update(replace(batch, reward=mixed)) | {

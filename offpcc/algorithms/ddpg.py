@@ -1,12 +1,12 @@
 """DDPG: deep deterministic policy gradient (Lillicrap et al., 2015, 1509.02971).
 
-Differences: white exploration noise unless `pull` is set (the paper's is 0.15, with σ 0.2); no
+Differences: white exploration noise unless `noise_type` is 'ou', the paper's (θ 0.15, σ 0.2); no
 weight decay; a mild price on actions so far up their tanh that its slope is gone; the history h in
 place of the state.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +25,17 @@ class DDPG(OffPolicy):
     """A deterministic actor that climbs its critic's slope; slow copies of both."""
 
     _: KW_ONLY
-    heads: Size = 1  # N
-    noise: NonNegativeFloat = 0.1  # σ of exploration, in actions of [-1, 1]
-    pull: PositiveUnitFloat = 1.0  # θ, how far noise returns to 0 in a step; 1: white noise
-    saturation: NonNegativeFloat = 0.001  # c, the price of losing the tanh's slope; 0: the paper's
+    num_critics: Size = 1  # N
+    exploration_noise: NonNegativeFloat = 0.1  # σ of exploration, in actions of [-1, 1]
+    noise_type: Literal["white", "ou"] = "white"  # ou: Ornstein-Uhlenbeck, which wanders
+    ou_theta: PositiveUnitFloat = 0.15  # θ, how far Ornstein-Uhlenbeck noise returns to 0 in a step
+    action_saturation_penalty: NonNegativeFloat = (
+        0.001  # c, the price of losing the tanh's slope; 0: the paper's
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pull < 1:
+        if self.noise_type == "ou":
             self.state_size += self.spec.action  # the noise is carried along
 
     def _build(self) -> None:
@@ -44,7 +47,7 @@ class DDPG(OffPolicy):
 
     def make_actor(self, inputs: int) -> Actor:
         """μ."""
-        return DeterministicActor(inputs, self.spec.action, self.hidden)
+        return DeterministicActor(inputs, self.spec.action, self.hidden_sizes)
 
     def explore(self, feature: Tensor) -> Tensor:
         """clip(μ(h) + σ N, ±1): section 7, with white noise."""
@@ -56,18 +59,18 @@ class DDPG(OffPolicy):
         self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
     ) -> tuple[Tensor, Tensor, Notes]:
         """See `Agent.act`; n' = (1 - θ) n + σ N, which wanders (Ornstein & Uhlenbeck, 1930)."""
-        if self.pull == 1:
+        if self.noise_type == "white":
             return super().act(observation, state, greedy)
         action, after, notes = super().act(observation, state, greedy=True)
         noise = state[:, -self.spec.action :]
         if not greedy:
-            noise = (1 - self.pull) * noise + self.noise_drawn(action)
+            noise = (1 - self.ou_theta) * noise + self.noise_drawn(action)
             action = self.sometimes_random((action + noise).clamp(-1, 1))
         return action, torch.cat((after, noise), 1), notes
 
     def noise_drawn(self, like: Tensor) -> Tensor:
         """σ N, with what is left of σ."""
-        return self.noise * self.exploration_left() * self.gaussian(like)
+        return self.exploration_noise * self.exploration_left() * self.gaussian(like)
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) min_i Q'_i(h', μ'(h')): algorithm 1, with one head."""
@@ -82,7 +85,7 @@ class DDPG(OffPolicy):
         """c Σ max(0, |u| - 3)² - Q_1(sg h, tanh u), u being μ(h) before its tanh: equation 6."""
         raw = cast(SquashedActor, self.policy.actor).raw(h_actor)
         value = self.critic(h_critic, raw.tanh(), heads=1)
-        price = self.saturation * saturation(raw)
+        price = self.action_saturation_penalty * saturation(raw)
         return masked_mean((price - value).squeeze(-1), batch.mask), {}
 
     def next_actor_memory(self) -> Memory:

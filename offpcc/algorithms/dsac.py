@@ -31,12 +31,14 @@ class DSAC(SAC):
 
     def make_actor(self, inputs: int) -> CategoricalActor:  # type: ignore[override]
         """π."""
-        return CategoricalActor(inputs, self.spec.choices, self.hidden)
+        return CategoricalActor(inputs, self.spec.choices, self.hidden_sizes)
 
     def make_critic(self, inputs: int) -> DiscreteCritic:
         """Q."""
         width = self.spec.action
-        return DiscreteCritic(inputs, width, self.hidden, heads=self.heads, norm=self.layer_norm)
+        return DiscreteCritic(
+            inputs, width, self.hidden_sizes, heads=self.num_critics, norm=self.layer_norm
+        )
 
     @property
     def actor(self) -> CategoricalActor:

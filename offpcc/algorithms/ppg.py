@@ -27,10 +27,10 @@ class PPG(PPO):
     """PPO whose policy network has a second head for values, learned between its phases."""
 
     _: KW_ONLY
-    epochs: PositiveInt = 1  # E_π and E_V
-    phase: PositiveInt = 32  # N_π, rollouts from one auxiliary phase to the next
+    num_epochs: PositiveInt = 1  # E_π and E_V
+    phase_rollouts: PositiveInt = 32  # N_π, rollouts from one auxiliary phase to the next
     auxiliary_epochs: PositiveInt = 6  # E_aux
-    cloning: NonNegativeFloat = 1.0  # β, the price of moving the policy meanwhile
+    clone_coef: NonNegativeFloat = 1.0  # β, the price of moving the policy meanwhile
 
     columns: ClassVar[dict[str, str]] = PPO.columns | {
         "auxiliary_loss": "half the squared error of the policy network's values to the λ-returns",
@@ -45,14 +45,17 @@ class PPG(PPO):
 
     def groups(self) -> list[Group]:
         """With the second head, a part of the actor."""
-        network = "joint" if self.joint else "actor"
-        return [*super().groups(), Group(network, [*self.auxiliary_head.parameters()], self.rate)]
+        network = "joint" if self.clip_grad_jointly else "actor"
+        return [
+            *super().groups(),
+            Group(network, [*self.auxiliary_head.parameters()], self.learning_rate),
+        ]
 
     def learn(self, batch: Batch) -> Metrics:
         """Algorithm 1: the policy phase's step, and the auxiliary phase when its turn has come."""
         metrics = super().learn(batch)
         self.kept.append(batch)
-        if len(self.kept) == self.phase:
+        if len(self.kept) == self.phase_rollouts:
             metrics |= means(self.auxiliary_steps())
             self.kept = []
         return metrics
@@ -82,7 +85,7 @@ class PPG(PPO):
         described = self.actor.describe(h_actor)
         cloned = masked_mean(self.actor.divergence(batch.notes["before"], described), mask)
         error = self.critic(h_critic).squeeze(-1) - target
-        loss = auxiliary + self.cloning * cloned + masked_mean(0.5 * error.square(), mask)
+        loss = auxiliary + self.clone_coef * cloned + masked_mean(0.5 * error.square(), mask)
         return loss, {"auxiliary_loss": auxiliary.detach(), "cloned": cloned.detach()}
 
     def state_dict(self) -> dict[str, Any]:

@@ -18,10 +18,10 @@ class PPO(OnPolicy):
     """Climbs the ratio of likelihoods times the advantage, no further than 1 ± ε."""
 
     _: KW_ONLY
-    clip_ratio: PositiveFloat = 0.2  # ε
+    clip_range: PositiveFloat = 0.2  # ε
 
     columns: ClassVar[dict[str, str]] = OnPolicy.columns | {
-        "clipped": "share of ratios beyond 1 ± ε",
+        "clip_fraction": "share of ratios beyond 1 ± ε",
     }
 
     def surrogate(
@@ -34,8 +34,8 @@ class PPO(OnPolicy):
 
     def clipped(self, ratio: Tensor) -> Tensor:
         """clip(ρ, 1 ± ε)."""
-        return ratio.clamp(1 - self.clip_ratio, 1 + self.clip_ratio)
+        return ratio.clamp(1 - self.clip_range, 1 + self.clip_range)
 
     def clip_fraction(self, ratio: Tensor) -> Metrics:
         """Which ratios the clip cuts, as a metric."""
-        return {"clipped": (self.clipped(ratio) != ratio).float()}
+        return {"clip_fraction": (self.clipped(ratio) != ratio).float()}

@@ -19,18 +19,21 @@ class REDQ(SAC):
     """SAC with many heads; the target takes the smallest of a few drawn ones."""
 
     _: KW_ONLY
-    heads: Size = 10  # N
-    subset: PositiveInt = 2  # M, heads drawn for a target
+    num_critics: Size = 10  # N
+    target_subset_size: PositiveInt = 2  # M, heads drawn for a target
 
     def _check(self) -> None:
         super()._check()
-        if self.subset > self.heads:
-            raise ValueError(f"subset is {self.subset}; it lies in 1 … heads, {self.heads}")
+        if self.target_subset_size > self.num_critics:
+            raise ValueError(
+                f"target_subset_size is {self.target_subset_size}; it is at most num_critics, "
+                f"{self.num_critics}"
+            )
 
     def min_q(self, value: Tensor) -> Tensor:
         """The smallest of M heads, drawn anew in each update: algorithm 1, line 8."""
-        order = torch.randperm(self.heads, generator=self.generator, device=value.device)
-        return value[order[: self.subset]].amin(0)
+        order = torch.randperm(self.num_critics, generator=self.generator, device=value.device)
+        return value[order[: self.target_subset_size]].amin(0)
 
     def actor_value(self, value: Tensor) -> Tensor:
         """The mean of all heads: line 11."""

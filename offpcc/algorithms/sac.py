@@ -40,7 +40,7 @@ class SAC(OffPolicy):
 
     def make_actor(self, inputs: int) -> GaussianActor:
         """π."""
-        return GaussianActor(inputs, self.spec.action, self.hidden)
+        return GaussianActor(inputs, self.spec.action, self.hidden_sizes)
 
     def sample(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """a ~ π(·|h) (…, A) and log π(a|h) (…, 1)."""
@@ -86,4 +86,4 @@ class SAC(OffPolicy):
     def groups(self) -> list[Group]:
         """With log α, where it is learned."""
         learned = [] if self.fixed_temperature else [self.log_temperature]
-        return [*super().groups(), Group("temperature", learned, self.rate)]
+        return [*super().groups(), Group("temperature", learned, self.learning_rate)]

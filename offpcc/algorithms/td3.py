@@ -17,15 +17,15 @@ class TD3(DDPG):
     """DDPG with two critics, a smoothed target and an actor that moves every other update."""
 
     _: KW_ONLY
-    heads: Size = 2
-    delay: PositiveInt = 2  # d
-    smoothing: NonNegativeFloat = 0.2  # σ~ of the noise on the target's action
-    smoothing_clip: NonNegativeFloat = 0.5  # c, its largest size
+    num_critics: Size = 2
+    policy_delay: PositiveInt = 2  # d
+    target_policy_noise: NonNegativeFloat = 0.2  # σ~ of the noise on the target's action
+    target_noise_clip: NonNegativeFloat = 0.5  # c, its largest size
 
     def target_action(self, h_actor: Tensor) -> Tensor:
         """clip(μ'(h') + clip(σ~ N, ±c), ±1): equation 14."""
         action = self.target_actor(h_actor)
-        noise = (self.smoothing * self.gaussian(action)).clamp(
-            -self.smoothing_clip, self.smoothing_clip
+        noise = (self.target_policy_noise * self.gaussian(action)).clamp(
+            -self.target_noise_clip, self.target_noise_clip
         )
         return (action + noise).clamp(-1, 1)

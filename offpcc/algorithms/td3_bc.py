@@ -23,7 +23,7 @@ class TD3BC(TD3):
     """TD3 that also imitates; without a climb it does nothing but imitate."""
 
     _: KW_ONLY
-    climb: NonNegativeFloat = 2.5  # α, how much the critic counts; 0: behaviour cloning
+    q_weight: NonNegativeFloat = 2.5  # α, how much the critic counts; 0: behaviour cloning
 
     columns: ClassVar[dict[str, str]] = OffPolicy.columns | {
         "distance": "mean squared distance of the actor's actions to the data's",
@@ -34,8 +34,8 @@ class TD3BC(TD3):
         raw = cast(SquashedActor, self.policy.actor).raw(h_actor)
         action = raw.tanh()
         value = self.critic(h_critic, action, heads=1)[0].squeeze(-1)
-        scale = self.climb / masked_mean(value.detach().abs(), batch.mask).clamp(min=1e-6)
+        scale = self.q_weight / masked_mean(value.detach().abs(), batch.mask).clamp(min=1e-6)
         distance = (action - batch.action).square().mean(-1)
-        price = self.saturation * saturation(raw).squeeze(-1)
+        price = self.action_saturation_penalty * saturation(raw).squeeze(-1)
         loss = masked_mean(distance + price - scale * value, batch.mask)
         return loss, {"distance": masked_mean(distance.detach(), batch.mask)}

@@ -20,34 +20,39 @@ class TQC(SAC):
     """SAC with heads that tell quantiles of the return; the target leaves the highest out."""
 
     _: KW_ONLY
-    heads: Size = 5  # N
-    atoms: Size = 25  # M, quantiles of each head
-    dropped: NonNegativeInt = 2  # d, left out of the target, for each head
+    num_critics: Size = 5  # N
+    num_quantiles: Size = 25  # M, quantiles of each head
+    top_quantiles_to_drop: NonNegativeInt = 2  # d, left out of the target, for each head
 
     def _check(self) -> None:
         super()._check()
-        if self.dropped >= self.atoms:
-            raise ValueError(f"dropped is {self.dropped}; of {self.atoms} atoms some must stay")
+        if self.top_quantiles_to_drop >= self.num_quantiles:
+            raise ValueError(
+                f"top_quantiles_to_drop is {self.top_quantiles_to_drop}; it must be less than "
+                f"num_quantiles, {self.num_quantiles}"
+            )
 
     def make_critic(self, inputs: int) -> Critic:
         """θ, the heads' quantiles."""
         return Critic(
             inputs,
             self.spec.action,
-            self.hidden,
-            heads=self.heads,
-            atoms=self.atoms,
+            self.hidden_sizes,
+            heads=self.num_critics,
+            atoms=self.num_quantiles,
             norm=self.layer_norm,
         )
 
     def min_q(self, value: Tensor) -> Tensor:
         """All heads' atoms (B, T, N (M - d)), sorted, without the highest: equation 11."""
         pooled = value.movedim(0, -2).flatten(-2)
-        return pooled.sort(-1).values[..., : self.heads * (self.atoms - self.dropped)]
+        return pooled.sort(-1).values[
+            ..., : self.num_critics * (self.num_quantiles - self.top_quantiles_to_drop)
+        ]
 
     def critic_loss(self, value: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """Σ_n of the quantile regression of each head's atoms to the target's: equation 13."""
-        level = (torch.arange(self.atoms, device=value.device) + 0.5) / self.atoms
+        level = (torch.arange(self.num_quantiles, device=value.device) + 0.5) / self.num_quantiles
         return masked_mean(quantile_huber(value, target, level).sum(0), mask)
 
     def actor_value(self, value: Tensor) -> Tensor:

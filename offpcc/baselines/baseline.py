@@ -38,15 +38,17 @@ class Baseline(Learner):
     _: KW_ONLY
     seed: int = 0
     device: str = "cpu"
-    copies: PositiveInt = 1  # worlds stepped side by side
+    num_envs: PositiveInt = 1  # worlds stepped side by side
     keys: Sequence[str] = ()  # which of the observation it reads; none: all
-    hidden: Sequence[Size] = (256, 256)
+    hidden_sizes: Sequence[Size] = (256, 256)
     discount: UnitFloat = 0.99  # γ
-    rate: LearningRate = 3e-4
-    decay: bool = False  # the rate falls to zero, linearly, by the training's end
+    learning_rate: LearningRate = 3e-4
+    anneal_learning_rate: bool = False  # the rate falls to zero, linearly, by the training's end
     reward_scale: PositiveFloat = 1.0  # it learns from rewards times this; scores stay as they are
-    normalize: bool = False  # observations, by its VecNormalize
-    scale_rewards: bool = False  # by the running deviation of their discounted sums, by the same
+    normalize_observations: bool = False  # observations, by its VecNormalize
+    normalize_rewards: bool = (
+        False  # by the running deviation of their discounted sums, by the same
+    )
 
     packages: ClassVar[tuple[str, ...]] = ("stable-baselines3", "sb3-contrib")
     logged: ClassVar[dict[str, tuple[str, float]]] = {}  # column: its name there, a factor
@@ -62,12 +64,12 @@ class Baseline(Learner):
                 "pip install stable-baselines3 sb3-contrib"
             ) from error
         self.spec = self._read()
-        self.vec_env = SB3VecEnv(self.spec, self.copies, self.reward_scale)
+        self.vec_env = SB3VecEnv(self.spec, self.num_envs, self.reward_scale)
         self.worlds = self._normalised()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.model = self.make_model()
-        self._normalizer = SB3Normalizer(self.spec, self.normalize)
+        self._normalizer = SB3Normalizer(self.spec, self.normalize_observations)
         self._policy = policy_of(self.model, self._normalizer, self.spec.choices)
         self._bad = torch.zeros((), dtype=torch.int64)
 
@@ -81,16 +83,18 @@ class Baseline(Learner):
 
     def _normalised(self) -> Any:
         """What the model steps: the vec_env, behind a VecNormalize if that is asked for."""
-        if not (self.normalize or self.scale_rewards):
+        if not (self.normalize_observations or self.normalize_rewards):
             return self.vec_env
         from stable_baselines3.common.vec_env import VecNormalize
 
-        if self.normalize and any(f.is_picture for f in self.spec.observation.values()):
+        if self.normalize_observations and any(
+            f.is_picture for f in self.spec.observation.values()
+        ):
             raise ValueError("normalize is for numbers; a baseline that sees pictures has none")
         return VecNormalize(
             self.vec_env,
-            norm_obs=self.normalize,
-            norm_reward=self.scale_rewards,
+            norm_obs=self.normalize_observations,
+            norm_reward=self.normalize_rewards,
             gamma=self.discount,
         )
 
@@ -122,12 +126,12 @@ class Baseline(Learner):
 
     def schedule(self, left: float) -> float:
         """The rate, by the share of the training that is left."""
-        return self.rate * left if self.decay else self.rate
+        return self.learning_rate * left if self.anneal_learning_rate else self.learning_rate
 
     @property
     def policy(self) -> Policy:  # type: ignore[override]
         """The acting network, with the moments as they are now."""
-        if self.normalize:
+        if self.normalize_observations:
             moments = self._moments.obs_rms
             self._normalizer.scale(moments.mean, moments.var)
         return self._policy
@@ -163,7 +167,9 @@ class Baseline(Learner):
             if all(weight.isfinite().all() for part in parts for weight in part.parameters()):
                 raise
             name = type(self).__name__
-            raise DivergedError(f"{name} has weights that are not finite; lower rate") from error
+            raise DivergedError(
+                f"{name} has weights that are not finite; lower learning_rate"
+            ) from error
 
     def observe(self, observation: Observation) -> None:
         """Nothing: a VecNormalize looks for itself."""

@@ -98,7 +98,7 @@ class SB3Buffer(Replay):
         """The rows that there are."""
         if self._buffer is None:
             return range(0)
-        written = self.baseline.model.num_timesteps // self.baseline.copies
+        written = self.baseline.model.num_timesteps // self.baseline.num_envs
         return range(max(0, written - self._buffer.buffer_size), written)
 
     def chunk(self, since: int) -> dict[str, Tensor]:

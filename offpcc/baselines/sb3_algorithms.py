@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from offpcc.baselines.baseline import Baseline
 from offpcc.config.ranges import (
@@ -28,10 +28,10 @@ class SB3OffPolicy(Baseline):
     """Those with a replay buffer."""
 
     _: KW_ONLY
-    batch: PositiveInt = 256  # transitions
-    capacity: PositiveInt = 1_000_000  # steps
-    ratio: NonNegativeFloat = 1.0  # updates an environment step
-    polyak: UnitFloat = 0.005  # τ
+    batch_size: PositiveInt = 256  # transitions
+    buffer_size: PositiveInt = 1_000_000  # steps
+    replay_ratio: NonNegativeFloat = 1.0  # updates an environment step
+    tau: UnitFloat = 0.005  # τ
     n_step: PositiveInt = 1
 
     columns: ClassVar[dict[str, str]] = CRITIC
@@ -47,12 +47,12 @@ class SB3OffPolicy(Baseline):
             self.worlds,
             learning_rate=self.schedule,
             gamma=self.discount,
-            batch_size=self.batch,
-            buffer_size=self.capacity,
+            batch_size=self.batch_size,
+            buffer_size=self.buffer_size,
             learning_starts=0,
-            tau=self.polyak,
+            tau=self.tau,
             n_steps=self.n_step,
-            policy_kwargs={"net_arch": list(self.hidden)},
+            policy_kwargs={"net_arch": list(self.hidden_sizes)},
             device=self.device,
             **more,
         )
@@ -71,11 +71,11 @@ class SB3OffPolicy(Baseline):
 
     def learn(self) -> None:
         """One gradient step."""
-        self.model.train(gradient_steps=1, batch_size=self.batch)
+        self.model.train(gradient_steps=1, batch_size=self.batch_size)
 
     def owed(self, steps: int) -> float:
         """See `Baseline`."""
-        return self.ratio * steps
+        return self.replay_ratio * steps
 
 
 @dataclass
@@ -83,8 +83,9 @@ class SB3TD3(SB3OffPolicy):
     """TD3."""
 
     _: KW_ONLY
-    noise: NonNegativeFloat = 0.1  # σ of exploration
-    pull: PositiveUnitFloat = 1.0  # θ, how far noise returns to 0 in a step; 1: white noise
+    exploration_noise: NonNegativeFloat = 0.1  # σ of exploration
+    noise_type: Literal["white", "ou"] = "white"  # ou: Ornstein-Uhlenbeck, which wanders
+    ou_theta: PositiveUnitFloat = 0.15  # θ, how far Ornstein-Uhlenbeck noise returns to 0 in a step
 
     def make_model(self) -> Any:
         """See `Baseline`."""
@@ -96,10 +97,10 @@ class SB3TD3(SB3OffPolicy):
         import numpy as np
         from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 
-        mean, sigma = np.zeros(self.spec.action), np.full(self.spec.action, self.noise)
-        if self.pull == 1:
+        mean, sigma = np.zeros(self.spec.action), np.full(self.spec.action, self.exploration_noise)
+        if self.noise_type == "white":
             return NormalActionNoise(mean, sigma)
-        return OrnsteinUhlenbeckActionNoise(mean, sigma, theta=self.pull, dt=1.0)
+        return OrnsteinUhlenbeckActionNoise(mean, sigma, theta=self.ou_theta, dt=1.0)
 
 
 @dataclass
@@ -148,16 +149,16 @@ class SB3PPO(Baseline):
     """PPO."""
 
     _: KW_ONLY
-    rollout: PositiveInt = 2_048  # steps of every copy
-    batch: PositiveInt = 64  # steps in a minibatch
-    epochs: PositiveInt = 10
-    trace: UnitFloat = 0.95  # λ
-    clip: PositiveFloat | None = 0.5  # largest gradient norm
-    clip_ratio: PositiveFloat = 0.2  # ε
-    entropy_weight: NonNegativeFloat = 0.0
-    value_weight: NonNegativeFloat = 0.5
-    value_clip: PositiveFloat | None = None
-    most_divergence: PositiveFloat | None = None  # nats
+    rollout_steps: PositiveInt = 2_048  # steps of every copy
+    batch_size: PositiveInt = 64  # steps in a minibatch
+    num_epochs: PositiveInt = 10
+    gae_lambda: UnitFloat = 0.95  # λ
+    max_grad_norm: PositiveFloat | None = 0.5  # largest gradient norm
+    clip_range: PositiveFloat = 0.2  # ε
+    ent_coef: NonNegativeFloat = 0.0
+    vf_coef: NonNegativeFloat = 0.5
+    clip_range_vf: PositiveFloat | None = None
+    target_kl: PositiveFloat | None = None  # nats
 
     columns: ClassVar[dict[str, str]] = {
         "surrogate": "what the actor climbs",
@@ -180,7 +181,7 @@ class SB3PPO(Baseline):
         """See `Baseline`."""
         from stable_baselines3 import PPO
 
-        return self.build_model(PPO, self.kind_of_policy(), self.batch, {})
+        return self.build_model(PPO, self.kind_of_policy(), self.batch_size, {})
 
     def build_model(self, kind: Any, policy: str, batch: int, networks: Mapping[str, Any]) -> Any:
         """A model of this kind, with the settings that all have."""
@@ -189,17 +190,17 @@ class SB3PPO(Baseline):
             self.worlds,
             learning_rate=self.schedule,
             gamma=self.discount,
-            n_steps=self.rollout,
+            n_steps=self.rollout_steps,
             batch_size=batch,
-            n_epochs=self.epochs,
-            gae_lambda=self.trace,
-            clip_range=self.clip_ratio,
-            clip_range_vf=self.value_clip,
-            ent_coef=self.entropy_weight,
-            vf_coef=self.value_weight,
-            max_grad_norm=self.clip,
-            target_kl=self.most_divergence,
-            policy_kwargs={"net_arch": list(self.hidden), **networks},
+            n_epochs=self.num_epochs,
+            gae_lambda=self.gae_lambda,
+            clip_range=self.clip_range,
+            clip_range_vf=self.clip_range_vf,
+            ent_coef=self.ent_coef,
+            vf_coef=self.vf_coef,
+            max_grad_norm=self.max_grad_norm,
+            target_kl=self.target_kl,
+            policy_kwargs={"net_arch": list(self.hidden_sizes), **networks},
             device=self.device,
         )
 
@@ -222,15 +223,18 @@ class SB3RecurrentPPO(SB3PPO):
     """PPO with an LSTM in actor and critic each, of sb3-contrib."""
 
     _: KW_ONLY
-    segment: PositiveInt = 64  # steps; a minibatch has `batch` times as many
-    width: Size = 128
-    layers: Depth = 1
+    sequence_length: PositiveInt = 64  # steps; a minibatch has `batch` times as many
+    hidden_size: Size = 128
+    num_layers: Depth = 1
 
     def make_model(self) -> Any:
         """See `Baseline`."""
         from sb3_contrib import RecurrentPPO
 
-        networks = {"lstm_hidden_size": self.width, "n_lstm_layers": self.layers}
+        networks = {"lstm_hidden_size": self.hidden_size, "n_lstm_layers": self.num_layers}
         return self.build_model(
-            RecurrentPPO, self.kind_of_policy("Lstm"), self.batch * self.segment, networks
+            RecurrentPPO,
+            self.kind_of_policy("Lstm"),
+            self.batch_size * self.sequence_length,
+            networks,
         )

@@ -49,7 +49,7 @@ class Entry:
     @property
     def lines(self) -> list[str]:
         """What it binds, the macros first."""
-        macros = {"steps": self.steps, "precision": self.precision, "copies": self.envs}
+        macros = {"steps": self.steps, "precision": self.precision, "num_envs": self.envs}
         lines = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
         return [*lines, *self.bind]
 

@@ -15,7 +15,7 @@ from offpcc.storage.run_folder import read_json
 from offpcc.tracking import WandB, account
 
 # May change at a resume, and make other scores.
-JUDGED = ("Training.epoch", "Evaluator.episodes", "precision")
+JUDGED = ("Training.eval_interval", "Evaluator.episodes", "precision")
 FREE = tuple(key for key in MAY_CHANGE if key not in JUDGED)
 
 

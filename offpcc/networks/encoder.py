@@ -15,8 +15,9 @@ class Encoder(nn.Module):
     """Concatenates the keys that it reads, in order: {key: (B, T, …)} -> inputs (B, T, X).
 
     keys: which keys, all if empty; a critic that reads more keys than its actor is asymmetric.
-    width: a linear layer with ReLU to this many numbers; 0 leaves the concatenation as it is.
-    Pictures come first through a `Convolution` each, of these channels and strides, to `seen`
+    embedding_size: a linear layer with ReLU to this many numbers; 0 leaves the concatenation as it
+    is. Pictures come first through a `Convolution` each, of these channels and strides, to
+    `picture_features`
     numbers.
 
     Raises ValueError for a key that the observation does not have, and for pixels that are no
@@ -29,10 +30,10 @@ class Encoder(nn.Module):
         spec: AgentSpec,
         *,
         keys: Sequence[str] = (),
-        width: Annotated[int, Interval(0, 1_000_000)] = 0,
+        embedding_size: Annotated[int, Interval(0, 1_000_000)] = 0,
         channels: Size = 32,
         strides: Sequence[PositiveInt] = (2, 1, 1, 1),
-        seen: Size = 50,
+        picture_features: Size = 50,
     ) -> None:
         super().__init__()
         unknown = [key for key in keys if key not in spec.observation]
@@ -50,14 +51,22 @@ class Encoder(nn.Module):
             )
         self.eyes = nn.ModuleDict(  # by place: a key's name may hold anything
             {
-                str(place): Convolution(field, channels=channels, strides=strides, width=seen)
+                str(place): Convolution(
+                    field, channels=channels, strides=strides, width=picture_features
+                )
                 for place, field in enumerate(fields.values())
                 if field.is_picture
             }
         )
-        size = sum(seen if field.is_picture else field.size for field in fields.values())
-        self.embed = nn.Sequential(nn.Linear(size, width), nn.ReLU()) if width else nn.Identity()
-        self.size = width or size
+        size = sum(
+            picture_features if field.is_picture else field.size for field in fields.values()
+        )
+        self.embed = (
+            nn.Sequential(nn.Linear(size, embedding_size), nn.ReLU())
+            if embedding_size
+            else nn.Identity()
+        )
+        self.size = embedding_size or size
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Inputs (B, T, X)."""

@@ -11,7 +11,7 @@ from offpcc.networks.summarizer import Stack
 class MinGRU(Stack):
     """h' = a h + (1 - a) c, with a = σ(W x + b) and c = V x + d (Feng et al., 2024, 2410.01201).
 
-    forget_bias: b at the start; above 0, a fresh memory holds on for longer.
+    forget_gate_bias: b at the start; above 0, a fresh memory holds on for longer.
     """
 
     @checked
@@ -19,18 +19,18 @@ class MinGRU(Stack):
         self,
         inputs: int,
         *,
-        width: Size = 128,
-        layers: Depth = 1,
-        shortcut: bool = True,
-        forget_bias: float = 0.0,
+        hidden_size: Size = 128,
+        num_layers: Depth = 1,
+        skip_connection: bool = True,
+        forget_gate_bias: float = 0.0,
     ) -> None:
-        super().__init__(inputs, width, layers, shortcut)
-        sizes = [inputs] + [width] * (layers - 1)
-        maps = [nn.Linear(size, 2 * width) for size in sizes]
+        super().__init__(inputs, hidden_size, num_layers, skip_connection)
+        sizes = [inputs] + [hidden_size] * (num_layers - 1)
+        maps = [nn.Linear(size, 2 * hidden_size) for size in sizes]
         for layer in maps:
-            nn.init.constant_(layer.bias.data[:width], forget_bias)
+            nn.init.constant_(layer.bias.data[:hidden_size], forget_gate_bias)
         self.maps = nn.ModuleList(maps)
-        self.state_size = layers * width
+        self.state_size = num_layers * hidden_size
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F): the top layer's states, then the input if it has the shortcut."""
@@ -45,10 +45,10 @@ class MinGRU(Stack):
         return self._run(inputs, state, real.unsqueeze(-1))[1]
 
     def _run(self, inputs: Tensor, state: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """The top layer's states (B, T, width), and the next flat state; real (T, B, 1)."""
+        """The top layer's states (B, T, hidden_size), and the next flat state; real (T, B, 1)."""
         hidden, after = inputs.transpose(0, 1), []
         for layer, start in zip(self.maps, state.chunk(len(self.maps), 1), strict=True):
-            gate, candidate = layer(hidden).float().chunk(2, -1)  # (T, B, width)
+            gate, candidate = layer(hidden).float().chunk(2, -1)  # (T, B, hidden_size)
             hold = torch.where(real, gate.sigmoid(), 1.0)
             hidden = linear_recurrence(hold, torch.where(real, (1 - hold) * candidate, 0.0), start)
             after.append(hidden[-1])

@@ -58,18 +58,21 @@ class Identity(Summarizer):
 
 
 class Stack(Summarizer):
-    """Layers of so many units, whose feature the current input may join (the shortcut).
+    """Recurrent layers, whose feature the current input may join by a skip connection.
 
-    width: units a layer; layers: how many; shortcut: whether the input goes past the memory too.
+    hidden_size: units a layer; skip_connection: whether the input goes past the memory, too.
     """
 
-    def __init__(self, inputs: int, width: int, layers: int, shortcut: bool) -> None:
+    def __init__(
+        self, inputs: int, hidden_size: int, num_layers: int, skip_connection: bool
+    ) -> None:
         super().__init__()
-        self.width, self.layers, self.shortcut = width, layers, shortcut
-        self.size = width + inputs * shortcut
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.skip_connection = skip_connection
+        self.size = hidden_size + inputs * skip_connection
 
     def feature(self, output: Tensor, inputs: Tensor) -> Tensor:
-        """What the top layer says (…, width), then the input if it has the shortcut."""
+        """What the top layer says (…, hidden_size), then the input if it has the shortcut."""
         return torch.cat((output, inputs), -1) if self.shortcut else output
 
 
@@ -81,21 +84,26 @@ class Recurrent(Stack):
 
     @checked
     def __init__(
-        self, inputs: int, *, width: Size = 128, layers: Depth = 1, shortcut: bool = True
+        self,
+        inputs: int,
+        *,
+        hidden_size: Size = 128,
+        num_layers: Depth = 1,
+        skip_connection: bool = True,
     ) -> None:
-        super().__init__(inputs, width, layers, shortcut)
-        self.memory = self.network(inputs, width, layers, batch_first=True)
-        self.state_size = self.parts * layers * width
+        super().__init__(inputs, hidden_size, num_layers, skip_connection)
+        self.memory = self.network(inputs, hidden_size, num_layers, batch_first=True)
+        self.state_size = self.parts * num_layers * hidden_size
         for name, parameter in self.memory.named_parameters():
             if "bias" in name:
                 nn.init.zeros_(parameter)
             elif "weight_hh" in name:
-                for gate in parameter.data.split(width):
+                for gate in parameter.data.split(hidden_size):
                     nn.init.orthogonal_(gate)
 
     def split(self, state: Tensor) -> tuple[Tensor, ...]:
-        """The flat state (B, S) as `parts` tensors (layers, B, width)."""
-        shape = (self.parts, self.layers, self.width)
+        """The flat state (B, S) as `parts` tensors (num_layers, B, hidden_size)."""
+        shape = (self.parts, self.num_layers, self.hidden_size)
         return state.unflatten(1, shape).permute(1, 2, 0, 3).contiguous().unbind(0)
 
     def join(self, parts: tuple[Tensor, ...]) -> Tensor:
@@ -115,9 +123,9 @@ class Recurrent(Stack):
 
     def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Cell by cell: several times faster than a pass of one step through torch's stack."""
-        before, hidden, after = state.split(self.width, 1), inputs, []
+        before, hidden, after = state.split(self.hidden_size, 1), inputs, []
         for layer, weights in enumerate(self.memory.all_weights):
-            after.append(self.cell(hidden, before[layer :: self.layers], weights))
+            after.append(self.cell(hidden, before[layer :: self.num_layers], weights))
             hidden = after[-1][0]
         pieces = [piece for part in zip(*after, strict=True) for piece in part]
         return self.feature(hidden, inputs), torch.cat(pieces, 1).float()
@@ -126,7 +134,7 @@ class Recurrent(Stack):
     def cell(
         self, inputs: Tensor, state: tuple[Tensor, ...], weights: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
-        """One layer's state (`parts` tensors (B, width)) after one step's inputs (B, ·)."""
+        """One layer's state (`parts` tensors (B, hidden_size)) after one step's inputs (B, ·)."""
 
     @torch.no_grad()
     def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:
@@ -139,9 +147,9 @@ class Recurrent(Stack):
 class Gated(Recurrent):
     """Layers whose second gate says how much of the state stays: an LSTM's f, a GRU's z.
 
-    forget_bias: of these gates at the start. Above 0, a fresh memory holds on for longer (Gers et
-    al., 2000), about exp(forget_bias) steps; below, it lets go sooner, which suits what the last
-    few steps can tell.
+    forget_gate_bias: of these gates at the start. Above 0, a fresh memory holds on for longer (Gers
+    et al., 2000), about exp(forget_gate_bias) steps; below, it lets go sooner, which suits
+    what the last few steps can tell.
     """
 
     @checked
@@ -149,15 +157,17 @@ class Gated(Recurrent):
         self,
         inputs: int,
         *,
-        width: Size = 128,
-        layers: Depth = 1,
-        shortcut: bool = True,
-        forget_bias: float = 0.0,
+        hidden_size: Size = 128,
+        num_layers: Depth = 1,
+        skip_connection: bool = True,
+        forget_gate_bias: float = 0.0,
     ) -> None:
-        super().__init__(inputs, width=width, layers=layers, shortcut=shortcut)
+        super().__init__(
+            inputs, hidden_size=hidden_size, num_layers=num_layers, skip_connection=skip_connection
+        )
         for name, parameter in self.memory.named_parameters():
             if name.startswith("bias_ih"):
-                nn.init.constant_(parameter.data[width : 2 * width], forget_bias)
+                nn.init.constant_(parameter.data[hidden_size : 2 * hidden_size], forget_gate_bias)
 
 
 class LSTM(Gated):

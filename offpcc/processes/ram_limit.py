@@ -18,7 +18,9 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def refuse_too_large(capacity: int, each: float, setting: str = "EpisodeReplay.capacity") -> None:
+def refuse_too_large(
+    capacity: int, each: float, setting: str = "EpisodeReplay.buffer_size"
+) -> None:
     """Raises ConfigError if a replay of this many steps, of so many bytes each, does not fit."""
     free = free_bytes()
     if capacity * each > free:
@@ -33,7 +35,8 @@ def refuse_large_agent(size: int, free: int) -> None:
     if size > free:
         raise ConfigError(
             f"the networks with gradients, Adam's moments and slow copies take {_size(size)} and "
-            f"{_size(free)} are free; lower hidden, width, layers or heads"
+            f"{_size(free)} are free; lower hidden_sizes, memory_hidden_size, memory_num_layers or "
+            "num_critics"
         )
 
 
@@ -43,7 +46,7 @@ def refuse_many_copies(count: int, each: float) -> None:
     if count * each > free:
         raise ConfigError(
             f"{count:_} copies of the environment take {_size(count * each)} and {_size(free)} are "
-            f"free; lower copies (--envs) to {int(free // each):_} or less"
+            f"free; lower num_envs (--envs) to {int(free // each):_} or less"
         )
 
 

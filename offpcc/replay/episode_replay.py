@@ -40,37 +40,41 @@ class EpisodeReplay(Replay):
     spec: AgentSpec
     state_size: int = 0  # S of the states that episodes bring along
     _: KW_ONLY
-    capacity: PositiveInt = 1_000_000  # steps
-    batch: PositiveInt = 256  # B
-    segment: PositiveInt | None = 1  # T, steps a window learns from; None: whole episodes
+    buffer_size: PositiveInt = 1_000_000  # steps
+    batch_size: PositiveInt = 256  # B
+    sequence_length: PositiveInt | None = 1  # T, steps a window learns from; None: whole episodes
     burn_in: NonNegativeInt = 0  # steps before the window that warm the memory, without gradient
     store_states: NonNegativeInt = (
         0  # keeps the acting state of every k-th step; 0: none, rows begin at zero
     )
-    ratio: NonNegativeFloat = 1.0  # batches a new environment step
-    priority: NonNegativeFloat = (
+    replay_ratio: NonNegativeFloat = 1.0  # batches a new environment step
+    priority_alpha: NonNegativeFloat = (
         0.0  # α: draws go by the critic's errors to this power; 0: all alike
     )
-    importance: NonNegativeFloat = 0.6  # β: how far the losses' weights make up for that
-    mix: UnitFloat = 0.9  # η: of a window's largest error in its priority, beside their mean
+    priority_beta: NonNegativeFloat = 0.6  # β: how far the losses' weights make up for that
+    priority_eta: UnitFloat = (
+        0.9  # η: of a window's largest error in its priority, beside their mean
+    )
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
         if not self.state_size:  # without memory there is nothing to warm
             self.burn_in = self.store_states = 0
-        self._every = self.store_states or self.capacity  # steps a stored state
+        self._every = self.store_states or self.buffer_size  # steps a stored state
         size = self.state_size if self.store_states else 0
-        states = self.capacity // self._every + 1
+        states = self.buffer_size // self._every + 1
         numbers = {"action": Field((self.spec.action,)), "reward": Field(())}
-        self._observations = Ring(self.spec.observation, self.capacity + self.capacity // 8)
-        self._steps = Ring(numbers, self.capacity)
+        self._observations = Ring(self.spec.observation, self.buffer_size + self.buffer_size // 8)
+        self._steps = Ring(numbers, self.buffer_size)
         self._states = Ring({"state": Field((size,))}, states)
         self._table = Table("length", "terminated", "observation", "step", "state", "weight")
         self._open: tuple[int, int] | None = None  # copy and step at which the newest goes on
         self._priorities: Priorities | None = None
-        if self.priority:
-            self._priorities = Priorities(self.priority, self.importance, self.mix)
+        if self.priority_alpha:
+            self._priorities = Priorities(
+                self.priority_alpha, self.priority_beta, self.priority_eta
+            )
         self._drawn = np.zeros(0, np.int64)  # places of the last batch
         self._random = np.random.default_rng(self.seed)
         self._owed = 0.0
@@ -95,7 +99,7 @@ class EpisodeReplay(Replay):
         """Stores L steps, an episode or what comes next of one; the oldest ones make room."""
         goes_on = self._open == (episode.copy, episode.steps_before)
         before = int(self._table["length"][-1]) if goes_on else 0
-        if before + len(episode) > min(self.capacity // 8, LONG_EPISODE):
+        if before + len(episode) > min(self.buffer_size // 8, LONG_EPISODE):
             before = 0
         kept = episode.state[-before % self._every :: self._every]
         states = {"state": kept[:, : self._states.arrays["state"].shape[1]]}
@@ -117,12 +121,12 @@ class EpisodeReplay(Replay):
         Raises ValueError where they do not fit.
         """
         length, known = len(steps["reward"]), int(goes_on)
-        if length > self.capacity:
+        if length > self.buffer_size:
             raise ValueError(
-                f"an episode of {length} steps does not fit a capacity of {self.capacity} steps; "
-                "raise EpisodeReplay.capacity"
+                f"an episode of {length} steps does not fit a buffer of {self.buffer_size} steps; "
+                "raise EpisodeReplay.buffer_size"
             )
-        while len(self) + length > self.capacity:
+        while len(self) + length > self.buffer_size:
             self._drop_oldest()
         seen = {key: values[known:] for key, values in observation.items()}
         begins = {
@@ -131,10 +135,10 @@ class EpisodeReplay(Replay):
             "state": self._states.append(states, len(states["state"])),
         }
         if goes_on:
-            weight = 0 if self.segment is None else length
+            weight = 0 if self.sequence_length is None else length
             self._table.add_to_newest(terminated=terminated, length=length, weight=weight)
         else:
-            weight = 1 if self.segment is None else length + self.segment - 1
+            weight = 1 if self.sequence_length is None else length + self.sequence_length - 1
             self._table.append(terminated=terminated, length=length, weight=weight, **begins)
         if self._priorities is not None:
             self._priorities.append(weight)
@@ -150,7 +154,7 @@ class EpisodeReplay(Replay):
 
     def batches(self, steps: int) -> Iterator[Batch]:
         """`ratio` batches a step; a fraction is owed later, and all while nothing is stored."""
-        self._owed += self.ratio * steps
+        self._owed += self.replay_ratio * steps
         while self._owed >= 1 and len(self):
             self._owed -= 1
             yield self.sample()
@@ -158,7 +162,7 @@ class EpisodeReplay(Replay):
     @property
     def lack(self) -> str:
         """See `Replay`."""
-        return f"ratio is {self.ratio}" if len(self) else "no episode has ended"
+        return f"replay_ratio is {self.replay_ratio}" if len(self) else "no episode has ended"
 
     def sample(self) -> Batch:
         """B draws, as one batch; the cost hardly depends on the capacity.
@@ -166,14 +170,14 @@ class EpisodeReplay(Replay):
         By priority, the batch's notes have `weight`, how much each step's loss counts.
         """
         drawn = self._table if self._priorities is None else self._priorities
-        self._drawn = drawn.draw(self._random, self.batch)
+        self._drawn = drawn.draw(self._random, self.batch_size)
         row, offset = self._table.rows(self._drawn)
         length = self._table["length"][row]
-        if self.segment is None:
+        if self.sequence_length is None:
             first, last = np.zeros_like(length), length
         else:
-            start = offset - (self.segment - 1)  # s
-            first, last = np.maximum(start, 0), np.minimum(start + self.segment, length)
+            start = offset - (self.sequence_length - 1)  # s
+            first, last = np.maximum(start, 0), np.minimum(start + self.sequence_length, length)
         batch = self._gather(row, first, last)
         if self._priorities is not None:
             weight = torch.from_numpy(self._priorities.weights(self._drawn))

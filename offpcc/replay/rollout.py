@@ -27,9 +27,9 @@ class Rollout(Replay):
     spec: AgentSpec
     state_size: int = 0  # S of the states that stretches bring along
     _: KW_ONLY
-    steps: PositiveInt = 2_048  # of every copy, in a rollout
-    copies: PositiveInt = 1
-    segment: PositiveInt | None = 1  # T, steps of a window; None: whole stretches
+    rollout_steps: PositiveInt = 2_048  # of every copy, in a rollout
+    num_envs: PositiveInt = 1
+    sequence_length: PositiveInt | None = 1  # T, steps of a window; None: whole stretches
     discount: UnitFloat = 0.99  # γ of the sums
     shortest: PositiveInt = 1  # steps; a shorter episode is left out
     seed: int = 0
@@ -37,7 +37,7 @@ class Rollout(Replay):
     def __post_init__(self) -> None:
         check_fields(self)
         self._held: list[Episode] = []
-        self._earned = [0.0] * self.copies  # each copy's discounted sum so far
+        self._earned = [0.0] * self.num_envs  # each copy's discounted sum so far
 
     def add(self, episode: Episode) -> None:
         """Takes one stretch in, or the rest of an episode."""
@@ -45,7 +45,7 @@ class Rollout(Replay):
 
     def batches(self, steps: int) -> Iterator[Batch]:
         """One batch when the rollout is complete."""
-        if sum(map(len, self._held)) < self.steps * self.copies:
+        if sum(map(len, self._held)) < self.rollout_steps * self.num_envs:
             return
         stretches, self._held = self._held, []
         sums = [self._discounted(stretch) for stretch in stretches]
@@ -60,7 +60,7 @@ class Rollout(Replay):
     @property
     def lack(self) -> str:
         """See `Replay`."""
-        return f"a rollout is {self.steps:_} steps of each copy (rollout)"
+        return f"a rollout is {self.rollout_steps:_} steps of each copy (rollout_steps)"
 
     def _discounted(self, stretch: Episode) -> np.ndarray:
         """Σ γ^k r_{t-k} (L,) of an episode so far, going on where the copy's last stretch ended."""
@@ -74,7 +74,7 @@ class Rollout(Replay):
     def _windows(self, stretches: Sequence[Episode], sums: Sequence[np.ndarray]) -> Batch:
         """All windows of the stretches, in the order of their steps."""
         lengths = np.array([len(stretch) for stretch in stretches])
-        width = min(self.segment or lengths.max(), lengths.max())
+        width = min(self.sequence_length or lengths.max(), lengths.max())
         windows = -(-lengths // width)  # of each stretch
         owner = np.repeat(np.arange(len(stretches)), windows)
         first = width * (np.arange(len(owner)) - np.repeat(windows.cumsum() - windows, windows))
@@ -109,7 +109,11 @@ class Rollout(Replay):
     def nbytes(self) -> int:
         """Memory of a complete rollout, bytes."""
         seen = sum(f.size * np.dtype(f.dtype).itemsize for f in self.spec.observation.values())
-        return self.steps * self.copies * (seen + 4 * (self.spec.action + self.state_size + 4))
+        return (
+            self.rollout_steps
+            * self.num_envs
+            * (seen + 4 * (self.spec.action + self.state_size + 4))
+        )
 
     @property
     def episodes(self) -> range:

@@ -53,8 +53,8 @@ def build(config: Config, env: str, seed: int) -> Training:
     with suppress(ImportError):  # on a CPU torch has none
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
-    torch.set_num_threads(recipe.threads or torch.get_num_threads())
-    worlds = build_copies(env, recipe.copies)
+    torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
+    worlds = build_copies(env, recipe.num_envs)
     device = definite(recipe.device)
     _refuse_large_networks(config, recipe, worlds.spec_of_agent, device)
     agent = build_agent(recipe, worlds.spec_of_agent, seed, device)
@@ -87,7 +87,7 @@ def settle_precision(
 
 def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
     """A batch as this replay will give them, of made-up observations."""
-    most = 3 * (replay.burn_in + (replay.segment or 0))  # so that most windows are whole
+    most = 3 * (replay.burn_in + (replay.sequence_length or 0))  # so that most windows are whole
     length = min(max(LONG, most), SMALL)
     random = np.random.default_rng(0)
     episode = Episode(
@@ -100,7 +100,7 @@ def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
         terminated=False,
         state=np.zeros((length, agent.state_size), np.float32),
     )
-    small = replace(replay, capacity=SMALL)
+    small = replace(replay, buffer_size=SMALL)
     small.add(episode)
     return small.sample()
 
@@ -126,7 +126,7 @@ def _agent_bytes(recipe: TrainingConfig, spec: AgentSpec) -> int:
     except RuntimeError:  # from torch, where a meta tensor is asked for its numbers
         return 0
     assert isinstance(agent, ActorCritic)
-    return agent.nbytes + 4 * recipe.copies * agent.state_size
+    return agent.nbytes + 4 * recipe.num_envs * agent.state_size
 
 
 def _refuse_large_baseline(config: Config, name: str, spec: AgentSpec, free: int) -> None:
@@ -172,8 +172,10 @@ def _source(
     if not isinstance(replay, EpisodeReplay) or recipe.store_states:
         raise ConfigError("a data set has no likelihoods or stored states; learn without them")
     dataset = Dataset(worlds, recipe.dataset)
-    if (steps := sum(map(len, dataset.episodes))) > replay.capacity:
-        raise ConfigError(f"the data set has {steps} steps; raise capacity, {replay.capacity}")
+    if (steps := sum(map(len, dataset.episodes))) > replay.buffer_size:
+        raise ConfigError(
+            f"the data set has {steps} steps; raise buffer_size, {replay.buffer_size}"
+        )
     return dataset
 
 
@@ -222,7 +224,7 @@ def _replay(config: Config, recipe: TrainingConfig, agent: Agent, seed: int) -> 
     given: dict[str, Any] = {"seed": seed}
     if recipe.store_states:
         given["store_states"] = recipe.store_states
-    capacity = config.values.get("EpisodeReplay.capacity")
+    capacity = config.values.get("EpisodeReplay.buffer_size")
     if capacity is not None and capacity > SMALL:
         small = recipe.replay(agent.spec, agent.state_size, capacity=SMALL, **given)
         refuse_too_large(capacity, small.nbytes / SMALL)

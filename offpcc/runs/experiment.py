@@ -24,12 +24,12 @@ from offpcc.training.loop import columns
 
 MAY_CHANGE = (  # at a resume
     "Training.steps",
-    "Training.epoch",
-    "Training.patience",
+    "Training.eval_interval",
+    "Training.max_skipped_updates",
     "Evaluator.episodes",
-    "TrainingConfig.checkpoints",
+    "TrainingConfig.num_checkpoints",
     "TrainingConfig.device",
-    "TrainingConfig.threads",
+    "TrainingConfig.num_threads",
     "precision",
 )
 SCORES = ("env_steps", "test_return", "test_return_se", "test_length", "test_success", "seconds")
@@ -120,7 +120,7 @@ class Experiment:
             "versions": versions(self.training.agent.packages),
         }
         self.training.checkpoints = self.checkpoints = Checkpoints(
-            self.folder / "checkpoints", config.values["TrainingConfig.checkpoints"]
+            self.folder / "checkpoints", config.values["TrainingConfig.num_checkpoints"]
         )
 
     def start(self, interrupt: Interrupt) -> None:
@@ -179,7 +179,7 @@ class Experiment:
         training = self.training
         if training.collector.description:
             print(training.collector.description, flush=True)
-        progress = Progress(training.steps, step, training.warm_up)
+        progress = Progress(training.steps, step, training.learning_starts)
         training.evaluator.interrupt = training.interrupt = interrupt
         training.advance = progress.advance
         names = columns(training.agent)

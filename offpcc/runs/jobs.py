@@ -47,7 +47,7 @@ class Job:
     def start(self, threads: int, lifeline: Lifeline) -> Process:
         """Its process, with that many threads unless the request asks for others."""
         own = any(map(OWN_THREADS.match, self.request.bind))
-        more = [] if own else ["--bind", f"threads = {threads}"]
+        more = [] if own else ["--bind", f"num_threads = {threads}"]
         return lifeline.start(
             [sys.executable, os.path.relpath(LAUNCH), *self.request.arguments, *more, *self.flags],
             env=os.environ | ({} if own else dict.fromkeys(POOLS, str(threads))),

@@ -20,13 +20,13 @@ class TrainingConfig:
     agent: Callable[..., Learner] = SAC
     replay: Callable[..., Replay] | None = EpisodeReplay
     dataset: str | None = None  # what to learn from offline; None: what the agent plays
-    copies: Annotated[int, Interval(1, 10_000)] = 1  # worlds stepped side by side
+    num_envs: Annotated[int, Interval(1, 10_000)] = 1  # worlds stepped side by side
     store_states: NonNegativeInt = 0  # keeps both memories' states of every k-th step; 0: none
     device: str = "auto"  # auto: a GPU if there is one
-    threads: Annotated[int, Interval(1, 1_024)] | None = (
+    num_threads: Annotated[int, Interval(1, 1_024)] | None = (
         None  # of torch on a CPU; None: as many as it likes
     )
-    checkpoints: PositiveInt = 2  # how many are kept
+    num_checkpoints: PositiveInt = 2  # how many are kept
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -22,19 +22,21 @@ from offpcc.training.trajectory import Trajectory
 
 
 class Collector(ExperienceSource):
-    """Steps n worlds side by side; an episode is a function of (seed, copy, its number).
+    """Steps n environments side by side; an episode is a function of (seed, copy, its number).
 
-    The acting copy takes over the learner's weights when an episode ends (`sync="episode"`) or at
-    every step (`sync="step"`); memories of episodes under way are then unrolled anew. A uniform
-    action is kept for `hold` steps, which carries random episodes further.
+    weight_sync: the acting copy takes over the learner's weights when an episode ends, or at every
+    step; memories of episodes in progress are then unrolled again. With "step", a single copy hands
+    over every step at once; episodes of several copies go out whole.
 
-    With a `stretch`, episodes under way are handed over in stretches, all of them after each so
-    many steps of every copy, and only then are the weights taken over. `sync="step"` hands over
-    every step of a single copy at once; episodes of several copies go out whole.
+    rollout_steps: hands over the episodes in progress after so many steps of every copy, and takes
+    over the weights only then.
 
-    An episode in progress that is longer than `long_episode` steps is handed over as it grows, in
-    pieces of so many steps, and each piece brings newer weights. None: 2,000, or 200 for one copy
-    of a world without a time limit.
+    random_action_repeat: steps for which a uniform action is repeated, which carries random
+    episodes further.
+
+    long_episode: an episode in progress that is longer is handed over in pieces of so many steps,
+    and each piece brings newer weights. None: 2,000, or 200 for one copy of an environment without
+    a time limit.
 
     keep_states: whether episodes bring the acting states along, or states of width 0.
 
@@ -49,18 +51,21 @@ class Collector(ExperienceSource):
         worlds: VectorEnvAdapter | Sequence[EnvAdapter],
         *,
         seed: int = 0,
-        sync: Literal["episode", "step"] = "episode",
-        hold: PositiveInt = 1,
-        stretch: PositiveInt | None = None,
+        weight_sync: Literal["episode", "step"] = "episode",
+        random_action_repeat: PositiveInt = 1,
+        rollout_steps: PositiveInt | None = None,
         long_episode: PositiveInt | None = None,
         keep_states: bool = True,
     ) -> None:
-        if stretch and sync == "step":
-            raise ValueError("a stretch has the weights taken over at its end; sync is 'episode'")
-        self.sync_each: str = "stretch" if stretch else sync
-        if sync == "step" and len(worlds) == 1:
-            stretch = 1
-        self.learner, self.seed, self.hold, self.stretch = agent, seed, hold, stretch
+        if rollout_steps and weight_sync == "step":
+            raise ValueError(
+                "rollout_steps needs weight_sync 'episode': weights change after a rollout"
+            )
+        self.sync_each: str = "rollout" if rollout_steps else weight_sync
+        if weight_sync == "step" and len(worlds) == 1:
+            rollout_steps = 1
+        self.learner, self.seed = agent, seed
+        self.random_action_repeat, self.rollout_steps = random_action_repeat, rollout_steps
         self.kept = slice(None if keep_states else 0)  # of a state
         self.worlds = side_by_side(worlds)
         endless = self.worlds.limit is None and len(worlds) == 1
@@ -73,7 +78,7 @@ class Collector(ExperienceSource):
 
     def step(self, uniform: bool = False) -> list[Episode]:
         """Steps every copy once, with uniform actions if asked; gives what is handed over."""
-        if self.sync_each == "step" or (self.stretch and self._at_a_cut()):
+        if self.sync_each == "step" or (self.rollout_steps and self._at_a_cut()):
             self.sync()
         self._begin()
         generators = self.agent.generator.get_state(), self.random.bit_generator.state
@@ -91,7 +96,7 @@ class Collector(ExperienceSource):
             self.terms = tuple(outcomes[0].terms)
         self.steps += len(self.worlds)
         grown = self._grown()
-        if (episodes and self.sync_each == "episode") or (grown and not self.stretch):
+        if (episodes and self.sync_each == "episode") or (grown and not self.rollout_steps):
             self.sync()
         return episodes + grown
 
@@ -129,7 +134,7 @@ class Collector(ExperienceSource):
 
     def _grown(self) -> list[Episode]:
         """Stretches of episodes in progress that are due: all at a cut, else what is long."""
-        least = (1 if self._at_a_cut() else np.inf) if self.stretch else self.long_episode
+        least = (1 if self._at_a_cut() else np.inf) if self.rollout_steps else self.long_episode
         return [
             trajectory.cut()
             for trajectory in self.trajectories
@@ -139,7 +144,7 @@ class Collector(ExperienceSource):
     def _at_a_cut(self) -> bool:
         """Whether a stretch has just come to its end."""
         made = self.steps // len(self.worlds)
-        return made > 0 and made % (self.stretch or 1) == 0
+        return made > 0 and made % (self.rollout_steps or 1) == 0
 
     def sync(self) -> None:
         """The acting copy takes over the learner's weights; open episodes are remembered anew.
@@ -163,12 +168,12 @@ class Collector(ExperienceSource):
                 trajectory.forget(self.state[copy].clone())
 
     def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Uniform actions (n, A), drawn anew at every `hold`-th step of an episode."""
+        """Uniform actions (n, A), each repeated for `random_action_repeat` steps of an episode."""
         actions = self.random.uniform(-1, 1, shape).astype(np.float32)
         if choices := self.learner.spec.choices:
             actions = one_hot(actions, choices)
         for copy, trajectory in enumerate(self.trajectories):
-            if len(trajectory) % self.hold and trajectory.action:
+            if len(trajectory) % self.random_action_repeat and trajectory.action:
                 actions[copy] = trajectory.action[-1]
         return actions
 

@@ -55,9 +55,9 @@ class Training:
     facts: dict[str, Any] = field(default_factory=dict)  # for the checkpoint's manifest
     _: KW_ONLY
     steps: PositiveInt = 100_000  # environment steps, over all copies
-    epoch: PositiveInt = 1_000  # environment steps
-    warm_up: NonNegativeInt = 1_000  # uniform steps before the first update
-    patience: PositiveInt = 10  # updates in a row that may be not finite
+    eval_interval: PositiveInt = 1_000  # environment steps
+    learning_starts: NonNegativeInt = 1_000  # uniform steps before the first update
+    max_skipped_updates: PositiveInt = 10  # updates in a row that may be not finite
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -77,7 +77,7 @@ class Training:
         try:
             self.learn(0)  # the rest of what was owed when a stop came between two updates
             while True:
-                if self.due or self.collector.steps // self.epoch > self.epochs:
+                if self.due or self.collector.steps // self.eval_interval > self.epochs:
                     self.end_epoch()
                 if self.collector.steps >= self.steps:
                     break
@@ -96,7 +96,7 @@ class Training:
     def step(self) -> None:
         """One step of every copy, and the updates that it is worth."""
         before = self.collector.steps
-        for episode in self.collector.step(uniform=before < self.warm_up):
+        for episode in self.collector.step(uniform=before < self.learning_starts):
             self.take(episode)
         made = self.collector.steps - before
         self.learn(made)
@@ -104,7 +104,7 @@ class Training:
 
     def learn(self, made: int) -> None:
         """The updates that so many new steps are worth; a stop is heard between two of them."""
-        if self.collector.steps <= self.warm_up:
+        if self.collector.steps <= self.learning_starts:
             return
         self.tell_progress()
         for batch in self.replay.batches(made):
@@ -117,23 +117,25 @@ class Training:
             self.interrupt()
 
     def _refuse_divergence(self) -> None:
-        # On a GPU a look waits for the device, so there is one in `patience` updates.
-        bad = self.agent.bad_in_a_row
-        if (bad.is_cpu or self.updates % self.patience == 0) and bad >= self.patience:
+        # On a GPU a look waits for the device, so there is one in `max_skipped_updates`.
+        bad, most = self.agent.bad_in_a_row, self.max_skipped_updates
+        if (bad.is_cpu or self.updates % most == 0) and bad >= most:
             raise DivergedError(
                 f"{int(bad)} updates in a row had a loss or gradient that is not finite; the "
-                "weights are those before them. Lower rate, set clip, or scale rewards down"
+                "weights are those before them. Lower learning_rate, set max_grad_norm, or scale "
+                "rewards down"
             )
 
     def _lack(self) -> str:
         """Why nothing could be learned."""
-        if self.collector.steps <= self.warm_up:
-            return f"the first {self.warm_up:_} are uniform (warm_up); ask for more steps"
+        if self.collector.steps <= self.learning_starts:
+            uniform = f"the first {self.learning_starts:_} are uniform (learning_starts)"
+            return f"{uniform}; ask for more steps"
         return self.replay.lack
 
     def tell_progress(self) -> None:
         """Tells the agent how much of the training is done, once that has begun."""
-        if self.collector.steps > self.warm_up:
+        if self.collector.steps > self.learning_starts:
             self.agent.progress = min(self.collector.steps / self.steps, 1.0)
 
     def take(self, episode: Episode) -> None:
@@ -154,7 +156,7 @@ class Training:
         self.due = True
         self.save()
         scores = self.evaluator(self.agent.deployed)
-        self.epochs = self.collector.steps // self.epoch
+        self.epochs = self.collector.steps // self.eval_interval
         self.last_row = self._row(scores)
         skipped = self.recorder.write(self.last_row).get("skipped", 0.0)
         self.due = False
@@ -229,7 +231,7 @@ class Training:
         `actions/…` are those of long episodes in progress, which never change.
         """
         own = {
-            "epoch": self.epoch,
+            "epoch": self.eval_interval,
             "epochs": self.epochs,
             "due": self.due,
             "updates": self.updates,
@@ -262,7 +264,7 @@ class Training:
         self.recorder.load_state_dict(run["recorder"])
         own = dict(run["training"])
         self.scores = [Score(*score) for score in own.pop("scores")]
-        if own.pop("epoch") != self.epoch:  # a resumed run may have others
-            own["epochs"] = self.collector.steps // self.epoch
+        if own.pop("epoch") != self.eval_interval:  # a resumed run may have others
+            own["epochs"] = self.collector.steps // self.eval_interval
         vars(self).update(own)
         self.tell_progress()

@@ -12,7 +12,7 @@ from toys import SPEC, make_batch, through_the_disk, weights
 from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, Agent, OffPolicy
 from offpcc.networks import GRU, LSTM, RNN, Identity
 
-SMALL: dict[str, Any] = {"summarizer": partial(LSTM, width=6), "hidden": (10, 8)}
+SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden": (10, 8)}
 ALGORITHMS = [DDPG, TD3, SAC, TQC, REDQ]
 MEMORIES = [Identity, *(partial(kind, width=6) for kind in (LSTM, GRU, RNN))]
 
@@ -124,7 +124,7 @@ def test_an_acting_copy_takes_no_gradient_and_draws_its_own_noise() -> None:
 
 
 def test_statistics_reach_the_acting_copy_only_when_it_is_synced() -> None:
-    learner = DDPG(SPEC, **SMALL, normalize=True)
+    learner = DDPG(SPEC, **SMALL, normalize_observations=True)
     actor = learner.acting_copy(seed=0)
     before = acts(actor, greedy=True)
     learner.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
@@ -135,7 +135,7 @@ def test_statistics_reach_the_acting_copy_only_when_it_is_synced() -> None:
 
 
 def test_neither_acting_nor_learning_moves_the_statistics() -> None:
-    agent = SAC(SPEC, **SMALL, normalize=True)
+    agent = SAC(SPEC, **SMALL, normalize_observations=True)
     agent.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
     before = {k: v.clone() for k, v in agent.policy.normalizer.state_dict().items()}
     acts(agent, greedy=False)
@@ -165,7 +165,9 @@ def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared) -> None:
 
 @pytest.mark.parametrize("part", ["target_critic", "optimizer", "generator", "log_temperature"])
 def test_a_restored_agent_without_one_of_its_parts_goes_another_way(part) -> None:
-    saved, restored = (SAC(SPEC, **SMALL, seed=seed, rate=0.01, polyak=0.2) for seed in (1, 2))
+    saved, restored = (
+        SAC(SPEC, **SMALL, seed=seed, learning_rate=0.01, tau=0.2) for seed in (1, 2)
+    )
     learn(saved)
     learn(restored)
     kept = through_the_disk(restored.state_dict())

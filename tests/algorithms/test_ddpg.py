@@ -29,7 +29,7 @@ def test_exploration_is_normal_about_the_greedy_action_with_deviation_sigma(
 
 
 def test_exploration_adds_what_the_agents_own_generator_draws() -> None:
-    agent = DDPG(SPEC, hidden=(4,), noise=0.1, seed=3)
+    agent = DDPG(SPEC, hidden_sizes=(4,), exploration_noise=0.1, seed=3)
     constant_actor(agent.policy.actor, 0.5, -0.5)
     drawn = torch.randn((4, 2), generator=torch.Generator().manual_seed(3))
     expected = torch.tensor([0.5, -0.5]).tanh() + 0.1 * drawn
@@ -37,13 +37,13 @@ def test_exploration_adds_what_the_agents_own_generator_draws() -> None:
 
 
 def test_explored_actions_never_leave_their_bounds() -> None:
-    agent = DDPG(SPEC, hidden=(4,), noise=5.0)
+    agent = DDPG(SPEC, hidden_sizes=(4,), exploration_noise=5.0)
     actions = explored(agent)
     assert (actions.min(), actions.max()) == (-1, 1)
 
 
 def test_greedy_actions_have_no_noise() -> None:
-    agent = DDPG(SPEC, hidden=(4,), noise=5.0)
+    agent = DDPG(SPEC, hidden_sizes=(4,), exploration_noise=5.0)
     constant_actor(agent.policy.actor, 0.5, -0.5)
     action = agent.act({"observation": torch.zeros(1, 3)}, torch.zeros(1, 0), greedy=True)[0]
     torch.testing.assert_close(action[0], torch.tensor([0.5, -0.5]).tanh())
@@ -51,7 +51,13 @@ def test_greedy_actions_have_no_noise() -> None:
 
 def test_noise_that_wanders_is_pulled_back_and_carried_behind_the_memorys_state() -> None:
     agent = DDPG(
-        SPEC, hidden=(4,), noise=0.1, pull=0.25, seed=3, summarizer=LSTM, critic_state=True
+        SPEC,
+        hidden_sizes=(4,),
+        exploration_noise=0.1,
+        pull=0.25,
+        seed=3,
+        summarizer=LSTM,
+        critic_state=True,
     )
     constant_actor(agent.policy.actor, 0.5, -0.5)
     greedy, drawn = torch.tensor([0.5, -0.5]).tanh(), torch.Generator().manual_seed(3)
@@ -71,7 +77,7 @@ def test_noise_that_wanders_is_pulled_back_and_carried_behind_the_memorys_state(
 
 
 def test_wandering_noise_is_not_forgotten_when_weights_are_taken_over() -> None:
-    learner = DDPG(SPEC, hidden=(4,), pull=0.1, summarizer=LSTM)
+    learner = DDPG(SPEC, hidden_sizes=(4,), pull=0.1, summarizer=LSTM)
     collector = Collector(learner, [EnvAdapter(Walk(steps=9)) for _ in range(2)])
     collector.step()
     before = collector.state.clone()
@@ -81,7 +87,7 @@ def test_wandering_noise_is_not_forgotten_when_weights_are_taken_over() -> None:
 
 
 def test_noise_fades_with_the_training() -> None:
-    agent = DDPG(SPEC, hidden=(4,), noise=0.2, fade=True)
+    agent = DDPG(SPEC, hidden_sizes=(4,), exploration_noise=0.2, anneal_exploration=True)
     constant_actor(agent.policy.actor, 0.0, 0.0)
     for progress, spread in ((0.0, 0.2), (0.75, 0.05), (1.0, 0.0)):
         agent.progress = progress
@@ -89,7 +95,7 @@ def test_noise_fades_with_the_training() -> None:
 
 
 def test_the_acting_copy_learns_with_its_weights_how_far_the_training_is() -> None:
-    learner = DDPG(SPEC, hidden=(4,), fade=True)
+    learner = DDPG(SPEC, hidden_sizes=(4,), anneal_exploration=True)
     acting = learner.acting_copy(0)
     learner.progress = 0.5
     assert acting.exploration_left() == 1
@@ -104,7 +110,7 @@ def test_a_pull_lies_between_0_and_1() -> None:
 
 
 def test_the_target_is_the_reward_and_what_the_slow_critic_promises() -> None:
-    agent = DDPG(SPEC, hidden=(4,), discount=0.9)
+    agent = DDPG(SPEC, hidden_sizes=(4,), discount=0.9)
     constant_critic(agent.target_critic, 2.0)
     batch = make_batch([1, 1])  # the second row ends truly
     batch.reward[:] = 1.0
@@ -114,7 +120,7 @@ def test_the_target_is_the_reward_and_what_the_slow_critic_promises() -> None:
 
 
 def test_the_next_action_is_the_slow_actors() -> None:
-    agent = DDPG(SPEC, hidden=(4,))
+    agent = DDPG(SPEC, hidden_sizes=(4,))
     constant_actor(agent.target_actor, 1.0, -2.0)
     h = torch.zeros(1, 1, 3)
     torch.testing.assert_close(agent.target_action(h)[0, 0], torch.tensor([1.0, -2.0]).tanh())

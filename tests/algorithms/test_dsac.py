@@ -16,7 +16,7 @@ ALPHA = 0.5
 
 
 def agent_with(**settings: Any) -> DSAC:
-    return DSAC(SPEC, hidden=(4,), discount=0.9, temperature=ALPHA, **settings)
+    return DSAC(SPEC, hidden_sizes=(4,), discount=0.9, temperature=ALPHA, **settings)
 
 
 def batch_of(*lengths: int, **settings: Any) -> Batch:
@@ -97,7 +97,7 @@ def test_the_critic_learns_the_taken_choices_value(agent) -> None:
     assert torch.equal(found, taken)
 
 
-@pytest.mark.parametrize("summarizer", [None, partial(LSTM, width=6)])
+@pytest.mark.parametrize("summarizer", [None, partial(LSTM, hidden_size=6)])
 def test_an_update_moves_everything_and_tells_of_it(summarizer) -> None:
     agent = agent_with(**({"summarizer": summarizer} if summarizer else {}), rate=0.01)
     before = {k: v.clone() for k, v in agent.policy.state_dict().items()}

@@ -14,7 +14,7 @@ from offpcc.algorithms import DDPG, DSAC, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import AgentSpec, Batch, Field
 from offpcc.networks import GRU, LSTM, Encoder
 
-SMALL: dict[str, Any] = {"summarizer": partial(LSTM, width=6), "hidden": (10, 8)}
+SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden": (10, 8)}
 LENGTHS = (4, 1, 3, 5)
 ALGORITHMS = [DDPG, TD3, SAC, TQC, REDQ]
 
@@ -60,7 +60,7 @@ def test_an_update_whose_loss_is_not_finite_is_skipped(algorithm, value) -> None
 
 @pytest.mark.parametrize("part", ["policy", "critic", "critic_memory"])
 def test_an_update_with_a_gradient_that_is_not_finite_is_skipped(part) -> None:
-    agent = SAC(SPEC, **SMALL, clip=1.0)
+    agent = SAC(SPEC, **SMALL, max_grad_norm=1.0)
     agent.update(batch_for(agent))
     before, adam = online(agent), moments(agent)
     weight = next(getattr(agent, part).parameters())
@@ -74,7 +74,7 @@ def test_an_update_with_a_gradient_that_is_not_finite_is_skipped(part) -> None:
 
 
 def test_a_skipped_update_leaves_no_trace_in_the_next_one() -> None:
-    plain, tried = (DDPG(SPEC, **SMALL, polyak=0.0) for _ in range(2))
+    plain, tried = (DDPG(SPEC, **SMALL, tau=0.0) for _ in range(2))
     good = batch_for(plain)
     bad = replace(good, reward=good.reward * float("nan"))
     for agent, batches in ((plain, (good, good)), (tried, (good, bad, bad, good))):
@@ -128,7 +128,9 @@ def test_the_deployed_policy_is_a_moving_average_that_changes_nothing_else(
 
 
 def test_the_deployed_policy_scales_by_the_newest_moments() -> None:
-    saved, restored = (SAC(SPEC, **SMALL, normalize=True, average=0.5) for _ in range(2))
+    saved, restored = (
+        SAC(SPEC, **SMALL, normalize_observations=True, policy_ema_tau=0.5) for _ in range(2)
+    )
     saved.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
     restored.load_state_dict(saved.state_dict())
     ten = {"observation": torch.full((1, 3), 10.0)}
@@ -141,7 +143,7 @@ def test_the_deployed_policy_scales_by_the_newest_moments() -> None:
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
 def test_a_share_of_the_newest_weights_lies_between_0_and_1(share) -> None:
     with pytest.raises(ValueError, match=r"average is .*; it must lie in"):
-        DDPG(SPEC, average=share)
+        DDPG(SPEC, policy_ema_tau=share)
 
 
 # The critic's layers
@@ -182,7 +184,7 @@ def test_a_reward_scale_is_worth_rewards_of_that_size(algorithm) -> None:
 )
 def test_rates_fall_with_the_trainings_progress_if_they_decay(decay, progress, share) -> None:
     fresh, plain = SAC(SPEC, **SMALL), SAC(SPEC, **SMALL)
-    late = SAC(SPEC, **SMALL, decay=decay)
+    late = SAC(SPEC, **SMALL, anneal_learning_rate=decay)
     late.progress = progress
     batch = batch_for(plain)
     plain.update(batch)
@@ -229,7 +231,7 @@ def test_clipping_shortens_each_gradient_and_keeps_its_direction(algorithm, shar
 
 
 def test_gradients_below_the_clip_are_left_alone() -> None:
-    free, clipped = (SAC(SPEC, **SMALL, clip=c) for c in (None, 1e6))
+    free, clipped = (SAC(SPEC, **SMALL, max_grad_norm=c) for c in (None, 1e6))
     for agent in (free, clipped):
         agent.update(batch_for(agent))
     assert same(gradients(free), gradients(clipped))
@@ -240,7 +242,7 @@ def test_gradients_below_the_clip_are_left_alone() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_memories_and_encoders_move_at_a_rate_of_their_own(algorithm) -> None:
-    encoder = partial(Encoder, width=5)
+    encoder = partial(Encoder, embedding_size=5)
     agent = algorithm(SPEC, **SMALL, encoder=encoder, rate=1e-2, memory_rate=1e-4)
     before = online(agent)
     agent.update(batch_for(agent))
@@ -253,7 +255,7 @@ def test_memories_and_encoders_move_at_a_rate_of_their_own(algorithm) -> None:
 
 
 def test_with_a_delay_the_actor_and_all_slow_copies_wait() -> None:
-    agent = SAC(SPEC, **SMALL, delay=3)
+    agent = SAC(SPEC, **SMALL, policy_delay=3)
     for update in range(7):
         before = weights(agent)
         metrics = agent.update(batch_for(agent))
@@ -295,7 +297,7 @@ def test_a_share_of_actions_is_uniform_whatever_the_policy(algorithm) -> None:
 
 def test_random_is_a_share() -> None:
     with pytest.raises(ValueError, match=r"random is 1.5; it must lie in \[0, 1\]"):
-        SAC(SPEC, **SMALL, random=1.5)
+        SAC(SPEC, **SMALL, random_action_prob=1.5)
 
 
 def test_no_step_is_no_target() -> None:
@@ -456,7 +458,7 @@ def picture_batch(shape: tuple[int, ...]) -> tuple[AgentSpec, Batch]:
 @pytest.mark.parametrize("layout", VIEWS)
 def test_a_window_s_pictures_are_all_moved_alike_by_no_more_than_the_shift(layout) -> None:
     spec, batch = picture_batch(VIEWS[layout])
-    agent = SAC(spec, hidden=(4,), shift=2, encoder=partial(Encoder, strides=(1,)))
+    agent = SAC(spec, hidden_sizes=(4,), random_shift=2, encoder=partial(Encoder, strides=(1,)))
     moves = set()
     for _ in range(60):
         moved = agent.augmented(batch).observation
@@ -481,15 +483,15 @@ def test_a_window_s_pictures_are_all_moved_alike_by_no_more_than_the_shift(layou
 
 def test_without_a_shift_pictures_stay_where_they_are() -> None:
     spec, batch = picture_batch((1, 7, 9))
-    agent = SAC(spec, hidden=(4,), encoder=partial(Encoder, strides=(1,)))
+    agent = SAC(spec, hidden_sizes=(4,), encoder=partial(Encoder, strides=(1,)))
     assert agent.augmented(batch) is batch
     with pytest.raises(ValueError, match="shift is -1; it must be at least 0"):
-        SAC(spec, hidden=(4,), shift=-1, encoder=partial(Encoder, strides=(1,)))
+        SAC(spec, hidden_sizes=(4,), random_shift=-1, encoder=partial(Encoder, strides=(1,)))
 
 
 def test_updates_learn_from_pictures_that_were_moved(monkeypatch) -> None:
     spec, batch = picture_batch((1, 7, 9))
-    agent = SAC(spec, hidden=(4,), shift=2, encoder=partial(Encoder, strides=(1,)))
+    agent = SAC(spec, hidden_sizes=(4,), random_shift=2, encoder=partial(Encoder, strides=(1,)))
     seen = []
     loss = agent.loss
     monkeypatch.setattr(agent, "loss", lambda batch, due: seen.append(batch) or loss(batch, due))
@@ -506,8 +508,8 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
         spec,
         encoder=partial(Encoder, keys=("observation",)),
         critic_encoder=Encoder,
-        summarizer=partial(LSTM, width=6),
-        hidden=(8,),
+        summarizer=partial(LSTM, hidden_size=6),
+        hidden_sizes=(8,),
     )
     batch = make_batch((3, 3), state_size=agent.state_size)
     secrets = torch.zeros(2, 4, 1), torch.ones(2, 4, 1)
@@ -531,7 +533,12 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
 def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
     spec = AgentSpec({"observation": Field((3,)), "told": Field((1,))}, 2)
     for shared in (False, True):
-        agent = SAC(spec, summarizer=partial(LSTM, width=6), normalize=True, shared=shared)
+        agent = SAC(
+            spec,
+            summarizer=partial(LSTM, hidden_size=6),
+            normalize_observations=True,
+            shared=shared,
+        )
         assert agent.policy.memory.encoder.keys == ("observation",)
         keys = ("observation",) if shared else ("observation", "told")
         assert agent.critic_memory.encoder.keys == keys
@@ -545,9 +552,9 @@ def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
 def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> None:
     spec = AgentSpec({"observation": Field((3,)), "secret": Field((1,))}, 2)
     one = partial(Encoder, keys=("observation",))
-    SAC(spec, encoder=one, critic_encoder=one, shared=True, hidden=(4,))
+    SAC(spec, encoder=one, critic_encoder=one, shared=True, hidden_sizes=(4,))
     with pytest.raises(ValueError, match="shared, actor and critic read the same keys"):
-        SAC(spec, encoder=one, critic_encoder=Encoder, shared=True, hidden=(4,))
+        SAC(spec, encoder=one, critic_encoder=Encoder, shared=True, hidden_sizes=(4,))
 
 
 # Settings

@@ -19,7 +19,11 @@ from offpcc.replay import Rollout
 from offpcc.training.collector import Collector
 
 ALGORITHMS = [A2C, PPO, COPG]
-MEMORIES = {"Identity": Identity, "LSTM": partial(LSTM, width=6), "GRU": partial(GRU, width=5)}
+MEMORIES = {
+    "Identity": Identity,
+    "LSTM": partial(LSTM, hidden_size=6),
+    "GRU": partial(GRU, hidden_size=5),
+}
 CHOICES = AgentSpec(SPEC.observation, 5, (3, 2))
 
 
@@ -30,8 +34,8 @@ def agent_with(algorithm: type[OnPolicy] = PPO, memory: str = "LSTM", **settings
 
 def rollouts(agent: OnPolicy, count: int = 1, *, segment: int | None = 3) -> list[Batch]:
     """What the agent plays, learning from none of it, in three copies of a walk."""
-    rollout = Rollout(SPEC, agent.state_size, steps=10, copies=3, segment=segment)
-    collector = Collector(agent, [EnvAdapter(Walk()) for _ in range(3)], seed=2, stretch=10)
+    rollout = Rollout(SPEC, agent.state_size, rollout_steps=10, num_envs=3, sequence_length=segment)
+    collector = Collector(agent, [EnvAdapter(Walk()) for _ in range(3)], seed=2, rollout_steps=10)
     found: list[Batch] = []
     while len(found) < count:
         for stretch in collector.step():
@@ -73,7 +77,7 @@ def test_a_rollouts_first_step_diverges_from_nothing(algorithm) -> None:
     agent = agent_with(algorithm, batch=None, epochs=1, normalize=True)
     for batch in rollouts(agent, 2):
         metrics = agent.update(copy.deepcopy(batch))
-        assert abs(metrics["divergence"]) < 1e-6
+        assert abs(metrics["approx_kl"]) < 1e-6
         agent = agent_with(algorithm, batch=None, epochs=1, normalize=True)
 
 
@@ -106,7 +110,7 @@ def test_ppo_gains_no_more_than_its_clip_allows(ratio, advantage, expected) -> N
         log_prob, torch.tensor([[-1.0]]), torch.tensor([[advantage]])
     )
     assert gain.item() == pytest.approx(expected)
-    assert extra["clipped"].item() == (abs(ratio - 1) > 0.2)
+    assert extra["clip_fraction"].item() == (abs(ratio - 1) > 0.2)
 
 
 @pytest.mark.parametrize(
@@ -217,15 +221,15 @@ def test_the_divergence_told_is_that_of_the_ratios() -> None:
     described = agent.actor.describe(agent.features(scored)[0])
     before = agent.actor.log_prob(described, scored.action).detach() - 0.5
     terms = agent.loss(replace(scored, notes=scored.notes | {"log_prob": before}))[1]
-    assert terms["divergence"].item() == pytest.approx(E**0.5 - 1 - 0.5, rel=1e-5)
-    assert terms["clipped"] == 1
+    assert terms["approx_kl"].item() == pytest.approx(E**0.5 - 1 - 0.5, rel=1e-5)
+    assert terms["clip_fraction"] == 1
 
 
 def test_values_of_nothing_explain_nothing() -> None:
     agent = agent_with(memory="Identity")
     with torch.no_grad():
         agent.critic[-1].weight.zero_()
-    assert agent.scored(told())[1]["explained"].item() == pytest.approx(0.0)
+    assert agent.scored(told())[1]["explained_variance"].item() == pytest.approx(0.0)
 
 
 # Steps of the optimizer

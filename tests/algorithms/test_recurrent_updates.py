@@ -15,7 +15,11 @@ from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import Batch
 from offpcc.networks import GRU, LSTM, RNN
 
-SMALL = {"summarizer": partial(LSTM, width=6, layers=2), "hidden": (10, 8), "discount": 0.9}
+SMALL = {
+    "summarizer": partial(LSTM, hidden_size=6, num_layers=2),
+    "hidden": (10, 8),
+    "discount": 0.9,
+}
 LENGTHS, BURN_IN = (4, 1, 3, 5), (2, 0, 3, 1)
 
 

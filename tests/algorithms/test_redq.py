@@ -8,7 +8,7 @@ from offpcc.algorithms import REDQ
 
 
 def agent_with(**settings: int) -> REDQ:
-    return REDQ(SPEC, hidden=(4,), discount=0.9, **settings)
+    return REDQ(SPEC, hidden_sizes=(4,), discount=0.9, **settings)
 
 
 def test_the_target_takes_the_smaller_of_two_heads_drawn_anew() -> None:

@@ -10,7 +10,7 @@ from offpcc.algorithms import SAC
 
 
 def agent_with(**settings: Any) -> SAC:
-    return SAC(SPEC, hidden=(4,), discount=0.9, **settings)
+    return SAC(SPEC, hidden_sizes=(4,), discount=0.9, **settings)
 
 
 def always(agent: SAC, log_prob: float) -> None:

@@ -8,7 +8,7 @@ MANY = torch.zeros(20_000, 1, 3)
 
 
 def agent_at(*raw: float, **settings: float) -> TD3:
-    agent = TD3(SPEC, hidden=(4,), discount=0.9, **settings)
+    agent = TD3(SPEC, hidden_sizes=(4,), discount=0.9, **settings)
     constant_actor(agent.target_actor, *raw)
     return agent
 
@@ -48,6 +48,6 @@ def test_without_smoothing_the_target_is_the_slow_actors_own() -> None:
 
 
 def test_the_actor_and_the_slow_copies_move_every_second_update() -> None:
-    agent = TD3(SPEC, hidden=(4,))
+    agent = TD3(SPEC, hidden_sizes=(4,))
     told = [agent.update(make_batch([1] * 8)) for _ in range(4)]
     assert ["actor_loss" in metrics for metrics in told] == [True, False, True, False]

@@ -13,7 +13,7 @@ def loss_of(agent: TD3BC, *lengths: int) -> tuple[torch.Tensor, dict[str, torch.
 
 
 def test_the_actor_is_near_the_data_and_climbs_a_critic_of_mean_size_1() -> None:
-    agent = TD3BC(SPEC, hidden=(4,), climb=2.5, saturation=0.0)
+    agent = TD3BC(SPEC, hidden_sizes=(4,), q_weight=2.5, action_saturation_penalty=0.0)
     constant_actor(agent.policy.actor, 0.0, 0.0)
     constant_critic(agent.critic, -8.0, 100.0)
     loss, told = loss_of(agent, 2, 1)
@@ -23,13 +23,13 @@ def test_the_actor_is_near_the_data_and_climbs_a_critic_of_mean_size_1() -> None
 
 
 def test_without_a_climb_it_does_nothing_but_imitate() -> None:
-    agent = TD3BC(SPEC, hidden=(4,), climb=0.0, saturation=0.0)
+    agent = TD3BC(SPEC, hidden_sizes=(4,), q_weight=0.0, action_saturation_penalty=0.0)
     loss, told = loss_of(agent, 3, 1)
     assert loss.item() == pytest.approx(told["distance"].item()) and loss > 0
 
 
 def test_the_size_of_the_values_takes_no_gradient() -> None:
-    agent = TD3BC(SPEC, hidden=(4,), climb=1.0, saturation=0.0)
+    agent = TD3BC(SPEC, hidden_sizes=(4,), q_weight=1.0, action_saturation_penalty=0.0)
     batch = make_batch([1])
     batch.action[:] = 0.0
     constant_actor(agent.policy.actor, 0.0, 0.0)
@@ -45,4 +45,4 @@ def test_the_size_of_the_values_takes_no_gradient() -> None:
 
 def test_a_climb_is_not_negative() -> None:
     with pytest.raises(ValueError, match="climb is -1; it must be at least 0"):
-        TD3BC(SPEC, climb=-1)
+        TD3BC(SPEC, q_weight=-1)

@@ -52,7 +52,7 @@ def values(algorithm: type[OffPolicy], world: gymnasium.Env, **settings: Any) ->
     agent = algorithm(EnvAdapter(world).spec_of_agent, hidden=(32,), discount=GAMMA, rate=1e-2,
                       polyak=0.1, **settings)  # fmt: skip
     collector = Collector(agent, [EnvAdapter(world)])
-    replay = EpisodeReplay(agent.spec, batch=32)
+    replay = EpisodeReplay(agent.spec, batch_size=32)
     while replay.episodes.stop < 40:
         for episode in collector.step(uniform=True):
             replay.add(episode)

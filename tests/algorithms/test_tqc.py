@@ -6,7 +6,7 @@ from offpcc.algorithms import TQC
 
 
 def agent_with(**settings: float) -> TQC:
-    return TQC(SPEC, hidden=(4,), discount=0.9, heads=2, **settings)
+    return TQC(SPEC, hidden_sizes=(4,), discount=0.9, num_critics=2, **settings)
 
 
 def tell(critic, *atoms: list[float]) -> None:

@@ -108,7 +108,7 @@ def test_choices_come_out_one_hot(kind, settings, choices) -> None:
 )
 def test_a_worlds_choices_are_those_that_the_model_makes(choices, chosen, expected) -> None:
     spec = AgentSpec({"observation": Field((3,))}, sum(choices), choices)
-    vec_env = SB3PPO(spec, copies=2, **ON_POLICY).vec_env
+    vec_env = SB3PPO(spec, num_envs=2, **ON_POLICY).vec_env
     vec_env.step_async(np.array(chosen))
     assert vec_env._actions.tolist() == expected
 
@@ -142,12 +142,12 @@ def test_keys_are_those_asked_for_and_never_what_critics_are_told() -> None:
 
 def test_episodes_are_those_that_a_collector_would_play(monkeypatch) -> None:
     """The same seeds, so the same first observations; and what they came to."""
-    baseline = SB3SAC(SPEC, copies=2, **OFF_POLICY)
+    baseline = SB3SAC(SPEC, num_envs=2, **OFF_POLICY)
     _, source = experience_of(baseline, walks(2), 7)
     scores = [episode for _ in range(30) for episode in source.step(uniform=True)]
 
     ours = walks(2)
-    agent = offpcc.algorithms.SAC(SPEC, hidden=(8,))  # type: ignore[attr-defined]
+    agent = offpcc.algorithms.SAC(SPEC, hidden_sizes=(8,))  # type: ignore[attr-defined]
     collector = Collector(agent, ours, seed=7)
     theirs = [episode for _ in range(30) for episode in collector.step(uniform=True)]
     seeds = [[world.env.seeds for world in played.worlds] for played in (source.worlds, ours)]
@@ -201,7 +201,7 @@ def test_so_many_updates_are_made_as_steps_are_worth(ratio, copies, updates) -> 
 
 
 def test_first_steps_are_uniform_and_the_others_the_policys() -> None:
-    baseline = SB3TD3(SPEC, noise=0.0, **OFF_POLICY | {"capacity": 500})
+    baseline = SB3TD3(SPEC, exploration_noise=0.0, **OFF_POLICY | {"capacity": 500})
     _, source = experience_of(baseline, walks(1), 3)
     for step in range(200):
         source.step(uniform=step < 100)
@@ -216,7 +216,7 @@ def test_first_steps_are_uniform_and_the_others_the_policys() -> None:
 
 def test_noise_that_wanders_is_that_of_ours() -> None:
     """n' = (1 - θ) n + σ N, so its spread is σ / √(1 - (1 - θ)²), and neighbours are alike."""
-    noise = SB3TD3(SPEC, noise=0.2, pull=0.5, **OFF_POLICY).model.action_noise
+    noise = SB3TD3(SPEC, exploration_noise=0.2, pull=0.5, **OFF_POLICY).model.action_noise
     np.random.seed(0)
     drawn = np.stack([noise() for _ in range(20_000)])
     assert drawn.std() == pytest.approx(0.2 / (1 - 0.5**2) ** 0.5, rel=0.05)
@@ -233,8 +233,8 @@ def test_a_rollout_is_learned_from_once() -> None:
 
 
 def test_settings_that_mean_the_same_share_their_macro() -> None:
-    lines = ["rate = 0.5", "discount = 0.4", "hidden = (7, 6)", "copies = 2"]
-    more = [*lines, "batch = 5", "temperature = 0.2", "polyak = 0.3"]
+    lines = ["learning_rate = 0.5", "discount = 0.4", "hidden_sizes = (7, 6)", "num_envs = 2"]
+    more = [*lines, "batch_size = 5", "temperature = 0.2", "tau = 0.3"]
     ours = compose([algorithm_file("sac")], more).values
     theirs = compose([algorithm_file("sb3_sac")], more).values
     for name in ("rate", "discount", "polyak", "hidden", "temperature", "n_step"):
@@ -247,19 +247,22 @@ def test_settings_that_mean_the_same_share_their_macro() -> None:
         assert theirs[f"SB3RecurrentPPO.{name}"] == ours[f"PPO.{name}"], name
     for name, home in (("segment", "Rollout"), ("width", "LSTM"), ("layers", "LSTM")):
         assert theirs[f"SB3RecurrentPPO.{name}"] == ours[f"{home}.{name}"], name
-    assert theirs["SB3RecurrentPPO.rollout"] == ours["Rollout.steps"]
+    assert theirs["SB3RecurrentPPO.rollout_steps"] == ours["Rollout.rollout_steps"]
 
 
 def test_settings_arrive_in_the_model() -> None:
     model = SB3SAC(
-        SPEC, rate=0.5, decay=True, discount=0.4, polyak=0.3, temperature=0.2, n_step=3, copies=2,
+        SPEC, learning_rate=0.5, anneal_learning_rate=True, discount=0.4, tau=0.3,
+        temperature=0.2, n_step=3, num_envs=2,
         **OFF_POLICY,
     ).model  # fmt: skip
     assert (model.gamma, model.tau, model.batch_size, model.n_steps) == (0.4, 0.3, 4, 3)
     assert model.replay_buffer.buffer_size == 10  # rows of 2
     assert model.log_ent_coef.exp().item() == pytest.approx(0.2)
     assert (model.lr_schedule(1.0), model.lr_schedule(0.5)) == (0.5, 0.25)
-    model = SB3RecurrentPPO(SPEC, entropy_weight=0.1, clip=None, scale_rewards=True, **RECURRENT)
+    model = SB3RecurrentPPO(
+        SPEC, ent_coef=0.1, max_grad_norm=None, normalize_rewards=True, **RECURRENT
+    )
     model = model.model
     assert (model.n_steps, model.batch_size, model.ent_coef, model.max_grad_norm) == (
         8,
@@ -288,7 +291,7 @@ def test_what_its_logger_tells_comes_out_with_the_signs_of_ours() -> None:
     assert metrics["entropy"].item() == pytest.approx(2.84, abs=0.05)
     told = baseline.model.logger.name_to_value["train/policy_gradient_loss"]  # falls where we climb
     assert metrics["surrogate"].item() == pytest.approx(-told) != 0
-    assert 0 <= metrics["clipped"] <= 1
+    assert 0 <= metrics["clip_fraction"] <= 1
     baseline, replay, source = trained(SB3SAC, OFF_POLICY, temperature=0.2, rate=0.0)
     source.step()
     metrics = baseline.update(next(iter(replay.batches(1))))
@@ -375,7 +378,13 @@ def test_a_buffers_rows_come_back_in_their_order(written) -> None:
 
 def test_from_the_command_line_as_any_algorithm(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"results": tmp_path, "seed": 1}
-    lines = ["hidden = (8,)", "batch = 8", "warm_up = 50", "epoch = 100", "evaluation_episodes = 1"]
+    lines = [
+        "hidden_sizes = (8,)",
+        "batch_size = 8",
+        "learning_starts = 50",
+        "eval_interval = 100",
+        "eval_episodes = 1",
+    ]
     run = offpcc.run("cartpole-continuous-p-v0", "sb3_sac", steps=200, bind=lines, **settings)
     resumed = offpcc.run(
         "cartpole-continuous-p-v0", "sb3_sac", steps=300, bind=lines, resume=True, **settings
@@ -398,7 +407,14 @@ def test_from_the_command_line_as_any_algorithm(tmp_path: Path) -> None:
 def test_a_baseline_learns() -> None:
     """SAC, the probe of one action: as ours."""
     spec = EnvAdapter(OneAction()).spec_of_agent
-    baseline = SB3SAC(spec, hidden=(32,), rate=3e-3, batch=32, temperature=0.1, capacity=1_000)
+    baseline = SB3SAC(
+        spec,
+        hidden_sizes=(32,),
+        learning_rate=3e-3,
+        batch_size=32,
+        temperature=0.1,
+        buffer_size=1_000,
+    )
     replay, source = experience_of(baseline, SequentialEnvs([EnvAdapter(OneAction())]), 0)
     for step in range(800):
         source.step(uniform=step < 100)

@@ -85,7 +85,7 @@ def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(tmp_path):
 
 
 def test_every_algorithm_and_seed_of_an_entry_is_a_run(tmp_path):
-    above, below = "bind = ['rate = 1.0']", "envs = 2\nbind = ['batch = 4']"
+    above, below = "bind = ['learning_rate = 1.0']", "envs = 2\nbind = ['batch_size = 4']"
     suite = read_suite(write(tmp_path, above=above, below=below))
     plan = suite.plan(["device = 'cpu'"])
     assert [run.name for run in plan] == [
@@ -93,7 +93,13 @@ def test_every_algorithm_and_seed_of_an_entry_is_a_run(tmp_path):
     ]
     assert plan[0].place == ("pendulum-v0", "sac", "1")
     assert plan[1].request.seed == 2
-    lines = ["device = 'cpu'", "rate = 1.0", "steps = 100", "copies = 2", "batch = 4"]
+    lines = [
+        "device = 'cpu'",
+        "learning_rate = 1.0",
+        "steps = 100",
+        "num_envs = 2",
+        "batch_size = 4",
+    ]
     assert plan[0].request.bind == lines
 
 
@@ -161,7 +167,7 @@ def test_the_report_says_what_was_run_and_what_is_missing(compared):
     text = (compared / "results/suites/smoke/report.md").read_text()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert "Does a comparison come to its report?" in text and "](return_time.png)" in text
-    sac, rsac = "tiny.gin", "tiny.gin; memory_segment = 10; long_episode = 20"
+    sac, rsac = "tiny.gin", "tiny.gin; recurrent_sequence_length = 10; long_episode = 20"
     assert ["pendulum", "sac", "pendulum-v0", "sac", "150", sac, "3, 4", ""] in cells
     label = "rsac, windows"
     assert ["pendulum", label, "pendulum-p-v0", "rsac", "150", rsac, "1", ""] in cells
@@ -201,13 +207,13 @@ def test_a_run_whose_rows_were_kept_is_not_trained_again_nor_lost(compared, tmp_
         compared / "results/suites/smoke/report.md"
     ).read_text()
     (tmp_path / "smoke.toml").write_text(
-        SMOKE.read_text().replace("= [3, 4]", "= [4, 3, 5]\nbind = ['batch = 5']")
+        SMOKE.read_text().replace("= [3, 4]", "= [4, 3, 5]\nbind = ['batch_size = 5']")
     )
     (tmp_path / "log").unlink()
     assert launch(tmp_path, "--compare", "smoke.toml").wait() == 2
     told = (tmp_path / "log").read_text()
     assert "rows/pendulum/sac/4 is there with other settings than the suite's" in told
-    assert "EpisodeReplay.batch: 4, not 5" in told and contents(tmp_path / rows) == before
+    assert "EpisodeReplay.batch_size: 4, not 5" in told and contents(tmp_path / rows) == before
 
 
 @pytest.mark.parametrize("more", [[], ["--report"]])
@@ -295,7 +301,7 @@ def test_times_of_several_processors_are_not_compared_without_a_word():
 
 
 def test_a_line_has_one_setting(tmp_path):
-    more = ENTRY.replace("seeds = 2", "seeds = [5]") + "bind = ['batch = 4']"
+    more = ENTRY.replace("seeds = 2", "seeds = [5]") + "bind = ['batch_size = 4']"
     with pytest.raises(ValueError, match="mine: pendulum-v0, sac is of two settings; label one"):
         read_suite(write(tmp_path, below=f"[[entries]]\n{more}")).plan()
 
@@ -306,7 +312,11 @@ def test_a_run_that_is_there_with_other_settings_is_refused_at_the_door(compared
     shutil.rmtree(folder / "results/compared/pendulum-v0/sac/4")
     for old, new, told in (
         ("steps = 150", "steps = 300", r"steps: 150, not 300"),
-        ('"tiny.gin"\n\n', '"tiny.gin"\nbind = ["batch = 5"]\n\n', "EpisodeReplay.batch: 4, not 5"),
+        (
+            '"tiny.gin"\n\n',
+            '"tiny.gin"\nbind = ["batch_size = 5"]\n\n',
+            "EpisodeReplay.batch_size: 4, not 5",
+        ),
         ("= [3, 4]", "= [3, 4]\nbind = ['batc = 5']", "nothing in this run uses|unknown"),
     ):
         (folder / "log").unlink()

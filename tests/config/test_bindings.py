@@ -40,57 +40,64 @@ def write(tmp_path):
 
 def test_a_later_layer_overrides_an_earlier_one(write):
     config = write("discount = 0.5\nrate = 0.1")
-    values = compose([RSAC, config], ["rate = 0.2", "rate = 0.3"]).values
-    assert (values["SAC.discount"], values["SAC.rate"]) == (0.5, 0.3)
+    values = compose([RSAC, config], ["learning_rate = 0.2", "learning_rate = 0.3"]).values
+    assert (values["SAC.discount"], values["SAC.learning_rate"]) == (0.5, 0.3)
 
 
 def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(write):
     write("\ufeffrate = 0.2", "inner.gin")
     values = compose([RSAC, write("\ufeffdiscount = 0.5\ninclude 'inner.gin'")]).values
-    assert (values["SAC.discount"], values["SAC.rate"]) == (0.5, 0.2)
+    assert (values["SAC.discount"], values["SAC.learning_rate"]) == (0.5, 0.2)
 
 
 def test_what_stands_in_a_file_overrides_what_it_includes(write):
     write("discount = 0.1\nrate = 0.1", "inner.gin")
-    outer = write("rate = 0.2\ninclude 'inner.gin'")
+    outer = write("learning_rate = 0.2\ninclude 'inner.gin'")
     values = compose([RSAC, outer]).values
-    assert (values["SAC.discount"], values["SAC.rate"]) == (0.1, 0.2)
+    assert (values["SAC.discount"], values["SAC.learning_rate"]) == (0.1, 0.2)
 
 
 @pytest.mark.parametrize("algo", ["sac", "ppo"])
 def test_a_line_may_include_a_file(algo):
-    lines = ["include 'memory/gru.gin'", "width = 7", "memory_segment = 5"]
+    lines = ["include 'memory/gru.gin'", "memory_hidden_size = 7", "recurrent_sequence_length = 5"]
     values = compose([algorithm_file(algo)], lines).values
-    assert (values["GRU.width"], values[f"{algo.upper()}.summarizer"].name) == (7, "GRU")
+    assert (values["GRU.hidden_size"], values[f"{algo.upper()}.summarizer"].name) == (7, "GRU")
 
 
 def test_defaults_are_among_the_values():
     values = rsac().values
     assert values["SAC.temperature"] == 1.0
-    assert values["Training.patience"] == 10
-    assert values["LSTM.shortcut"] is True
+    assert values["Training.max_skipped_updates"] == 10
+    assert values["LSTM.skip_connection"] is True
 
 
 def test_macros_lead_through_macros_and_stand_in_lists():
-    values = rsac("hidden = (%width, %layers)", "width = %memory_batch", "memory_batch = 7").values
-    assert values["SAC.hidden"] == (7, 1)
-    assert values["LSTM.width"] == 7
+    values = rsac(
+        "hidden_sizes = (%memory_hidden_size, %memory_num_layers)",
+        "memory_hidden_size = %recurrent_batch_size",
+        "recurrent_batch_size = 7",
+    ).values
+    assert values["SAC.hidden_sizes"] == (7, 1)
+    assert values["LSTM.hidden_size"] == 7
 
 
 def test_a_macro_of_ones_own_may_be_used(write):
     config = write("mine = 33\nLSTM.width = %mine")
-    assert compose([RSAC, config]).values["LSTM.width"] == 33
+    assert compose([RSAC, config]).values["LSTM.hidden_size"] == 33
 
 
 def test_a_known_macro_of_a_file_may_go_unused(write):
-    assert "LSTM.width" not in compose([algorithm_file("sac"), write("width = 7")]).values
+    assert (
+        "LSTM.hidden_size"
+        not in compose([algorithm_file("sac"), write("memory_hidden_size = 7")]).values
+    )
 
 
 @pytest.mark.parametrize(
     ("algo", "line", "complaint"),
     [
-        ("sac", "width = 7", "nothing in this run uses width"),
-        ("rsac", "batch = 7", "nothing in this run uses batch; did you mean memory_batch"),
+        ("sac", "memory_hidden_size = 7", "nothing in this run uses width"),
+        ("rsac", "batch_size = 7", "nothing in this run uses batch; did you mean memory_batch"),
     ],
 )
 def test_a_macro_that_was_asked_for_is_used(algo, line, complaint):
@@ -99,19 +106,19 @@ def test_a_macro_that_was_asked_for_is_used(algo, line, complaint):
 
 
 def test_a_macro_behind_another_is_used():
-    values = rsac("mine = 7", "width = %mine").values
-    assert values["LSTM.width"] == 7
+    values = rsac("mine = 7", "memory_hidden_size = %mine").values
+    assert values["LSTM.hidden_size"] == 7
 
 
 def test_a_block_binds_one_class(write):
     config = write("SAC:\n  heads = 3\n  delay = 2\n")
     values = compose([RSAC, config]).values
-    assert (values["SAC.heads"], values["SAC.delay"]) == (3, 2)
+    assert (values["SAC.num_critics"], values["SAC.policy_delay"]) == (3, 2)
 
 
 def test_another_memory_leaves_the_first_ones_bindings_behind():
-    config = compose([RSAC], ["summarizer = @GRU", "GRU.width = 9"])
-    assert config.values["GRU.width"] == 9
+    config = compose([RSAC], ["summarizer = @GRU", "GRU.hidden_size = 9"])
+    assert config.values["GRU.hidden_size"] == 9
     assert not [key for key in config.values if key.startswith("LSTM.")]
 
 
@@ -123,12 +130,12 @@ def test_a_scope_binds_one_of_two(write):
     values = compose([RSAC, config]).values
     assert values["actor/Encoder.keys"] == ("observation",)
     assert values["Encoder.keys"] == []
-    assert values["actor/Encoder.width"] == values["Encoder.width"] == 5
+    assert values["actor/Encoder.embedding_size"] == values["Encoder.embedding_size"] == 5
 
 
 def test_an_integer_may_be_written_with_underscores_and_stands_for_a_number():
-    values = rsac("capacity = 1_000", "rate = 1", "clip = 5").values
-    assert (values["EpisodeReplay.capacity"], values["SAC.rate"]) == (1000, 1)
+    values = rsac("buffer_size = 1_000", "learning_rate = 1", "max_grad_norm = 5").values
+    assert (values["EpisodeReplay.buffer_size"], values["SAC.learning_rate"]) == (1000, 1)
 
 
 # What is given to gin
@@ -142,7 +149,7 @@ def no_gin():
 
 @pytest.mark.parametrize("algo", algorithms())
 def test_a_config_written_out_comes_to_the_same(algo, write):
-    once = compose([algorithm_file(algo)], ["hidden = (%epoch, 3)", "discount = 0.5"])
+    once = compose([algorithm_file(algo)], ["hidden_sizes = (%eval_interval, 3)", "discount = 0.5"])
     again = compose([write(once.text())])
     assert again.values == once.values
     assert again.text() == once.text()
@@ -150,7 +157,7 @@ def test_a_config_written_out_comes_to_the_same(algo, write):
 
 
 def test_gin_uses_just_what_the_config_says():
-    config = rsac("previous_action = True", "width = 5")
+    config = rsac("previous_action = True", "memory_hidden_size = 5")
     give(config)
     recipe = configured(TrainingConfig)()
     spec = AgentSpec({"observation": Field((2,))}, 1)
@@ -170,7 +177,7 @@ def test_gin_uses_just_what_the_config_says():
         "make_env.",
     )
     said = {key: value.written for key, value in config.used.items() if key.startswith(made)}
-    assert said.pop("EpisodeReplay.capacity") == Macro("capacity"), "the test gives its own"
+    assert said.pop("EpisodeReplay.buffer_size") == Macro("capacity"), "the test gives its own"
     assert used == said
 
 
@@ -185,9 +192,9 @@ def test_nothing_is_left_of_the_config_before():
 
 
 def test_a_refused_config_leaves_gin_as_it_was():
-    give(rsac("copies = 3"))
+    give(rsac("num_envs = 3"))
     with pytest.raises(ConfigError):
-        give(rsac("copies = 'three'"))
+        give(rsac("num_envs = 'three'"))
     assert configured(TrainingConfig)().copies == 3
 
 
@@ -200,7 +207,7 @@ def test_a_config_may_import_and_refer_to_a_class_of_ones_own(write, tmp_path, m
         "from offpcc.config.registry import configurable\n\n"
         "@configurable\nclass Wide(LSTM):\n"
         "    def __init__(self, inputs: int, *, factor: int = 2) -> None:\n"
-        "        super().__init__(inputs, width=factor * inputs)\n"
+        "        super().__init__(inputs, memory_hidden_size=factor * inputs)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     config = compose([RSAC, write("import my_memory\nsummarizer = @Wide\nWide.factor = 4")])
@@ -228,33 +235,45 @@ REFUSED = [
     ("agents.SAC.discount = 0.9", "unknown class 'agents.SAC'"),
     ("discont = 0.9", "unknown macro 'discont'; did you mean discount"),
     ("discount = %discont", "unknown macro %discont; did you mean discount"),
-    ("hidden = (3, %widht)", "unknown macro %widht; did you mean width"),
-    ("discount = %rate\nrate = %discount", "the macro %.* leads back to itself"),
+    ("hidden_sizes = (3, %widht)", "unknown macro %widht; did you mean width"),
+    ("discount = %learning_rate\nrate = %discount", "the macro %.* leads back to itself"),
     ("summarizer = @LSMT", "unknown class @LSMT; did you mean LSTM"),
-    ("TD3.delay = 3", "TD3.delay is never used: the run makes no @TD3"),
-    ("actor/LSTM.width = 3", "actor/LSTM.width is never used: the run makes no @actor/LSTM"),
+    ("TD3.policy_delay = 3", "TD3.policy_delay is never used: the run makes no @TD3"),
     (
-        "SAC.encoder = @actor/Encoder\nactr/Encoder.width = 3",
-        "actr/Encoder.width is never used.*; did you mean @actor/Encoder",
+        "actor/LSTM.hidden_size = 3",
+        "actor/LSTM.hidden_size is never used: the run makes no @actor/LSTM",
+    ),
+    (
+        "SAC.encoder = @actor/Encoder\nactr/Encoder.embedding_size = 3",
+        "actr/Encoder.embedding_size is never used.*; did you mean @actor/Encoder",
     ),
     ("SAC.seed = 1", "SAC.seed is not for a config; the run fills it in"),
     ("SAC.spec = 1", "SAC.spec is not for a config"),
     ("make_env.env = 'x'", "make_env.env is not for a config"),
-    ("capacity = 1e6", "EpisodeReplay.capacity is 1000000.0, .* a whole number; write 1_000_000"),
-    ("capacity = '10'", "EpisodeReplay.capacity is '10', which is not a whole number$"),
-    ("capacity = True", "EpisodeReplay.capacity is True, which is not a whole number$"),
-    ("memory_segment = 1.5", "is 1.5, which is not a whole number or None$"),
+    (
+        "buffer_size = 1e6",
+        "EpisodeReplay.buffer_size is 1000000.0, .* a whole number; write 1_000_000",
+    ),
+    ("buffer_size = '10'", "EpisodeReplay.buffer_size is '10', which is not a whole number$"),
+    ("buffer_size = True", "EpisodeReplay.buffer_size is True, which is not a whole number$"),
+    ("recurrent_sequence_length = 1.5", "is 1.5, which is not a whole number or None$"),
     ("discount = '0.9'", "SAC.discount is '0.9', which is not a number$"),
     ("discount = 1.5", r"SAC.discount is 1.5; it must lie in \[0, 1\]$"),
-    ("LSTM.width = 0", r"LSTM.width is 0; it must lie in \[1, 1_000_000\]$"),
+    ("LSTM.hidden_size = 0", r"LSTM.hidden_size is 0; it must lie in \[1, 1_000_000\]$"),
     ("target = 5", "unknown macro 'target'"),
     ("SAC.target_entropy = 1e400", "SAC.target_entropy is inf; it must be finite$"),
-    ("capacity = 99999999999999999999", "EpisodeReplay.capacity is 9+; it must fit into 64 bits$"),
+    (
+        "buffer_size = 99999999999999999999",
+        "EpisodeReplay.buffer_size is 9+; it must fit into 64 bits$",
+    ),
     ("discount = None", "SAC.discount is None, which is not a number$"),
-    ("normalize = 1", "SAC.normalize is 1, which is not True or False$"),
-    ("sync = 1", "Collector.sync is 1, which is not a text in quotes$"),
-    ("hidden = 256", "SAC.hidden is 256, which is not a list of whole numbers$"),
-    ("hidden = (256, 1.5)", r"SAC.hidden is \(256, 1.5\), which is not a list of whole numbers$"),
+    ("normalize_observations = 1", "SAC.normalize_observations is 1, which is not True or False$"),
+    ("weight_sync = 1", "Collector.weight_sync is 1, which is not a text in quotes$"),
+    ("hidden_sizes = 256", "SAC.hidden_sizes is 256, which is not a list of whole numbers$"),
+    (
+        "hidden_sizes = (256, 1.5)",
+        r"SAC.hidden_sizes is \(256, 1.5\), which is not a list of whole numbers$",
+    ),
     ("Encoder.keys = 'observation'", "which is not a list of texts in quotes$"),
     ("summarizer = @LSTM()", r"is @LSTM\(\), which is not a reference to a kind of Summarizer"),
     ("summarizer = @EpisodeReplay", "is @EpisodeReplay, .* to a kind of Summarizer, written @Name"),
@@ -263,8 +282,8 @@ REFUSED = [
         "agent is @LSTM, which is not a reference to a kind of Learner",
     ),
     ("summarizer = 'LSTM'", "is 'LSTM', which is not a reference to a kind of Summarizer"),
-    ("sync = step", "Failed to parse token 'step'; a text needs quotes"),
-    ("hidden = (1, 2", "a bracket or quote is not closed"),
+    ("weight_sync = step", "Failed to parse token 'step'; a text needs quotes"),
+    ("hidden_sizes = (1, 2", "a bracket or quote is not closed"),
     ("discount 0.9", "Couldn't parse statement"),
     ("discount =", "Unable to parse value"),
     ("include 'nothing.gin'", "the included file 'nothing.gin' is not in"),
@@ -287,25 +306,29 @@ def test_what_cannot_be_meant_is_refused_with_its_line(write, text, complaint):
 @pytest.mark.parametrize(("line", "complaint"), [pair for pair in REFUSED if "\n" not in pair[0]])
 def test_what_cannot_be_meant_is_refused_on_the_command_line(line, complaint):
     with pytest.raises(ConfigError, match=complaint) as error:
-        rsac("rate = 0.1", line)
+        rsac("learning_rate = 0.1", line)
     assert str(error.value).startswith(f"--bind {line!r}:")
 
 
 def test_a_name_bound_twice_in_one_file_is_refused_with_both_lines(write):
-    path = write("rate = 0.1\ndiscount = 0.9\nrate = 0.2\n")
+    path = write("learning_rate = 0.1\ndiscount = 0.9\nrate = 0.2\n")
     with pytest.raises(ConfigError, match=f"{path}:3: rate is bound twice, first at {path}:1"):
         compose([RSAC, path])
 
 
 def test_a_wrong_value_is_named_where_it_stands_and_not_where_it_is_used(write):
-    path = write("memory_rate = 0.1\nrate = %memory_rate\n")
-    with pytest.raises(ConfigError, match=r"--bind \"memory_rate = 'x'\":1: SAC.(memory_)?rate is"):
-        compose([RSAC, path], ["memory_rate = 'x'"])
+    path = write("memory_learning_rate = 0.1\nrate = %memory_learning_rate\n")
+    with pytest.raises(
+        ConfigError, match=r"--bind \"memory_learning_rate = 'x'\":1: SAC.(memory_)?rate is"
+    ):
+        compose([RSAC, path], ["memory_learning_rate = 'x'"])
 
 
 def test_an_included_line_that_nothing_uses_is_blamed_on_ones_own_include(write):
-    path = write("rate = 0.1\ninclude 'memory/gru.gin'\nsummarizer = @LSTM\n")
-    told = rf"^{path}:2: GRU.forget_bias, from .*gru.gin:6, is never used: the run makes no @GRU"
+    path = write("learning_rate = 0.1\ninclude 'memory/gru.gin'\nsummarizer = @LSTM\n")
+    told = (
+        rf"^{path}:2: GRU.forget_gate_bias, from .*gru.gin:6, is never used: the run makes no @GRU"
+    )
     with pytest.raises(ConfigError, match=told):
         compose([RSAC, path])
 
@@ -315,7 +338,7 @@ def test_the_outermost_include_is_blamed(write):
     path = write("include 'inner.gin'\nsummarizer = @LSTM\n")
     with pytest.raises(
         ConfigError,
-        match=rf"^{path}:1: GRU.forget_bias, from .*gru.gin:6, is never used",
+        match=rf"^{path}:1: GRU.forget_gate_bias, from .*gru.gin:6, is never used",
     ):
         compose([RSAC, path])
 
@@ -323,35 +346,37 @@ def test_the_outermost_include_is_blamed(write):
 @pytest.mark.parametrize(
     ("lines", "value"),
     [
-        (["TD3.clip = 3.0"], 3.0),
-        (["DDPG.clip = 2.0"], 2.0),
-        (["ActorCritic.clip = 4.0", "DDPG.clip = 2.0"], 2.0),
-        (["TD3.clip = 3.0", "DDPG.clip = 2.0"], 3.0),
-        (["clip = 1.0"], 1.0),
+        (["TD3.max_grad_norm = 3.0"], 3.0),
+        (["DDPG.max_grad_norm = 2.0"], 2.0),
+        (["ActorCritic.max_grad_norm = 4.0", "DDPG.max_grad_norm = 2.0"], 2.0),
+        (["TD3.max_grad_norm = 3.0", "DDPG.max_grad_norm = 2.0"], 3.0),
+        (["max_grad_norm = 1.0"], 1.0),
     ],
 )
 def test_a_binding_holds_for_derived_classes_unless_a_nearer_one_has_its_own(lines, value):
-    assert compose([algorithm_file("td3")], lines).values["TD3.clip"] == value
+    assert compose([algorithm_file("td3")], lines).values["TD3.max_grad_norm"] == value
 
 
 def test_a_line_that_an_earlier_nearer_one_outdoes_is_refused(write):
-    path = write("TD3.clip = 3.0")
-    wrong = rf"OffPolicy.clip has no effect: TD3.clip is bound at {path}:1"
+    path = write("TD3.max_grad_norm = 3.0")
+    wrong = rf"OffPolicy.max_grad_norm has no effect: TD3.max_grad_norm is bound at {path}:1"
     with pytest.raises(ConfigError, match=wrong):
-        compose([algorithm_file("td3"), path], ["OffPolicy.clip = 5.0"])
+        compose([algorithm_file("td3"), path], ["OffPolicy.max_grad_norm = 5.0"])
 
 
 def test_an_ancestor_of_nothing_in_the_run_is_refused():
     with pytest.raises(ConfigError, match=r"OnPolicy\.clip is never used"):
-        compose([algorithm_file("td3")], ["OnPolicy.clip = 5.0"])
+        compose([algorithm_file("td3")], ["OnPolicy.max_grad_norm = 5.0"])
 
 
 def test_every_value_is_explained_by_the_place_that_it_is_from():
-    lines = compose([algorithm_file("rsac")], ["rate = 0.5"]).explained().splitlines()
+    lines = compose([algorithm_file("rsac")], ["learning_rate = 0.5"]).explained().splitlines()
     found = {line.partition(" ")[0]: line for line in lines}
-    assert re.search(r"^SAC.rate = 0.5 +# --bind 'rate = 0.5':1$", found["SAC.rate"])
-    assert found["LSTM.width"].endswith("# configs/defaults.gin:61")
-    assert found["SAC.delay"].endswith("# default")
+    assert re.search(
+        r"^SAC.learning_rate = 0.5 +# --bind 'learning_rate = 0.5':1$", found["SAC.learning_rate"]
+    )
+    assert found["LSTM.hidden_size"].endswith("# configs/defaults.gin:61")
+    assert found["SAC.policy_delay"].endswith("# default")
 
 
 def test_a_file_that_includes_itself_is_refused(write):
@@ -377,12 +402,18 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, content):
 
 
 def test_a_macro_of_a_free_value_is_free_wherever_it_is_used():
-    old, new = rsac("capacity = %steps", "steps = 10"), rsac("capacity = %steps", "steps = 20")
-    assert old.values["EpisodeReplay.capacity"] != new.values["EpisodeReplay.capacity"]
+    old, new = (
+        rsac("buffer_size = %steps", "steps = 10"),
+        rsac("buffer_size = %steps", "steps = 20"),
+    )
+    assert old.values["EpisodeReplay.buffer_size"] != new.values["EpisodeReplay.buffer_size"]
     assert old.fixed(("Training.steps",)) == new.fixed(("Training.steps",))
     assert old.fixed(()) != new.fixed(())
 
 
 def test_a_value_behind_a_macro_is_compared():
-    old, new = rsac("width = 5").fixed(("Training.steps",)), rsac().fixed(("Training.steps",))
-    assert [key for key in old if old[key] != new[key]] == ["LSTM.width"]
+    old, new = (
+        rsac("memory_hidden_size = 5").fixed(("Training.steps",)),
+        rsac().fixed(("Training.steps",)),
+    )
+    assert [key for key in old if old[key] != new[key]] == ["LSTM.hidden_size"]

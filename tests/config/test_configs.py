@@ -25,7 +25,7 @@ from offpcc.runs.build import build
 from offpcc.training.dataset import Recording
 from offpcc.training.loop import Training
 
-SMALL = ["device = 'cpu'", "evaluation_episodes = 1"]
+SMALL = ["device = 'cpu'", "eval_episodes = 1"]
 RECIPES = CONFIGS / "domains"
 
 
@@ -102,7 +102,7 @@ def test_an_algorithm_remembers_if_its_name_says_so(algo):
 def test_a_memoryless_agents_windows_are_as_long_as_its_targets_reach():
     for algo, segment in (("sac", 4), ("rsac", None)):
         values = compose([algorithm_file(algo)], ["n_step = 4"]).values
-        assert (values["SAC.n_step"], values["EpisodeReplay.segment"]) == (4, segment)
+        assert (values["SAC.n_step"], values["EpisodeReplay.sequence_length"]) == (4, segment)
     with pytest.raises(ConfigError, match="nothing in this run uses n_step"):
         compose([algorithm_file("ppo")], ["n_step = 4"])
 
@@ -125,13 +125,16 @@ def test_keys_say_what_actor_and_critic_read():
 
 def test_the_templates_are_the_settings_of_the_first_release():
     plain = compose([algorithm_file("sac"), config_file("configs/test/template.gin")]).values
-    assert (plain["Training.steps"], plain["EpisodeReplay.batch"]) == (100_000, 100)
+    assert (plain["Training.steps"], plain["EpisodeReplay.batch_size"]) == (100_000, 100)
     name = "configs/test/template_recurrent.gin"
     for algo in ("rdpg", "rtd3", "rsac"):
         values = compose([algorithm_file(algo), config_file(name)]).values
-        assert (values["Training.warm_up"], values["EpisodeReplay.batch"]) == (10_000, 10)
-        assert values["EpisodeReplay.segment"] is None
-        assert (values["LSTM.width"], values["LSTM.layers"]) == (256, 2)
+        assert (values["Training.learning_starts"], values["EpisodeReplay.batch_size"]) == (
+            10_000,
+            10,
+        )
+        assert values["EpisodeReplay.sequence_length"] is None
+        assert (values["LSTM.hidden_size"], values["LSTM.num_layers"]) == (256, 2)
 
 
 def test_the_domain_config_is_the_one_with_the_longest_fitting_name(tmp_path, monkeypatch):

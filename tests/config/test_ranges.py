@@ -98,11 +98,11 @@ def test_a_function_is_refused_by_its_name_and_looks_as_it_did() -> None:
 @pytest.mark.parametrize(
     ("make", "wrong"),
     [
-        (lambda: LSTM(3, width=0), "LSTM.width is 0"),
-        (lambda: LSTM(3, layers=10_000), "LSTM.layers is 10000"),
-        (lambda: TrainingConfig(threads=100_000), "TrainingConfig.threads is 100000"),
-        (lambda: TrainingConfig(copies=100_000), "TrainingConfig.copies is 100000"),
-        (lambda: Encoder(None, width=-1), "Encoder.width is -1"),
+        (lambda: LSTM(3, hidden_size=0), "LSTM.hidden_size is 0"),
+        (lambda: LSTM(3, num_layers=10_000), "LSTM.num_layers is 10000"),
+        (lambda: TrainingConfig(num_threads=100_000), "TrainingConfig.num_threads is 100000"),
+        (lambda: TrainingConfig(num_envs=100_000), "TrainingConfig.num_envs is 100000"),
+        (lambda: Encoder(None, embedding_size=-1), "Encoder.embedding_size is -1"),
     ],
 )
 def test_who_makes_a_part_in_python_is_told_too(make: Callable[[], Any], wrong: str) -> None:

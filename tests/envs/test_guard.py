@@ -23,8 +23,9 @@ from offpcc.storage.run_folder import RunFolder
 from offpcc.training.evaluator import Evaluator
 
 ROOT = Path(__file__).parents[2]
-TINY = ["warm_up = 20", "epoch = 40", "hidden = (8,)", "batch = 4", "evaluation_episodes = 1",
-        "threads = 1", "device = 'cpu'"]  # fmt: skip
+TINY = ["learning_starts = 20", "eval_interval = 40", "hidden_sizes = (8,)", "batch_size = 4",
+        "eval_episodes = 1",
+        "num_threads = 1", "device = 'cpu'"]  # fmt: skip
 WHERE = r"copy 0, episode \d+ \(seed \d+\), step \d+, last actions"
 
 
@@ -90,7 +91,7 @@ def go_wrong(monkeypatch: pytest.MonkeyPatch, call: str, fault: Callable[[], Any
 
 
 def trained(folder: Path, algo: str = "sac", steps: int = 50) -> Path:
-    bind = [*TINY, "hold = 1"] if algo == "sac" else TINY
+    bind = [*TINY, "random_action_repeat = 1"] if algo == "sac" else TINY
     return experiment.run("guarded-v0", algo, steps=steps, bind=bind, seed=1, results=folder).path
 
 

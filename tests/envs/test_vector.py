@@ -27,7 +27,7 @@ def together(count: int = 3) -> NativeVectorEnv:
 
 
 def collector(copies: VectorEnvAdapter) -> Collector:
-    agent = SAC(copies.spec_of_agent, hidden=(8,))
+    agent = SAC(copies.spec_of_agent, hidden_sizes=(8,))
     return Collector(agent, copies, seed=3)
 
 
@@ -76,7 +76,7 @@ def test_a_copy_that_has_ended_rests_until_it_is_reset(copies) -> None:
 
 
 def test_a_run_of_several_copies_steps_them_together_where_it_can() -> None:
-    training = build(compose([algorithm_file("sac")], ["copies = 4"]), ID, seed=1)
+    training = build(compose([algorithm_file("sac")], ["num_envs = 4"]), ID, seed=1)
     assert isinstance(training.collector.worlds, NativeVectorEnv)
     assert len(training.collector.step()) == 0 and training.collector.steps == 4
     assert isinstance(build_copies(ID, 1), SequentialEnvs)

@@ -64,7 +64,7 @@ def test_pictures_that_strides_leave_nothing_of_are_refused() -> None:
 
 def test_an_encoder_puts_what_it_sees_and_numbers_side_by_side() -> None:
     spec = AgentSpec({"speed": Field((3,)), "view": Field((1, 9, 9), "uint8")}, 1)
-    encoder = Encoder(spec, channels=4, strides=(2,), seen=6)
+    encoder = Encoder(spec, channels=4, strides=(2,), picture_features=6)
     assert encoder.size == 9
     seen = {"speed": torch.randn(2, 5, 3), "view": torch.rand(2, 5, 1, 9, 9)}
     found = encoder(seen)

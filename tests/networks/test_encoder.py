@@ -36,7 +36,7 @@ def test_one_key_alone_is_its_numbers() -> None:
 
 
 def test_a_width_gives_a_rectified_linear_layer() -> None:
-    encoder = Encoder(SPEC, keys=["speed"], width=2)
+    encoder = Encoder(SPEC, keys=["speed"], embedding_size=2)
     weight, bias = encoder.parameters()
     weight.data.copy_(torch.tensor([[1.0, 1.0], [0.0, -1.0]]))
     bias.data.copy_(torch.tensor([0.5, 1.0]))

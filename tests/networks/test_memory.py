@@ -11,9 +11,9 @@ from offpcc.networks import GRU, LSTM, RNN, Encoder, Identity, Memory, Summarize
 SPEC = AgentSpec({"place": Field((2, 2)), "goal": Field((1,))}, 1)
 KINDS: dict[str, Callable[[int], Summarizer]] = {
     "Identity": Identity,
-    "LSTM": partial(LSTM, width=5, layers=2),
-    "GRU": partial(GRU, width=5, shortcut=False),
-    "RNN": partial(RNN, width=5),
+    "LSTM": partial(LSTM, hidden_size=5, num_layers=2),
+    "GRU": partial(GRU, hidden_size=5, skip_connection=False),
+    "RNN": partial(RNN, hidden_size=5),
 }
 WARM_UP = torch.tensor([3, 0, 5, 1])
 WINDOW = 4
@@ -21,7 +21,7 @@ WINDOW = 4
 
 @pytest.fixture(params=KINDS)
 def memory(request: pytest.FixtureRequest) -> Memory:
-    memory = Memory(Encoder(SPEC, width=6), KINDS[request.param])
+    memory = Memory(Encoder(SPEC, embedding_size=6), KINDS[request.param])
     for parameter in memory.parameters():
         parameter.data.uniform_(-0.9, 0.9)
     return memory

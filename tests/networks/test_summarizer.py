@@ -19,13 +19,18 @@ STACKS: dict[str, Callable[[int], Recurrent]] = {
 }
 SCANS: dict[str, Callable[[int], Summarizer]] = {
     f"MinGRU-{layers}{'-shortcut' * shortcut}": partial(
-        MinGRU, width=WIDTH, layers=layers, shortcut=shortcut
+        MinGRU, hidden_size=WIDTH, num_layers=layers, skip_connection=shortcut
     )
     for layers, shortcut in ((1, False), (2, True))
 }
 LOOKS: dict[str, Callable[[int], Summarizer]] = {
     f"Transformer-{layers}-{context}": partial(
-        Transformer, width=8, layers=layers, context=context, heads=2, shortcut=layers == 2
+        Transformer,
+        hidden_size=8,
+        num_layers=layers,
+        context_length=context,
+        num_heads=2,
+        skip_connection=layers == 2,
     )
     for layers, context in ((1, 3), (2, 4), (2, 16))
 }
@@ -156,7 +161,7 @@ def test_the_shortcut_lays_the_input_behind_the_memory_s_output() -> None:
 
 
 def test_elman_s_network_by_hand() -> None:
-    network = RNN(1, width=1, shortcut=False)
+    network = RNN(1, hidden_size=1, skip_connection=False)
     for parameter, value in zip(network.parameters(), (0.5, -0.8, 0.1, 0.2), strict=True):
         parameter.data.fill_(value)
     feature, state = network.step(torch.tensor([[2.0]]), torch.tensor([[0.25]]))
@@ -165,7 +170,7 @@ def test_elman_s_network_by_hand() -> None:
 
 
 def test_an_lstm_s_state_is_output_then_cell() -> None:
-    network = LSTM(1, width=1, shortcut=False)
+    network = LSTM(1, hidden_size=1, skip_connection=False)
     for name, parameter in network.memory.named_parameters():
         parameter.data.zero_()
         if name == "bias_ih_l0":  # gates in torch's order: input, forget, candidate, output

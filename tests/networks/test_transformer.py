@@ -9,7 +9,9 @@ from offpcc.networks.transformer import Block, rotated
 
 def test_a_layer_looks_back_at_as_many_steps_as_its_context_says() -> None:
     torch.manual_seed(0)
-    memory = Transformer(2, width=8, layers=1, context=3, heads=2, shortcut=False)
+    memory = Transformer(
+        2, hidden_size=8, num_layers=1, context_length=3, num_heads=2, skip_connection=False
+    )
     inputs = torch.randn(1, 9, 2, requires_grad=True)
     memory.unroll(inputs, torch.zeros(1, memory.state_size))[0][0, 7].square().sum().backward()
     assert inputs.grad is not None
@@ -51,7 +53,7 @@ def test_a_turn_by_hand() -> None:
 
 def test_a_state_counts_the_steps_it_holds_and_keeps_the_newest_last() -> None:
     torch.manual_seed(0)
-    memory = Transformer(2, width=8, layers=1, context=3, heads=2)
+    memory = Transformer(2, hidden_size=8, num_layers=1, context_length=3, num_heads=2)
     inputs = torch.randn(1, 5, 2)
     counts = [
         memory.unroll(inputs[:, :t], torch.zeros(1, memory.state_size))[1][0, 0].item()
@@ -65,7 +67,7 @@ def test_a_state_counts_the_steps_it_holds_and_keeps_the_newest_last() -> None:
 
 def test_heads_share_the_width_evenly() -> None:
     with pytest.raises(ValueError, match="width is 12; it must be a multiple of 8, twice heads"):
-        Transformer(2, width=12, heads=4)
+        Transformer(2, hidden_size=12, num_heads=4)
 
 
 @pytest.mark.parametrize("wrong", [{"context": 0}, {"layers": 0}, {"heads": 0}])
@@ -73,11 +75,11 @@ def test_sizes_are_at_least_1(wrong) -> None:
     with pytest.raises(ValueError, match=r"Transformer.\w+ is 0; it must lie in \[1, "):
         Transformer(2, **wrong)
     with pytest.raises(ValueError, match="layers is 0"):
-        MinGRU(2, layers=0)
+        MinGRU(2, num_layers=0)
 
 
 def test_a_min_gru_by_hand() -> None:
-    memory = MinGRU(1, width=1, shortcut=False, forget_bias=-1.0)
+    memory = MinGRU(1, hidden_size=1, skip_connection=False, forget_gate_bias=-1.0)
     layer = memory.maps[0]
     assert layer.bias[0].item() == -1.0
     layer.weight.data.copy_(torch.tensor([[2.0], [3.0]]))

@@ -82,7 +82,7 @@ def test_a_replay_that_does_not_fit_is_refused_with_the_largest_that_does(monkey
     room.refuse_too_large(1000, 2500)
     complaint = (
         "a replay of 1_001 steps takes 2.5 MB and 2.5 MB are free; "
-        "the largest EpisodeReplay.capacity that fits is 1_000"
+        "the largest EpisodeReplay.buffer_size that fits is 1_000"
     )
     with pytest.raises(ConfigError, match=complaint):
         room.refuse_too_large(1001, 2500)

@@ -239,7 +239,7 @@ def test_rows_begin_the_burn_in_before_their_window_at_the_last_stored_state(
 
 
 def test_an_agent_without_memory_has_nothing_to_warm() -> None:
-    replay = EpisodeReplay(SPEC, 0, batch=30, segment=1, burn_in=4, store_states=3)
+    replay = EpisodeReplay(SPEC, 0, batch_size=30, sequence_length=1, burn_in=4, store_states=3)
     replay.add(replace(episode(0, 20), state=np.zeros((20, 0), np.float32)))
     batch = replay.sample()
     assert not batch.burn_in.any()

@@ -139,7 +139,7 @@ def test_wrong_windows_are_drawn_more_often_and_count_less(segment) -> None:
 
 
 def test_without_a_priority_nothing_is_weighed() -> None:
-    replay = EpisodeReplay(SPEC, STATE, batch=4, segment=2)
+    replay = EpisodeReplay(SPEC, STATE, batch_size=4, sequence_length=2)
     replay.add(episode(0, 9))
     batch = replay.sample()
     assert batch.notes == {}

@@ -39,7 +39,7 @@ def batch_of(rollout: Rollout, *stretches: Episode) -> Batch:
 
 
 def test_a_rollout_is_given_out_once_when_every_copys_steps_are_there() -> None:
-    rollout = Rollout(SPEC, STATE, steps=4, copies=2)
+    rollout = Rollout(SPEC, STATE, rollout_steps=4, num_envs=2)
     for each in (stretch(0, 3), stretch(1, 4), stretch(2, 0 + 1)):
         assert not list(rollout.batches(1))
         rollout.add(each)
@@ -49,7 +49,9 @@ def test_a_rollout_is_given_out_once_when_every_copys_steps_are_there() -> None:
 
 def test_windows_are_the_steps_in_their_order_each_with_what_it_needs() -> None:
     long = stretch(1, 5, terminated=True)
-    batch = batch_of(Rollout(SPEC, STATE, steps=7, segment=2), long, stretch(2, 2, ended=False))
+    batch = batch_of(
+        Rollout(SPEC, STATE, rollout_steps=7, sequence_length=2), long, stretch(2, 2, ended=False)
+    )
     # Episode 1 as steps 0 1 | 2 3 | 4, then episode 2 as 0 1.
     real = batch.mask.bool()
     assert real.tolist() == [[True, True], [True, True], [True, False], [True, True]]
@@ -76,7 +78,7 @@ def test_windows_are_the_steps_in_their_order_each_with_what_it_needs() -> None:
 def test_every_step_is_there_once_whatever_the_windows_length(segment) -> None:
     lengths = (4, 1, 7, 3)
     stretches = [stretch(n, length) for n, length in enumerate(lengths)]
-    batch = batch_of(Rollout(SPEC, STATE, steps=15, segment=segment), *stretches)
+    batch = batch_of(Rollout(SPEC, STATE, rollout_steps=15, sequence_length=segment), *stretches)
     places = np.concatenate([s.reward for s in stretches])
     assert np.array_equal(batch.reward[batch.mask.bool()].numpy(), places)
     assert batch.mask.shape[1] == min(segment or 7, 7)
@@ -85,7 +87,7 @@ def test_every_step_is_there_once_whatever_the_windows_length(segment) -> None:
 
 
 def test_sums_of_rewards_go_on_over_a_copys_stretches_and_begin_anew_with_an_episode() -> None:
-    rollout = Rollout(SPEC, STATE, steps=2, copies=2, discount=0.5)
+    rollout = Rollout(SPEC, STATE, rollout_steps=2, num_envs=2, discount=0.5)
     one = replace(stretch(0, 2, ended=False), reward=np.float32([1, 1]))
     other = replace(one, copy=1, reward=np.float32([8, 8]))
     assert batch_of(rollout, one, other).notes["discounted"].ravel().tolist() == [1, 1.5, 8, 12]
@@ -96,7 +98,7 @@ def test_sums_of_rewards_go_on_over_a_copys_stretches_and_begin_anew_with_an_epi
 
 
 def test_episodes_that_are_too_short_are_left_out() -> None:
-    rollout = Rollout(SPEC, STATE, steps=8, shortest=3)
+    rollout = Rollout(SPEC, STATE, rollout_steps=8, shortest=3)
     kept = stretch(1, 2, begin=4), stretch(2, 1, ended=False)
     batch = batch_of(rollout, stretch(0, 2), *kept, stretch(3, 3))
     assert batch.reward.ravel().tolist() == [104.25, 105.25, 200.25, 300.25, 301.25, 302.25]
@@ -107,7 +109,7 @@ def test_episodes_that_are_too_short_are_left_out() -> None:
 
 
 def test_a_rollout_under_way_goes_through_the_disk() -> None:
-    first, restored = (Rollout(SPEC, STATE, steps=6, segment=2) for _ in range(2))
+    first, restored = (Rollout(SPEC, STATE, rollout_steps=6, sequence_length=2) for _ in range(2))
     for each in (stretch(1, 3, terminated=True, success=True), stretch(2, 1, copy=0)):
         first.add(each)
     restored.load_state_dict(through_the_disk(first.state_dict()))

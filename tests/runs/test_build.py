@@ -22,13 +22,13 @@ from offpcc.runs.build import likely_batch, settle_precision
 from offpcc.runs.training_config import TrainingConfig
 from offpcc.training.loop import Training
 
-LINES = ["device = 'cpu'", "evaluation_episodes = 0", "capacity = 1_000", "windows = 16"]
+LINES = ["device = 'cpu'", "eval_episodes = 0", "buffer_size = 1_000", "update_batch_size = 16"]
 
 
 def planned(algo: str, *lines: str) -> tuple[Config, Training]:
     config = compose([algorithm_file(algo)], [*LINES, *lines])
     return config, build.build(
-        config, "pendulum-img-v0" if "OffPolicy.shift = 1" in lines else "car-v0", seed=1
+        config, "pendulum-img-v0" if "OffPolicy.random_shift = 1" in lines else "car-v0", seed=1
     )
 
 
@@ -36,10 +36,15 @@ def planned(algo: str, *lines: str) -> tuple[Config, Training]:
     ("algo", "lines", "before", "steps"),
     [
         ("rsac", [], 0, 64),
-        ("rsac", ["memory_segment = 20", "burn_in = 10", "priority = 0.6"], 10, 20),
-        ("rsac", ["memory_segment = 20", "store_states = 7"], 6, 20),
+        (
+            "rsac",
+            ["recurrent_sequence_length = 20", "burn_in = 10", "priority_alpha = 0.6"],
+            10,
+            20,
+        ),
+        ("rsac", ["recurrent_sequence_length = 20", "store_states = 7"], 6, 20),
         ("sac", ["n_step = 3"], 0, 3),
-        ("sac", ["OffPolicy.shift = 1"], 0, 1),
+        ("sac", ["OffPolicy.random_shift = 1"], 0, 1),
     ],
 )
 def test_a_likely_batch_has_the_shape_that_the_replay_will_give(algo, lines, before, steps) -> None:
@@ -52,7 +57,7 @@ def test_a_likely_batch_has_the_shape_that_the_replay_will_give(algo, lines, bef
         columns = int(batch.burn_in.max()) + steps + 1
         assert batch.observation[key].shape == (16, columns, *field.shape)
         assert str(batch.observation[key].dtype) == f"torch.{field.dtype}"
-    assert ("weight" in batch.notes) == ("priority = 0.6" in lines)
+    assert ("weight" in batch.notes) == ("priority_alpha = 0.6" in lines)
     assert len(replay) == 0
     assert agent.update(batch)["skipped"] == 0
 
@@ -117,7 +122,7 @@ def held(agent: ActorCritic) -> int:
 
 @pytest.mark.parametrize("algo", ["sac", "rsac"])
 def test_an_agent_is_measured_without_being_there(algo: str) -> None:
-    asked = recipe(algo, "hidden = (32, 16)")
+    asked = recipe(algo, "hidden_sizes = (32, 16)")
     with torch.device("meta"):
         measured = build.build_agent(asked, SPEC, 0, "meta")
     assert all(weight.is_meta for weight in measured.policy.parameters())
@@ -127,12 +132,12 @@ def test_an_agent_is_measured_without_being_there(algo: str) -> None:
 @pytest.mark.parametrize(
     ("algo", "lines"),
     [
-        ("rsac", ("width = 1_000_000",)),
-        ("sac", ("hidden = (1_000_000, 1_000_000)",)),
-        ("rtqc", ("layers = 1_000", "width = 100_000")),
-        ("lstm_ppo", ("width = 1_000_000",)),
-        ("sb3_td3", ("hidden = (1_000_000, 1_000_000)",)),
-        ("sb3_recurrent_ppo", ("width = 1_000_000",)),
+        ("rsac", ("memory_hidden_size = 1_000_000",)),
+        ("sac", ("hidden_sizes = (1_000_000, 1_000_000)",)),
+        ("rtqc", ("memory_num_layers = 1_000", "memory_hidden_size = 100_000")),
+        ("lstm_ppo", ("memory_hidden_size = 1_000_000",)),
+        ("sb3_td3", ("hidden_sizes = (1_000_000, 1_000_000)",)),
+        ("sb3_recurrent_ppo", ("memory_hidden_size = 1_000_000",)),
     ],
 )
 def test_networks_larger_than_memory_are_refused(algo: str, lines: tuple[str, ...]) -> None:
@@ -141,13 +146,14 @@ def test_networks_larger_than_memory_are_refused(algo: str, lines: tuple[str, ..
 
 
 def test_a_baselines_replay_larger_than_memory_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"the largest SB3SAC.capacity that fits is [\d_]+"):
-        check("sb3_sac", "capacity = 1_000_000_000_000")
+    with pytest.raises(ConfigError, match=r"the largest SB3SAC.buffer_size that fits is [\d_]+"):
+        check("sb3_sac", "buffer_size = 1_000_000_000_000")
 
 
 def test_the_states_of_all_copies_count() -> None:
     few, many = (
-        build._agent_bytes(recipe("rsac", "width = 64", f"copies = {n}"), SPEC) for n in (1, 1_001)
+        build._agent_bytes(recipe("rsac", "memory_hidden_size = 64", f"num_envs = {n}"), SPEC)
+        for n in (1, 1_001)
     )
     assert many - few == 4 * 1_000 * 2 * 64
 

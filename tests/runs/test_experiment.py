@@ -140,7 +140,7 @@ def test_a_seed_that_is_not_given_is_drawn_printed_and_stored(tmp_path, capsys):
 
 
 def test_one_process_may_train_many_different_agents(run, tmp_path):
-    first = begin(tmp_path, "hidden = (5,)\nnormalize = True", run_id="x")
+    first = begin(tmp_path, "hidden_sizes = (5,)\nnormalize = True", run_id="x")
     again = begin(tmp_path, "previous_action = True", run_id="y")
     assert rows(again) == rows(run) != rows(first)
 
@@ -305,14 +305,17 @@ def test_wandb_that_is_missing_is_told_before_anything_is_written(tmp_path, monk
     ("settings", "complaint"),
     [
         ({"steps": 0}, "Training.steps is 0; it must be at least 1"),
-        ({"bind": ["epoch = 0"]}, "Training.epoch is 0; it must be at least 1"),
-        ({"bind": ["warm_up = -1"]}, "Training.warm_up is -1; it must be at least 0"),
-        ({"bind": ["evaluation_episodes = -1"]}, "Evaluator.episodes is -1"),
+        ({"bind": ["eval_interval = 0"]}, "Training.eval_interval is 0; it must be at least 1"),
         (
-            {"bind": ["TrainingConfig.checkpoints = 0"]},
-            "TrainingConfig.checkpoints is 0; it must be at least 1",
+            {"bind": ["learning_starts = -1"]},
+            "Training.learning_starts is -1; it must be at least 0",
         ),
-        ({"bind": ["threads = 0"]}, "TrainingConfig.threads is 0"),
+        ({"bind": ["eval_episodes = -1"]}, "Evaluator.episodes is -1"),
+        (
+            {"bind": ["TrainingConfig.num_checkpoints = 0"]},
+            "TrainingConfig.num_checkpoints is 0; it must be at least 1",
+        ),
+        ({"bind": ["num_threads = 0"]}, "TrainingConfig.num_threads is 0"),
         ({"bind": ["device = 'tpu9'"]}, "device 'tpu9' is not to be had"),
         ({"steps": 1e4}, "which is not a whole number; write 10_000"),
         ({"wandb": "on"}, "wandb is 'on'; it is online, offline, off"),
@@ -331,14 +334,19 @@ def test_a_replay_larger_than_memory_is_refused_before_it_is_made(tmp_path, monk
     monkeypatch.setattr(room, "free_bytes", lambda: 10_000_000)
     # 4 numbers of the observation, an eighth more of these, the action and the reward: 26 bytes.
     with pytest.raises(ConfigError, match=r"26.0 MB .* 10.0 MB .* that fits is 384_615"):
-        begin(tmp_path, "capacity = 1_000_000")
+        begin(tmp_path, "buffer_size = 1_000_000")
     assert not (tmp_path / "results").exists()
     begin(tmp_path, "steps = 10\nwarm_up = 5\ncapacity = 384_000")
 
 
 def test_stored_states_count_among_what_a_replay_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "free_bytes", lambda: 10_000_000)
-    lines = ["capacity = 300_000", "store_states = 1", "summarizer = @LSTM", "LSTM.width = 8"]
+    lines = [
+        "buffer_size = 300_000",
+        "store_states = 1",
+        "summarizer = @LSTM",
+        "LSTM.hidden_size = 8",
+    ]
     with pytest.raises(ConfigError, match=r"46\.\d MB"):  # 26 and 2 · 16 numbers of 4 bytes, a step
         begin(tmp_path, bind=lines)
 
@@ -374,7 +382,7 @@ def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path):
 def test_steps_and_intervals_may_change_and_the_rows_go_on(tmp_path):
     run = begin(tmp_path)
     before = run.read()
-    lines = ["epoch = 30", "evaluation_episodes = 2", "TrainingConfig.checkpoints = 3"]
+    lines = ["eval_interval = 30", "eval_episodes = 2", "TrainingConfig.num_checkpoints = 3"]
     resume(tmp_path, steps=180, bind=lines)
     assert [row["env_steps"] for row in rows(run)] == ["60", "120", "150", "180"]
     now = run.read()
@@ -397,11 +405,14 @@ def test_longer_runs_are_continued_as_if_they_had_been_meant(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "difference"),
     [
-        (["hidden = (17,)"], r"SAC.hidden: \(16,\) -> \(17,\)"),
+        (["hidden_sizes = (17,)"], r"SAC.hidden_sizes: \(16,\) -> \(17,\)"),
         (["discount = 0.5"], "SAC.discount: 0.99 -> 0.5"),
-        (["warm_up = 40"], "Training.warm_up: 5 -> 40"),
-        (["copies = 2"], "TrainingConfig.copies: 1 -> 2"),
-        (["summarizer = @LSTM"], "LSTM.layers: None -> 1, .*SAC.summarizer: @Identity -> @LSTM"),
+        (["learning_starts = 40"], "Training.learning_starts: 5 -> 40"),
+        (["num_envs = 2"], "TrainingConfig.num_envs: 1 -> 2"),
+        (
+            ["summarizer = @LSTM"],
+            "LSTM.num_layers: None -> 1, .*SAC.summarizer: @Identity -> @LSTM",
+        ),
         (["previous_action = True"], "make_env.previous_action: False -> True"),
     ],
 )
@@ -420,8 +431,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_another_config_file_is_compared_too(small, tmp_path):
-    with pytest.raises(ConfigError, match=r"SAC.polyak: 0.005 -> 0.5"):
-        resume(small, config=tiny(tmp_path, SHORT + "polyak = 0.5"))
+    with pytest.raises(ConfigError, match=r"SAC.tau: 0.005 -> 0.5"):
+        resume(small, config=tiny(tmp_path, SHORT + "tau = 0.5"))
 
 
 def test_another_seed_is_refused(small):

@@ -9,7 +9,7 @@ from offpcc.config.catalog import algorithm_file
 from offpcc.errors import ConfigError
 from offpcc.runs.feasibility import check_together
 
-LONG = r"an episode of pendulum-p-v0 may take 200 steps, which an EpisodeReplay.capacity of 199 "
+LONG = r"an episode of pendulum-p-v0 may take 200 steps, which an EpisodeReplay.buffer_size of 199 "
 
 
 def check(algo: str, *lines: str, env: str = "pendulum-p-v0") -> None:
@@ -19,9 +19,9 @@ def check(algo: str, *lines: str, env: str = "pendulum-p-v0") -> None:
 @pytest.mark.parametrize(
     ("algo", "lines"),
     [
-        ("rsac", ("capacity = 199",)),
-        ("sac", ("capacity = 199", "copies = 2")),
-        ("sac", ("capacity = 199", "sync = 'episode'")),
+        ("rsac", ("buffer_size = 199",)),
+        ("sac", ("buffer_size = 199", "num_envs = 2")),
+        ("sac", ("buffer_size = 199", "weight_sync = 'episode'")),
     ],
 )
 def test_an_episode_that_the_replay_cannot_hold_is_refused(algo, lines):
@@ -32,11 +32,11 @@ def test_an_episode_that_the_replay_cannot_hold_is_refused(algo, lines):
 @pytest.mark.parametrize(
     ("algo", "lines"),
     [
-        ("rsac", ("capacity = 200",)),
-        ("sac", ("capacity = 100",)),
-        ("rtd3_bc", ("capacity = 100", "dataset = 'somewhere'")),
-        ("lstm_ppo", ("rollout = 16",)),
-        ("sb3_sac", ("capacity = 100",)),
+        ("rsac", ("buffer_size = 200",)),
+        ("sac", ("buffer_size = 100",)),
+        ("rtd3_bc", ("buffer_size = 100", "dataset = 'somewhere'")),
+        ("lstm_ppo", ("rollout_steps = 16",)),
+        ("sb3_sac", ("buffer_size = 100",)),
     ],
 )
 def test_what_fits_or_is_not_stored_whole_is_taken(algo, lines):
@@ -45,24 +45,24 @@ def test_what_fits_or_is_not_stored_whole_is_taken(algo, lines):
 
 def test_of_an_environment_without_a_limit_a_piece_has_to_fit():
     gymnasium.register("limitless-v0", entry_point="nowhere:Nothing")
-    check("rsac", "capacity = 2_000", env="limitless-v0")
-    check("rsac", "capacity = 100", "long_episode = 100", env="limitless-v0")
+    check("rsac", "buffer_size = 2_000", env="limitless-v0")
+    check("rsac", "buffer_size = 100", "long_episode = 100", env="limitless-v0")
     with pytest.raises(ConfigError, match=r"may take 2_000 steps, which .* of 1_999 does not hold"):
-        check("rsac", "capacity = 1_999", env="limitless-v0")
+        check("rsac", "buffer_size = 1_999", env="limitless-v0")
 
 
 def test_a_time_limit_of_ones_own_counts():
-    check("rsac", "capacity = 100", "max_episode_steps = 100")
+    check("rsac", "buffer_size = 100", "max_episode_steps = 100")
 
 
 def test_a_module_before_the_id_changes_nothing():
     with pytest.raises(ConfigError, match=LONG):
-        check("rsac", "capacity = 199", env="domains:pendulum-p-v0")
+        check("rsac", "buffer_size = 199", env="domains:pendulum-p-v0")
 
 
 def test_more_copies_than_steps_are_refused():
-    check("sac", "copies = 50", "steps = 50")
+    check("sac", "num_envs = 50", "steps = 50")
     with pytest.raises(
-        ConfigError, match=r"TrainingConfig.copies is 51 and Training.steps 50: not one st"
+        ConfigError, match=r"TrainingConfig.num_envs is 51 and Training.steps 50: not one st"
     ):
-        check("sac", "copies = 51", "steps = 50")
+        check("sac", "num_envs = 51", "steps = 50")

@@ -42,7 +42,7 @@ def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
     (tmp_path / "slow.py").write_text(SLOW)
     config = tiny(tmp_path, "steps = 120")
     arguments = ["--env", "slow:Slow-v0", "--algo", "sac", "--config", config]
-    arguments += ["--jobs", "2", "--bind", "threads = 1", "--run_id", "a", "b"]
+    arguments += ["--jobs", "2", "--bind", "num_threads = 1", "--run_id", "a", "b"]
     first = launch(tmp_path, *arguments, "c", "--seed", 5, PYTHONPATH=str(tmp_path))
     until = time.monotonic() + 120
     while not (told(tmp_path, "a") and told(tmp_path, "b")) and time.monotonic() < until:
@@ -79,7 +79,7 @@ def test_all_runs_are_checked_before_the_first_begins(tmp_path):
     assert not (tmp_path / "results/pendulum-v0/sac/a").exists()
 
 
-@pytest.mark.parametrize("own", [[], ["threads = 3"], ["TrainingConfig.threads=3"]])
+@pytest.mark.parametrize("own", [[], ["num_threads = 3"], ["TrainingConfig.num_threads=3"]])
 def test_a_job_has_the_requests_command_line_and_its_share_of_the_threads(monkeypatch, own):
     asked = {}
     monkeypatch.setattr(subprocess, "Popen", lambda command, **more: asked.update(more, c=command))
@@ -89,7 +89,7 @@ def test_a_job_has_the_requests_command_line_and_its_share_of_the_threads(monkey
         jobs.Job(request, ("--resume",)).start(threads=2, lifeline=lifeline)
     words = " ".join(asked["c"][2:])
     begin = "--env Pendulum-v1 --algo sac --run_id x --results results --wandb off --seed 4"
-    binds = [f"--bind {line}" for line in ["steps = 9", *(own or ["threads = 2"])]]
+    binds = [f"--bind {line}" for line in ["steps = 9", *(own or ["num_threads = 2"])]]
     assert words == " ".join([begin, *binds, "--resume"])
     pools = {asked["env"].get(name) for name in jobs.POOLS}
     assert "2" not in pools if own else pools == {"2"}
@@ -173,7 +173,7 @@ def test_what_a_job_leaves_running_does_not_keep_the_others_waiting(tmp_path, mo
 def test_when_the_parent_is_killed_each_job_leaves_a_checkpoint(tmp_path):
     (tmp_path / "slow.py").write_text(SLOW)
     arguments = ["--env", "slow:Slow-v0", "--algo", "sac", "--config", tiny(tmp_path)]
-    arguments += ["--jobs", "2", "--run_id", "a", "b", "--bind", "threads = 1"]
+    arguments += ["--jobs", "2", "--run_id", "a", "b", "--bind", "num_threads = 1"]
     parent = launch(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
     until = time.monotonic() + 120
     while not (told(tmp_path, "a") and told(tmp_path, "b")) and time.monotonic() < until:

@@ -30,7 +30,7 @@ CASES = {
     "three normalised copies": (
         PENDULUM,
         "sac",
-        "copies = 3\nnormalize = True\nmax_episode_steps = 50\nsteps = 500",
+        "num_envs = 3\nnormalize = True\nmax_episode_steps = 50\nsteps = 500",
     ),
     "whole episodes": (
         CARTPOLE,
@@ -40,28 +40,29 @@ CASES = {
     "stored states": (
         CARTPOLE,
         "rtd3",
-        "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n"
+        "recurrent_sequence_length = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n"
         "TD3.pull = 0.2\nTD3.random = 0.1\nTD3.fade = True\n",
     ),
     "an episode under way": (
         CARTPOLE,
         "rsac",
-        "memory_segment = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\npriority = 0.6\n"
-        "capacity = 300\n",
+        "recurrent_sequence_length = 5\nburn_in = 3\nstore_states = 4\n"
+        "weight_sync = 'step'\npriority_alpha = 0.6\n"
+        "buffer_size = 300\n",
     ),
     "steps without a memory": (PENDULUM, "sac", "n_step = 3\ncapacity = 900\nsteps = 500"),
     "forgotten episodes": (
         CARTPOLE,
         "rsac_s",
-        "capacity = 70\nmax_episode_steps = 60\ndecay = True\nclip = 1.0\npriority = 0.6",
+        "buffer_size = 70\nmax_episode_steps = 60\ndecay = True\nclip = 1.0\npriority = 0.6",
     ),
     "rollouts": (
         PENDULUM,
         "lstm_ppo",
-        "copies = 2\nrollout = 23\nepochs = 2\nmemory_segment = 5\nnormalize = True\n"
-        "scale_rewards = True\nprevious_action = True\n",
+        "num_envs = 2\nrollout = 23\nepochs = 2\nmemory_segment = 5\nnormalize = True\n"
+        "normalize_rewards = True\nprevious_action = True\n",
     ),
-    "choices": ("cartpole-novel-v0", "copg", "copies = 2\nrollout = 30\ndecay = True"),
+    "choices": ("cartpole-novel-v0", "copg", "num_envs = 2\nrollout = 30\ndecay = True"),
 }
 KILLS = 7  # a case
 
@@ -200,9 +201,9 @@ memory_segment = 5
 burn_in = 3
 store_states = 4
 decay = True
-SAC.random = 0.2
+SAC.random_action_prob = 0.2
 priority = 0.6
-SAC.fade = True
+SAC.anneal_exploration = True
 average = 0.3
 """
 IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row

@@ -22,14 +22,23 @@ RUN = {"env": "pendulum-v0", "algo": "sac", "seed": 1, "spec": {}}
 @pytest.mark.parametrize(
     ("bind", "lines"),
     [
-        ("hidden = (64, 64)", ["hidden = (64, 64)"]),
-        (["rate = 0.1", "width = 3"], ["rate = 0.1", "width = 3"]),
-        ({"hidden": (64, 64), "clip": None}, ["hidden = (64, 64, )", "clip = None"]),
-        ({"hidden": (64,)}, ["hidden = (64, )"]),
-        ({"keys": ["observation"]}, ["keys = ['observation', ]"]),
+        ("hidden_sizes = (64, 64)", ["hidden_sizes = (64, 64)"]),
+        (
+            ["learning_rate = 0.1", "memory_hidden_size = 3"],
+            ["learning_rate = 0.1", "memory_hidden_size = 3"],
+        ),
+        ({"hidden": (64, 64), "clip": None}, ["hidden_sizes = (64, 64, )", "max_grad_norm = None"]),
+        ({"hidden": (64,)}, ["hidden_sizes = (64, )"]),
+        ({"keys": ["observation"]}, ["actor_keys = ['observation', ]"]),
         ({"summarizer": GRU}, ["summarizer = @GRU"]),
-        ({"summarizer": "@GRU", "segment": "%n_step"}, ["summarizer = @GRU", "segment = %n_step"]),
-        ({"rate": np.float32(0.5), "width": np.int64(3)}, ["rate = 0.5", "width = 3"]),
+        (
+            {"summarizer": "@GRU", "segment": "%n_step"},
+            ["summarizer = @GRU", "sequence_length = %n_step"],
+        ),
+        (
+            {"rate": np.float32(0.5), "width": np.int64(3)},
+            ["learning_rate = 0.5", "memory_hidden_size = 3"],
+        ),
         ((), []),
     ],
 )
@@ -113,7 +122,7 @@ def test_a_module_that_does_not_import_is_one_line(tmp_path, monkeypatch, text, 
     if text is not None:
         (tmp_path / "mine.py").write_text(text)
     config = tmp_path / "mine.gin"
-    config.write_text("rate = 0.1\nimport mine\n")
+    config.write_text("learning_rate = 0.1\nimport mine\n")
     asked = RunSpec("pendulum-v0", "sac", config=config)
     for ask, place in (
         (lambda: check_id("mine:Arm-v0"), "--env mine:Arm-v0"),
@@ -147,5 +156,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(RUN), encoding="utf-8-sig")
     assert read_json(tmp_path / "a.json") == RUN
     config = tmp_path / "a.gin"
-    config.write_text("rate = 0.25\n", encoding="utf-8-sig")
-    assert RunSpec("pendulum-v0", "sac", config=config).compose().values["SAC.rate"] == 0.25
+    config.write_text("learning_rate = 0.25\n", encoding="utf-8-sig")
+    assert (
+        RunSpec("pendulum-v0", "sac", config=config).compose().values["SAC.learning_rate"] == 0.25
+    )

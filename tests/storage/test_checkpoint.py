@@ -26,7 +26,7 @@ SPEC = AgentSpec({"observation": Field((2,))}, 1)
 
 def replay_of(episodes: int, capacity: int = 1000) -> EpisodeReplay:
     """A replay of episodes of 3 steps, each with its own number in it."""
-    replay = EpisodeReplay(SPEC, capacity=capacity)
+    replay = EpisodeReplay(SPEC, buffer_size=capacity)
     for _ in range(episodes):
         play(replay)
     return replay

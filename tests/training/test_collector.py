@@ -22,7 +22,7 @@ from offpcc.training.experience import seed_of
 
 
 def agent_with(algorithm: type[OffPolicy] = DDPG, **settings: Any) -> OffPolicy:
-    memory = partial(LSTM, width=6)
+    memory = partial(LSTM, hidden_size=6)
     return algorithm(SPEC, **{"summarizer": memory, "hidden": (8,), "seed": 1} | settings)
 
 
@@ -154,7 +154,7 @@ def test_numbers_are_kept_as_float32_and_frames_as_uint8() -> None:
 
     world = EnvAdapter(Camera())
     encoder = partial(Encoder, strides=())  # the frames are too small for any
-    agent = DDPG(world.spec_of_agent, hidden=(8,), encoder=encoder)
+    agent = DDPG(world.spec_of_agent, hidden_sizes=(8,), encoder=encoder)
     episode = played(Collector(agent, [world]), 3)[0, 0]
     assert episode.observation["frame"].dtype == np.uint8
     assert episode.observation["frame"][:, 0, 0].tolist() == [3, 2, 1, 0]
@@ -264,7 +264,7 @@ def test_a_sync_renews_the_memories_of_the_episodes_under_way() -> None:
 @pytest.mark.parametrize("copies", [1, 2])
 def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(copies) -> None:
     learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
-    collector = Collector(learner, walks(copies, steps=6), sync="step")
+    collector = Collector(learner, walks(copies, steps=6), weight_sync="step")
     for _ in range(5):
         learn(learner)
         pasts = [
@@ -284,18 +284,18 @@ def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(
 
 
 def test_synced_at_every_step_a_single_copy_hands_over_every_step() -> None:
-    one = Collector(agent_with(), walks(1, steps=6), sync="step")
+    one = Collector(agent_with(), walks(1, steps=6), weight_sync="step")
     for step in range(14):
         (stretch,) = one.step()
         assert (len(stretch), stretch.steps_before) == (1, step % 6)
         assert stretch.ended == (step % 6 == 5)
-    two = Collector(agent_with(), walks(2, steps=6), sync="step")
+    two = Collector(agent_with(), walks(2, steps=6), weight_sync="step")
     assert [len(two.step()) for _ in range(6)] == [0, 0, 0, 0, 0, 2]
 
 
 def test_an_unknown_sync_is_refused() -> None:
     with pytest.raises(ValueError, match="sync is 'never'; it must be 'episode' or 'step'"):
-        Collector(agent_with(), walks(1), sync="never")
+        Collector(agent_with(), walks(1), weight_sync="never")
 
 
 # Warm-up
@@ -314,7 +314,7 @@ def test_warm_up_actions_are_uniform_and_every_copys_own() -> None:
 
 def test_warm_up_choices_are_one_hot_and_all_alike_often() -> None:
     world = make_env("CartPole-v1")
-    agent = DSAC(world.spec_of_agent, hidden=(4,))
+    agent = DSAC(world.spec_of_agent, hidden_sizes=(4,))
     episodes = played(Collector(agent, [world], seed=3), 800, uniform=True)
     actions = np.concatenate([episode.action for episode in episodes.values()])
     assert set(map(tuple, actions.tolist())) == {(0.0, 1.0), (1.0, 0.0)}
@@ -322,7 +322,7 @@ def test_warm_up_choices_are_one_hot_and_all_alike_often() -> None:
 
 
 def test_a_held_action_is_kept_for_so_many_steps_of_its_episode() -> None:
-    collector = Collector(agent_with(), walks(2, steps=7), seed=3, hold=3)
+    collector = Collector(agent_with(), walks(2, steps=7), seed=3, random_action_repeat=3)
     for episode in played(collector, 40, uniform=True).values():
         action = episode.action[:, 0]
         assert [len(set(action[a:b])) for a, b in [(0, 3), (3, 6), (6, 7)]] == [1, 1, 1]
@@ -340,7 +340,7 @@ def test_no_step_is_neither_held_nor_a_stretch(name) -> None:
 
 def test_a_stretch_and_a_sync_at_every_step_contradict_each_other() -> None:
     with pytest.raises(ValueError, match="weights taken over at its end; sync is 'episode'"):
-        Collector(agent_with(), walks(1), sync="step", stretch=5)
+        Collector(agent_with(), walks(1), weight_sync="step", rollout_steps=5)
 
 
 def stretches(collector: Collector, steps: int) -> list[Episode]:
@@ -350,7 +350,7 @@ def stretches(collector: Collector, steps: int) -> list[Episode]:
 @pytest.mark.parametrize("copies", [1, 3])
 def test_stretches_are_the_episodes_cut_after_every_so_many_steps(copies) -> None:
     whole = played(Collector(agent_with(), walks(copies), seed=4), 40)
-    cut = stretches(Collector(agent_with(), walks(copies), seed=4, stretch=5), 40)
+    cut = stretches(Collector(agent_with(), walks(copies), seed=4, rollout_steps=5), 40)
     assert sum(map(len, cut)) == 40 * copies  # nothing is held back at a cut
     for (copy_, number), episode in whole.items():
         mine, ended = [s for s in cut if s.copy == copy_], -1
@@ -374,7 +374,7 @@ def test_stretches_are_the_episodes_cut_after_every_so_many_steps(copies) -> Non
 
 def test_weights_are_taken_over_after_a_cut_and_at_no_other_time() -> None:
     learner = agent_with(noise=0.0)
-    collector = Collector(learner, walks(2), seed=4, stretch=6)
+    collector = Collector(learner, walks(2), seed=4, rollout_steps=6)
     constant_actor(learner.policy.actor, 0.0, 0.0)
     collector.sync()
     for step in range(12):
@@ -393,7 +393,7 @@ def test_what_the_agent_notes_comes_with_the_steps_that_it_is_of() -> None:
             action, _ = super().sample_action(feature)
             return action, {"twice": 2 * action[:, 0]}
 
-    collector = Collector(agent_with(Noting), walks(3), seed=5, stretch=4)
+    collector = Collector(agent_with(Noting), walks(3), seed=5, rollout_steps=4)
     for stretch in stretches(collector, 20):
         assert np.array_equal(stretch.notes["twice"], 2 * stretch.action[:, 0])
 
@@ -401,10 +401,10 @@ def test_what_the_agent_notes_comes_with_the_steps_that_it_is_of() -> None:
 def test_a_collector_restored_within_a_stretch_and_at_a_cut_plays_on_bit_for_bit() -> None:
     for steps in (10, 12):
         learner, other = agent_with(SAC), agent_with(SAC, seed=2)
-        one = Collector(learner, walks(3), seed=7, stretch=6)
+        one = Collector(learner, walks(3), seed=7, rollout_steps=6)
         stretches(one, steps)
         learn(learner)
-        two = Collector(other, walks(3), seed=7, stretch=6)
+        two = Collector(other, walks(3), seed=7, rollout_steps=6)
         other.load_state_dict(through_the_disk(learner.state_dict()))
         two.load_state_dict(through_the_disk(one.state_dict()))
         expected, found = stretches(one, 14), stretches(two, 14)
@@ -620,7 +620,7 @@ def continued(collector: Collector) -> list[Episode]:
 @pytest.mark.parametrize("algorithm", [DDPG, SAC])
 def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync) -> None:
     learner = agent_with(algorithm, critic_state=True)
-    collector = Collector(learner, walks(3), seed=7, sync=sync, hold=2)
+    collector = Collector(learner, walks(3), seed=7, weight_sync=sync, random_action_repeat=2)
     played(collector, 18)
     learn(learner)  # so the acting weights are not the learner's
     if sync == "step":
@@ -628,7 +628,7 @@ def test_a_restored_collector_plays_on_bit_for_bit(algorithm, sync) -> None:
     state = through_the_disk(collector.state_dict())
     assert any(trajectory["action"] for trajectory in state["trajectories"])
     other = agent_with(algorithm, critic_state=True, seed=2)
-    restored = Collector(other, walks(3), seed=7, sync=sync, hold=2)
+    restored = Collector(other, walks(3), seed=7, weight_sync=sync, random_action_repeat=2)
     other.load_state_dict(through_the_disk(learner.state_dict()))
     restored.load_state_dict(state)
     assert restored.exact and restored.steps == collector.steps

@@ -17,7 +17,7 @@ from offpcc.errors import ConfigError
 from offpcc.training.dataset import Dataset, read_episodes
 
 ENV = "cartpole-continuous-p-v0"
-OFFLINE = "warm_up = 0\nsteps = 40\nepoch = 20\ncapacity = 5_000\n"
+OFFLINE = "learning_starts = 0\nsteps = 40\nepoch = 20\ncapacity = 5_000\n"
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +305,7 @@ def test_a_data_set_that_does_not_fit_or_is_not_for_rollouts_is_refused(trained,
     demonstrate(trained, 3)
     more = f"dataset = {str(trained / 'demonstrations')!r}\n"
     for algo, extra, said in (
-        ("sac", "capacity = 10", r"the data set has \d+ steps; raise capacity, 10"),
+        ("sac", "buffer_size = 10", r"the data set has \d+ steps; raise capacity, 10"),
         ("ppo", "", "no likelihoods"),
         ("rsac", "store_states = 5", "no likelihoods or stored states"),
     ):

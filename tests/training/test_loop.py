@@ -24,7 +24,7 @@ from offpcc.training.collector import Collector
 from offpcc.training.evaluator import Evaluator
 from offpcc.training.loop import CLOCK, Training, columns
 
-AGENT: dict[str, Any] = {"summarizer": partial(LSTM, width=4), "hidden": (6,), "seed": 3}
+AGENT: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=4), "hidden": (6,), "seed": 3}
 
 
 def made(

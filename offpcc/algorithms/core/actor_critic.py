@@ -29,14 +29,16 @@ class ActorCritic(Agent):
     )
     summarizer: Callable[[int], Summarizer] = Identity
     shared: bool = False  # one memory for actor and critic
-    hidden: Sequence[Size] = (256, 256)  # units of the heads' layers
+    hidden_sizes: Sequence[Size] = (256, 256)  # units of the heads' layers
     discount: UnitFloat = 0.99  # γ
-    rate: LearningRate = 3e-4  # learning rate of the heads
-    memory_rate: LearningRate = 3e-4  # learning rate of encoders and summarizers
-    decay: bool = False  # all rates fall to zero, linearly, by the end of the training
-    clip: PositiveFloat | None = None  # largest gradient norm of each network
-    epsilon: PositiveFloat = 1e-8  # ε of Adam
-    normalize: bool = False  # observations, by running moments
+    learning_rate: LearningRate = 3e-4  # learning rate of the heads
+    memory_learning_rate: LearningRate = 3e-4  # learning rate of encoders and summarizers
+    anneal_learning_rate: bool = (
+        False  # all rates fall to zero, linearly, by the end of the training
+    )
+    max_grad_norm: PositiveFloat | None = None  # largest gradient norm of each network
+    adam_epsilon: PositiveFloat = 1e-8  # ε of Adam
+    normalize_observations: bool = False  # observations, by running moments
     critic_state: bool = False  # act also advances the critic's memory, for stored states
     device: str = "cpu"
     seed: int = 0
@@ -49,7 +51,7 @@ class ActorCritic(Agent):
             self._build()
         home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
         self.generator = torch.Generator(home).manual_seed(self.seed)
-        self.optimizer = Optimizer(self.groups(), self.clip, self.epsilon)
+        self.optimizer = Optimizer(self.groups(), self.max_grad_norm, self.adam_epsilon)
         self.state_size = sum(memory.state_size for memory in self._carried())
 
     def _check(self) -> None:
@@ -69,7 +71,7 @@ class ActorCritic(Agent):
                 f"with shared, actor and critic read the same keys, not {list(mine)} and "
                 f"{list(memory.encoder.keys)}"
             )
-        normalizer = Normalizer(self.spec, enabled=self.normalize)
+        normalizer = Normalizer(self.spec, enabled=self.normalize_observations)
         self.policy = Policy(normalizer, memory, self.make_actor(memory.size))
         self.critic = self.make_critic(self.critic_memory.size)
         for module in (self.policy, self.critic, self.critic_memory):
@@ -90,16 +92,16 @@ class ActorCritic(Agent):
     def groups(self) -> list[Group]:
         """What the optimizer moves, at which rates; a shared memory is the critic's."""
         groups = [
-            Group("actor", [*self.policy.actor.parameters()], self.rate),
-            Group("critic", [*self.critic.parameters()], self.rate),
-            Group("critic", [*self.critic_memory.parameters()], self.memory_rate),
+            Group("actor", [*self.policy.actor.parameters()], self.learning_rate),
+            Group("critic", [*self.critic.parameters()], self.learning_rate),
+            Group("critic", [*self.critic_memory.parameters()], self.memory_learning_rate),
         ]
         own = [] if self.shared else [*self.policy.memory.parameters()]
-        return [*groups, Group("actor", own, self.memory_rate)]
+        return [*groups, Group("actor", own, self.memory_learning_rate)]
 
     def rate_left(self) -> float:
         """The share of the rates that is used at this point of the training."""
-        return 1 - self.progress if self.decay else 1.0
+        return 1 - self.progress if self.anneal_learning_rate else 1.0
 
     @property
     def bad_in_a_row(self) -> Tensor:

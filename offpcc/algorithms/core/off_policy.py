@@ -39,16 +39,18 @@ class OffPolicy(ActorCritic):
     """
 
     _: KW_ONLY
-    heads: Size = 2  # N
+    num_critics: Size = 2  # N
     layer_norm: bool = False  # in the critic's heads, before each ReLU
     reward_scale: PositiveFloat = 1.0  # the critic learns from rewards times this
-    polyak: UnitFloat = 0.005  # τ
-    delay: PositiveInt = 1  # the actor and all slow copies move at every delay-th update
+    tau: UnitFloat = 0.005  # τ
+    policy_delay: PositiveInt = 1  # the actor and all slow copies move at every delay-th update
     n_step: PositiveInt = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
-    average: PositiveUnitFloat = 1.0  # share of the newest weights in the deployed ones
-    shift: NonNegativeInt = 0  # most pixels by which a window's pictures are moved at random
-    random: UnitFloat = 0.0  # ε, share of actions that are uniform instead
-    fade: bool = False  # ε and noise fall to zero, linearly, by the end of the training
+    policy_ema_tau: PositiveUnitFloat = 1.0  # share of the newest weights in the deployed ones
+    random_shift: NonNegativeInt = 0  # most pixels by which a window's pictures are moved at random
+    random_action_prob: UnitFloat = 0.0  # ε, share of actions that are uniform instead
+    anneal_exploration: bool = (
+        False  # ε and noise fall to zero, linearly, by the end of the training
+    )
     # Of the passes in an update; bf16 by autocast; auto: the faster.
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
 
@@ -81,19 +83,21 @@ class OffPolicy(ActorCritic):
         super()._build()
         self.target_critic = slow_copy(self.critic)
         self.target_critic_memory = slow_copy(self.critic_memory)
-        if self.average < 1:
+        if self.policy_ema_tau < 1:
             memory, actor = slow_copy(self.policy.memory), slow_copy(self.policy.actor)
             self.average_policy = Policy(self.policy.normalizer, memory, actor)
 
     @property
     def deployed(self) -> Policy:
         """See `Learner`; a moving average of the policies so far, where one is asked for."""
-        return self.average_policy if self.average < 1 else self.policy
+        return self.average_policy if self.policy_ema_tau < 1 else self.policy
 
     def make_critic(self, inputs: int) -> nn.Module:
         """Q."""
         width = self.spec.action
-        return Critic(inputs, width, self.hidden, heads=self.heads, norm=self.layer_norm)
+        return Critic(
+            inputs, width, self.hidden_sizes, heads=self.num_critics, norm=self.layer_norm
+        )
 
     # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
 
@@ -132,14 +136,14 @@ class OffPolicy(ActorCritic):
 
     def exploration_left(self) -> float:
         """The share of ε and of noise that is used at this point of the training."""
-        return 1 - self.progress if self.fade else 1.0
+        return 1 - self.progress if self.anneal_exploration else 1.0
 
     def sometimes_random(self, action: Tensor) -> Tensor:
         """Actions (n, A), each of which is a uniform one with probability ε."""
-        if not self.random:
+        if not self.random_action_prob:
             return action
         drawn = torch.rand(len(action), 1, generator=self.generator, device=action.device)
-        chosen = drawn < self.random * self.exploration_left()
+        chosen = drawn < self.random_action_prob * self.exploration_left()
         return torch.where(chosen, self.uniform(action), action)
 
     def uniform(self, like: Tensor) -> Tensor:
@@ -165,7 +169,7 @@ class OffPolicy(ActorCritic):
         if self.precision == "auto":
             resolve_precision(self, batch)
         batch = self.augmented(batch.to(self.device))
-        due = self.optimizer.steps % self.delay == 0
+        due = self.optimizer.steps % self.policy_delay == 0
         with torch.autocast(
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
         ):
@@ -173,19 +177,23 @@ class OffPolicy(ActorCritic):
         metrics |= self.optimizer.step(loss, self.rate_left())
         if due:
             slow, online = zip(*self.slow_pairs(), strict=True)
-            polyak(_weights(slow), _weights(online), self.polyak)
-        if self.average < 1:
-            polyak(self.average_policy.parameters(), self.policy.parameters(), self.average)
+            polyak(_weights(slow), _weights(online), self.tau)
+        if self.policy_ema_tau < 1:
+            polyak(self.average_policy.parameters(), self.policy.parameters(), self.policy_ema_tau)
         return metrics
 
     def augmented(self, batch: Batch) -> Batch:
         """The batch with each window's pictures moved by up to `shift` pixels either way."""
         planes = {k: f.plane for k, f in self.spec.observation.items() if f.is_picture}
-        if not (self.shift and planes):
+        if not (self.random_shift and planes):
             return batch
         size = (2, len(batch.mask))
         move = torch.randint(
-            -self.shift, self.shift + 1, size, generator=self.generator, device=self.device
+            -self.random_shift,
+            self.random_shift + 1,
+            size,
+            generator=self.generator,
+            device=self.device,
         )
         moved = {k: shifted(batch.observation[k], move, plane) for k, plane in planes.items()}
         return replace(batch, observation=batch.observation | moved)

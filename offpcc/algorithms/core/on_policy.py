@@ -32,28 +32,26 @@ class OnPolicy(ActorCritic):
     """
 
     _: KW_ONLY
-    trace: UnitFloat = 0.95  # λ
-    epochs: PositiveInt = 10  # passes over a rollout
-    batch: PositiveInt | None = 64  # windows in a step of the optimizer; None: all
-    entropy_weight: NonNegativeFloat = 0.0
-    value_weight: NonNegativeFloat = 0.5
-    value_clip: PositiveFloat | None = None  # how far a value may move from the rollout's
-    most_divergence: PositiveFloat | None = (
-        None  # nats; beyond 1.5 times this, a rollout's epochs end
-    )
-    clip: PositiveFloat | None = 0.5
-    epsilon: PositiveFloat = 1e-5
-    joint: bool = True  # one gradient norm for actor and critic
-    scale_rewards: bool = False  # by the running deviation of their discounted sums
+    gae_lambda: UnitFloat = 0.95  # λ
+    num_epochs: PositiveInt = 10  # passes over a rollout
+    batch_size: PositiveInt | None = 64  # windows in a step of the optimizer; None: all
+    ent_coef: NonNegativeFloat = 0.0
+    vf_coef: NonNegativeFloat = 0.5
+    clip_range_vf: PositiveFloat | None = None  # how far a value may move from the rollout's
+    target_kl: PositiveFloat | None = None  # nats; beyond 1.5 times this, a rollout's epochs end
+    max_grad_norm: PositiveFloat | None = 0.5
+    adam_epsilon: PositiveFloat = 1e-5
+    clip_grad_jointly: bool = True  # one gradient norm for actor and critic
+    normalize_rewards: bool = False  # by the running deviation of their discounted sums
     critic_state: bool = True
 
     columns: ClassVar[dict[str, str]] = {
         "surrogate": "mean of what the actor climbs, of normalised advantages",
         "value_loss": "mean squared error of the values to the λ-returns",
         "entropy": "mean of the policy's entropy, in nats",
-        "divergence": "mean of ρ - 1 - log ρ, in nats: how far the policy is from the rollout's",
+        "approx_kl": "mean of ρ - 1 - log ρ, in nats: how far the policy is from the rollout's",
         "value": "mean value of the rollout's histories",
-        "explained": "share of the λ-returns' variance that the rollout's values explain",
+        "explained_variance": "share of the λ-returns' variance that the rollout's values explain",
         "joint_gradient": "norm of the gradient of actor and critic, where they share one norm",
         "actor_gradient": "norm of the actor's gradient, where it has its own",
         "critic_gradient": "norm of the critic's gradient, where it has its own",
@@ -66,11 +64,11 @@ class OnPolicy(ActorCritic):
 
     def make_actor(self, inputs: int) -> DistributionActor:
         """π."""
-        return distribution_actor(self.spec, inputs, self.hidden)
+        return distribution_actor(self.spec, inputs, self.hidden_sizes)
 
     def make_critic(self, inputs: int) -> nn.Module:
         """V."""
-        return MLP(inputs, self.hidden, 1, nn.Tanh).orthogonal(1.0)
+        return MLP(inputs, self.hidden_sizes, 1, nn.Tanh).orthogonal(1.0)
 
     # What an algorithm fills in.
 
@@ -90,7 +88,11 @@ class OnPolicy(ActorCritic):
     def groups(self) -> list[Group]:
         """See `ActorCritic`; one network where the gradient's norm is joint."""
         groups = super().groups()
-        return [replace(group, network="joint") for group in groups] if self.joint else groups
+        return (
+            [replace(group, network="joint") for group in groups]
+            if self.clip_grad_jointly
+            else groups
+        )
 
     def sample_action(self, feature: Tensor) -> tuple[Tensor, Notes]:
         """a ~ π(·|h), with its log π noted."""
@@ -116,10 +118,10 @@ class OnPolicy(ActorCritic):
 
     def steps(self, batch: Batch) -> Iterator[Metrics]:
         """One step of the optimizer for each minibatch of each epoch; gives its metrics."""
-        for _ in range(self.epochs):
+        for _ in range(self.num_epochs):
             for part in self.minibatches(batch):
                 loss, metrics = self.loss(part)
-                if self.kl_exceeded(metrics["divergence"]):
+                if self.kl_exceeded(metrics["approx_kl"]):
                     return
                 yield metrics | self.optimizer.step(loss, self.rate_left())
 
@@ -127,23 +129,23 @@ class OnPolicy(ActorCritic):
         """All windows once, in a drawn order, `batch` at a time."""
         windows = len(batch.mask)
         order = torch.randperm(windows, generator=self.generator, device=self.device)
-        return batch.rows(order).split(self.batch or windows)
+        return batch.rows(order).split(self.batch_size or windows)
 
     def kl_exceeded(self, divergence: Tensor) -> bool:
         """Whether a rollout's epochs end here."""
-        return self.most_divergence is not None and bool(divergence > 1.5 * self.most_divergence)
+        return self.target_kl is not None and bool(divergence > 1.5 * self.target_kl)
 
     @torch.no_grad()
     def scored(self, batch: Batch) -> tuple[Batch, Metrics]:
         """A rollout of the observations o_0 … o_T-1 with, in its notes, Â, V and Â + V."""
         real = batch.mask.bool()
-        if self.scale_rewards:
+        if self.normalize_rewards:
             self.sums.observe(batch.notes["discounted"][real].cpu().numpy())
             batch = replace(batch, reward=batch.reward / self.sums.std.float())
         value = self.critic(self.features(batch)[1]).squeeze(-1)  # (B, T+1)
         value, following = value[:, :-1], value[:, 1:]
         parts = (batch.reward, value, following, batch.terminated, batch.notes["last"])
-        flat = gae(*(part[real] for part in parts), discount=self.discount, trace=self.trace)
+        flat = gae(*(part[real] for part in parts), discount=self.discount, trace=self.gae_lambda)
         advantage = torch.zeros_like(value).masked_scatter_(real, flat)
         target = advantage + value
         spread = target[real].var(correction=0).clamp(min=1e-12)
@@ -151,7 +153,7 @@ class OnPolicy(ActorCritic):
         notes = {"advantage": advantage, "value": value, "target": target}
         now = {key: values[:, :-1] for key, values in batch.observation.items()}
         batch = replace(batch, observation=now, notes=batch.notes | notes)
-        return batch, {"value": value[real].mean(), "explained": explained}
+        return batch, {"value": value[real].mean(), "explained_variance": explained}
 
     def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The actor's and the critic's features (B, T, F) of the observations: one pass each."""
@@ -174,18 +176,20 @@ class OnPolicy(ActorCritic):
         error = self.value_error(self.critic(h_critic).squeeze(-1), notes)
         learned = {"surrogate": gain, "value_loss": error, "entropy": self.actor.entropy(described)}
         log_ratio = (log_prob - notes["log_prob"]).detach()
-        told = {"divergence": log_ratio.exp() - 1 - log_ratio} | extra
+        told = {"approx_kl": log_ratio.exp() - 1 - log_ratio} | extra
         means = torch.stack([*learned.values()]) @ share
-        weights = means.new_tensor([-1.0, self.value_weight, -self.entropy_weight])
+        weights = means.new_tensor([-1.0, self.vf_coef, -self.ent_coef])
         metrics = torch.cat((means.detach(), torch.stack([*told.values()]) @ share))
         return means @ weights, dict(zip((*learned, *told), metrics.unbind(), strict=True))
 
     def value_error(self, value: Tensor, notes: Metrics) -> Tensor:
         """(V - V_targ)² (N,); with a clip, the larger of that and of the clipped value's."""
         error = (value - notes["target"]).square()
-        if self.value_clip is None:
+        if self.clip_range_vf is None:
             return error
-        near = notes["value"] + (value - notes["value"]).clamp(-self.value_clip, self.value_clip)
+        near = notes["value"] + (value - notes["value"]).clamp(
+            -self.clip_range_vf, self.clip_range_vf
+        )
         return torch.maximum(error, (near - notes["target"]).square())
 
 

@@ -14,25 +14,28 @@ class Group:
 
     network: str
     parameters: Sequence[Tensor]
-    rate: float
+    learning_rate: float
 
 
 class Optimizer:
     """Adam (Kingma & Ba, 2014, 1412.6980), in one fused step for all groups.
 
-    clip: largest gradient norm of a network; None: any. epsilon: ε of Adam.
+    max_grad_norm: largest gradient norm of a network; None: any. adam_epsilon: ε of Adam.
 
     A step whose loss or gradient is not finite is left out: weights and moments stay as they were.
     """
 
     def __init__(
-        self, groups: Iterable[Group], clip: float | None = None, epsilon: float = 1e-8
+        self,
+        groups: Iterable[Group],
+        max_grad_norm: float | None = None,
+        adam_epsilon: float = 1e-8,
     ) -> None:
         self.groups = [group for group in groups if group.parameters]
-        self.clip = clip
+        self.max_grad_norm = max_grad_norm
         self.adam = torch.optim.Adam(
-            [{"params": list(g.parameters), "lr": g.rate} for g in self.groups],
-            eps=epsilon,
+            [{"params": list(g.parameters), "lr": g.learning_rate} for g in self.groups],
+            eps=adam_epsilon,
             fused=True,
         )
         device = self.groups[0].parameters[0].device
@@ -51,14 +54,14 @@ class Optimizer:
         # The fused step does nothing where this is 1; gradient scalers set it the same way.
         self.adam.found_inf = bad.float()  # type: ignore[attr-defined]
         for group, held in zip(self.groups, self.adam.param_groups, strict=True):
-            held["lr"] = group.rate * share
+            held["lr"] = group.learning_rate * share
         self.adam.step()
         self.steps += 1
         self.bad_in_a_row.add_(1).mul_(bad)
         return norms | {"skipped": bad.float()}
 
     def _clipped_norms(self) -> dict[str, Tensor]:
-        """Each network's gradient norm, {network}_gradient, before it is cut down to `clip`."""
+        """Each network's gradient norm, {network}_gradient, before it is clipped."""
         gradients: dict[str, list[Tensor]] = {}
         for group in self.groups:
             found = [p.grad for p in group.parameters if p.grad is not None]
@@ -68,8 +71,8 @@ class Optimizer:
             if not parts:
                 continue
             norm = torch.stack(torch._foreach_norm(parts)).norm()
-            if self.clip is not None:
-                torch._foreach_mul_(parts, (self.clip / (norm + 1e-6)).clamp(max=1))
+            if self.max_grad_norm is not None:
+                torch._foreach_mul_(parts, (self.max_grad_norm / (norm + 1e-6)).clamp(max=1))
             norms[f"{network}_gradient"] = norm
         return norms
 
