@@ -340,10 +340,10 @@ def train(asked: argparse.Namespace, request: "RunSpec") -> None:
 
     folder = proceed(request) if asked.resume else begin(request, asked.overwrite)
     final = folder.read()["final"]
-    told = f"{folder.path}: {final['env_steps']:.0f} steps in {final['seconds']:.0f} s"
+    line = f"{folder.path}: {final['env_steps']:.0f} steps in {final['seconds']:.0f} s"
     if "test_return" in final:
-        told += f", return {final['test_return']:.1f} ± {final['test_return_se']:.1f}"
-    print(told)
+        line += f", return {final['test_return']:.1f} ± {final['test_return_se']:.1f}"
+    print(line)
 
 
 def play(asked: argparse.Namespace, path: Path) -> None:

@@ -23,8 +23,8 @@ def main(folder: Path) -> None:
         )
         seen = "previous_action" in run["spec"]["observation"]
         key = (run["env"], run["algo"], int(run["final"]["env_steps"]))
-        told = score["test_return"], seen, score["episodes"], score.get("test_success")
-        rows[key].append(told)
+        row = score["test_return"], seen, score["episodes"], score.get("test_success")
+        rows[key].append(row)
     print(HEAD)
     for (env, algo, steps), runs in sorted(rows.items()):
         returns = [run[0] for run in runs]

@@ -52,8 +52,8 @@ class AntReacherTop(BaseEnv):
     def observe(self) -> Sequence[Rows]:
         """Return (x, y, heaven's x and y or zeros), m."""
         x, y, heaven, *_ = self.values
-        told = near(x, y, *PRIEST)
-        return x, y, np.where(told, SIDE * heaven, 0.0), np.where(told, FAR, 0.0)
+        met = near(x, y, *PRIEST)
+        return x, y, np.where(met, SIDE * heaven, 0.0), np.where(met, FAR, 0.0)
 
     def draw(self, canvas: Canvas) -> None:
         """Draw heaven, hell, the priest, the ant, and as an arrow where it came from."""

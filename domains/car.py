@@ -57,7 +57,7 @@ class Car(BaseEnv):
     def observe(self) -> Sequence[Rows]:
         """Return (x, v, what the priest says), the first two in m and m/step."""
         x, speed, heaven, *_ = self.values
-        return x, speed, told(x, heaven)
+        return x, speed, cue(x, heaven)
 
     def draw(self, canvas: Canvas) -> None:
         """Draw the road, the car, and its acceleration as an arrow."""
@@ -75,7 +75,7 @@ class EpisodicCar(Car):
         return np.where(lost, steps - LIMIT, 0.0) - 1.0
 
 
-def told(x: Rows, heaven: Rows, earshot: float = EARSHOT) -> Rows:
+def cue(x: Rows, heaven: Rows, earshot: float = EARSHOT) -> Rows:
     """Return heaven's side, ±1, where x is within `earshot` (m) of the priest, and else 0."""
     heard = (x >= PRIEST - earshot) & (x <= PRIEST + earshot)
     return np.where(heard, heaven, 0.0)

@@ -48,7 +48,7 @@ class CarTop(BaseEnv):
     def observe(self) -> Sequence[Rows]:
         """Return (x in m, what the priest says)."""
         x, heaven, _ = self.values
-        return x, car.told(x, heaven, self.earshot)
+        return x, car.cue(x, heaven, self.earshot)
 
     def draw(self, canvas: Canvas) -> None:
         """Draw the road, the car, and as an arrow where it came from."""
@@ -101,7 +101,7 @@ class CarTopRelative(BaseEnv):
     def observe(self) -> Sequence[Rows]:
         """Return (x in m, 0, what the priest says) for each of the 20 parts, the latest last."""
         heaven, path = self.values[1], self.values[-PARTS:]
-        frames = np.stack((path, np.zeros_like(path), car.told(path, heaven)), 1)  # (20, 3, n)
+        frames = np.stack((path, np.zeros_like(path), car.cue(path, heaven)), 1)  # (20, 3, n)
         return list(frames.reshape(3 * PARTS, -1))
 
     def draw(self, canvas: Canvas) -> None:

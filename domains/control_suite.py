@@ -62,8 +62,8 @@ class ControlSuite(RenderedEnv):
         self.metadata = drawn_at(round(1 / (self._suite.control_timestep() * skip)))
         actions = self._suite.action_spec()
         self.action_space = Box(-1.0, 1.0, actions.shape, np.float32)
-        told = self._suite.observation_spec().items()
-        high = np.concatenate([_limits(*part) for part in told]).astype(np.float32)
+        timestep = self._suite.observation_spec().items()
+        high = np.concatenate([_limits(*part) for part in timestep]).astype(np.float32)
         self.observation_space: Box = Box(-high, high, dtype=np.float32)
 
     @property
@@ -82,9 +82,9 @@ class ControlSuite(RenderedEnv):
         """Begin an episode, all of its chance from the seed. There are no options."""
         super().reset(seed=seed)
         self._suite.task.random.seed(self.np_random.integers(2**32))
-        told = self._suite.reset().observation
+        timestep = self._suite.reset().observation
         self._show()
-        return self.observe(told), {}
+        return self.observe(timestep), {}
 
     def step(
         self, action: NDArray[np.float32]
@@ -97,9 +97,9 @@ class ControlSuite(RenderedEnv):
         self._show()
         return self.observe(outcome.observation), reward, False, False, {}
 
-    def observe(self, told: dict[str, ArrayLike]) -> Observation:
+    def observe(self, timestep: dict[str, ArrayLike]) -> Observation:
         """Return what is seen when the task tells this."""
-        values = np.concatenate([np.ravel(value) for value in told.values()])
+        values = np.concatenate([np.ravel(value) for value in timestep.values()])
         box = self.observation_space
         return values.astype(np.float32).clip(box.low, box.high)
 
@@ -134,7 +134,7 @@ class Pixels(ControlSuite):
                 f"pixels are drawn with OpenGL; try MUJOCO_GL=egl or osmesa ({error})"
             ) from error
 
-    def observe(self, told: dict[str, ArrayLike]) -> Observation:
+    def observe(self, timestep: dict[str, ArrayLike]) -> Observation:
         """Return the present picture (1, 84, 84)."""
         grey = np.rint(self.photo(PIXELS, PIXELS) @ GREY)
         return grey.astype(np.uint8)[None]

@@ -160,8 +160,8 @@ class Views:
     """The views of one world in a row; `zero`, `first_look` and `keep` count its own entries.
 
     Zeros, a first look and the entries to keep come first, then noise, dropout and delay of these,
-    then the last action, then a window. With `told`, what is shown is a mapping of that, as
-    `observation`, and of what the world tells, as `told`: for critics, and for those who teach.
+    then the last action, then a window. With `privileged`, the observation is a mapping of that, as `observation`,
+    and of the environment's own, as `privileged`: for critics and for teachers.
     """
 
     space: gymnasium.Space[Any]
@@ -180,9 +180,9 @@ class Views:
         previous_action: bool = False,
         window: int = 1,
         newest_first: bool = False,
-        told: bool = False,
+        privileged: bool = False,
     ) -> None:
-        self.space, self.row, self.told = space, list[ObservationView](), told
+        self.space, self.row, self.privileged = space, list[ObservationView](), privileged
         if zero:
             self._add(Zero(self.space, zero))
         if first_look:
@@ -199,8 +199,10 @@ class Views:
             self._add(PreviousAction(self.space, actions))
         if window != 1:
             self._add(Window(self.space, window, newest_first))
-        if told:
-            self.space = Dict({"observation": self.space, "told": flat_box(space, "what is told")})
+        if privileged:
+            self.space = Dict(
+                {"observation": self.space, "privileged": flat_box(space, "what is privileged")}
+            )
 
     def _add(self, view: ObservationView) -> None:
         self.row.append(view)
@@ -211,14 +213,14 @@ class Views:
         shown = observation
         for view in self.row:
             shown = view.begin(shown, fresh, randoms)
-        return {"observation": shown, "told": observation} if self.told else shown
+        return {"observation": shown, "privileged": observation} if self.privileged else shown
 
     def follow(self, observation: Rows, action: Rows) -> Shown:
         """See `ObservationView`."""
         shown = observation
         for view in self.row:
             shown = view.follow(shown, action)
-        return {"observation": shown, "told": observation} if self.told else shown
+        return {"observation": shown, "privileged": observation} if self.privileged else shown
 
 
 def alone(shown: Shown) -> Any:

@@ -25,7 +25,7 @@ class TaskView(NamedTuple):
     first observation; the entries at `keep` (None: all) stay; noise of a deviation, dropout with a
     probability, a delay in steps; then the previous action, then a window of the last `window`
     frames of these, the oldest first or the newest. Each action is taken `repeat` times. If it is
-    `told`, the observation is a mapping of that and of all that the task itself shows.
+    `privileged`, the observation is a mapping of that and of all that the task itself shows.
     """
 
     name: str
@@ -41,7 +41,7 @@ class TaskView(NamedTuple):
     delay: int = 0
     repeat: int = 1
     newest_first: bool = False
-    told: bool = False
+    privileged: bool = False
 
     @property
     def id(self) -> str:
@@ -58,7 +58,7 @@ class TaskView(NamedTuple):
         hidden += [f"each action {self.repeat} times"] if self.repeat > 1 else []
         extra = ["the previous action"] if self.previous_action else []
         extra += [f"the last {self.window} frames"] if self.window > 1 else []
-        extra += ["all of it, as another key"] if self.told else []
+        extra += ["all of it, as another key"] if self.privileged else []
         line = ", ".join(hidden)
         return f"{line}; shown: {', '.join(extra)}" if extra else line
 
@@ -70,15 +70,17 @@ class TaskView(NamedTuple):
         return world | shown | {"hidden": self.description}
 
     def harder(self, suffix: str) -> "TaskView":
-        """Return this row with a suffix, such as -noise0.1 or -dropout0.2-told, to its name.
+        """Return this row with a suffix, such as -noise0.1 or -dropout0.2-privileged, to its name.
 
         With -repeat<k> an episode ends after as many steps of the world as before, rounded up.
-        Raises ValueError for another suffix than -noise, -dropout, -delay, -repeat and -told, for
+        Raises ValueError for another suffix than -noise, -dropout, -delay, -repeat and -privileged, for
         a size of zero, and for what this row has already.
         """
-        if not re.fullmatch(r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+|-told)+", suffix):
+        if not re.fullmatch(
+            r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+|-privileged)+", suffix
+        ):
             raise ValueError(
-                f"{suffix!r} is none of -noise<x>, -dropout<x>, -delay<k>, -repeat<k>, -told"
+                f"{suffix!r} is none of -noise<x>, -dropout<x>, -delay<k>, -repeat<k>, -privileged"
             )
         sizes: dict[str, Any] = {}
         for what, size in re.findall(r"-([a-z]+)([\d.]*)", suffix):

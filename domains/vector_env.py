@@ -26,8 +26,8 @@ class BatchedEnv(VectorEnv[Any, Batch, Batch]):
         """Take over a world of n copies; episodes are truncated after `max_episode_steps`."""
         self.world, self.limit = world, max_episode_steps
         num_envs = self.num_envs = world.copies
-        told = {"autoreset_mode": AutoresetMode.DISABLED, "ended_copies_rest": True}
-        self.metadata = world.metadata | told
+        facts = {"autoreset_mode": AutoresetMode.DISABLED, "ended_copies_rest": True}
+        self.metadata = world.metadata | facts
         self.single_observation_space = self.world.observation_space
         self.single_action_space = self.world.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 Observation = dict[str, np.ndarray]
 
-PRIVILEGED = "told"  # the key of what critics may know, and actors may not
+PRIVILEGED = "privileged"  # the key of what critics may know, and actors may not
 OWN_PAST = ("previous_action", "previous_reward")  # keys that tell the agent's past, not the world
 
 
@@ -55,7 +55,7 @@ class AgentSpec:
     choices: tuple[int, ...] = ()
 
     def without_privileged(self) -> "AgentSpec":
-        """What an actor may see of it: all but what critics alone are told."""
+        """What an actor may see of it: all but what only critics may see."""
         return replace(
             self, observation={k: f for k, f in self.observation.items() if k != PRIVILEGED}
         )

@@ -30,16 +30,16 @@ FILES = "fsync rename replace mkdir unlink truncate rmtree"
 # A short run with small networks.
 TINY = """
 steps = 250
-epoch = 60
-warm_up = 50
-evaluation_episodes = 1
+eval_interval = 60
+learning_starts = 50
+eval_episodes = 1
 device = 'cpu'
-threads = 1
-hidden = (16,)
-width = 8
-batch = 4
-memory_batch = 2
-ratio = 0.3
+num_threads = 1
+hidden_sizes = (16,)
+memory_hidden_size = 8
+batch_size = 4
+recurrent_batch_size = 2
+replay_ratio = 0.3
 """
 
 

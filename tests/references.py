@@ -65,8 +65,10 @@ class FlatDDPG:
         self.actor = copy.deepcopy(agent.policy.actor.trunk)
         self.heads = heads_of(agent.critic)
         self.slow_actor, self.slow_heads = copy.deepcopy((self.actor, self.heads))
-        self.actor_adam = PlainAdam([*self.actor.parameters()], agent.rate)
-        self.head_adam = PlainAdam([p for q in self.heads for p in q.parameters()], agent.rate)
+        self.actor_adam = PlainAdam([*self.actor.parameters()], agent.learning_rate)
+        self.head_adam = PlainAdam(
+            [p for q in self.heads for p in q.parameters()], agent.learning_rate
+        )
         self.generator = torch.Generator().manual_seed(agent.seed)
         self.count = 0
 
@@ -137,7 +139,7 @@ class FlatSAC(FlatDDPG):
     def __init__(self, agent: SAC) -> None:
         super().__init__(agent)
         self.log_alpha = torch.tensor(agent.temperature).log().requires_grad_()
-        self.alpha_adam = PlainAdam([self.log_alpha], agent.rate)
+        self.alpha_adam = PlainAdam([self.log_alpha], agent.learning_rate)
 
     def next_value(self, after: Tensor) -> Tensor:
         action, log_prob = tanh_gaussian(self.actor(after), self.noise(len(after)))

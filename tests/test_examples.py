@@ -173,7 +173,7 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def short_demo(monkeypatch: pytest.MonkeyPatch, steps: int) -> ModuleType:
     """The demonstration with few steps and episodes."""
     demo = script("demo", monkeypatch)
-    tasks = tuple(replace(task, steps=steps, epoch=steps) for task in demo.TASKS)
+    tasks = tuple(replace(task, steps=steps, eval_interval=steps) for task in demo.TASKS)
     monkeypatch.setattr(demo, "TASKS", tasks)
     monkeypatch.setattr(demo, "EPISODES", 2)
     return demo

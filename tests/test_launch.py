@@ -293,7 +293,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(folder, arguments, complai
 
 
 def test_a_config_is_complained_about_with_file_and_line(folder):
-    (folder / "mine.gin").write_text("# mine\ndiscount = 0.9\nrate = fast\n")
+    (folder / "mine.gin").write_text("# mine\ndiscount = 0.9\nlearning_rate = fast\n")
     child = launch(folder, *RSAC, "--config", "mine.gin")
     assert child.wait() == 2
     assert (
@@ -370,7 +370,7 @@ def test_a_recorded_episode_is_a_video_that_plays(trained):
     told = re.findall(r"episode (\d): return [\d.]+, (\d+) steps: (\S+\.mp4)", said)
     assert [int(number) for number, _, _ in told] == [0, 1, 2]
     for _, steps, name in told:
-        frames = pictures(trained / name, height=256, width=608)
+        frames = pictures(trained / name, height=256, hidden_size=608)
         assert len(frames) == int(steps) + 1
         assert frames[0].std() > 5, "something is drawn"
         assert (frames[0] != frames[-1]).any(), "and it moves"
@@ -422,7 +422,7 @@ def test_the_common_settings_need_no_gin(folder):
 
 
 def test_results_may_lie_elsewhere(folder):
-    short = tiny(folder, "steps = 20\nwarm_up = 10")
+    short = tiny(folder, "steps = 20\nlearning_starts = 10")
     done(launch(folder, *SAC, "--config", short, "--results", "far/away"))
     assert (folder / "far/away/pendulum-v0/sac/1/run.json").exists()
     assert written(folder) == ["far"]

@@ -146,21 +146,21 @@ class Choose(Recall):
 
 
 SETTINGS: dict[type[OffPolicy], dict[str, Any]] = {
-    DDPG: {"noise": 0.3},
-    TD3: {"noise": 0.3},
+    DDPG: {"exploration_noise": 0.3},
+    TD3: {"exploration_noise": 0.3},
     SAC: {"temperature": 0.1},
-    TQC: {"temperature": 0.1, "dropped": 0},
+    TQC: {"temperature": 0.1, "top_quantiles_to_drop": 0},
     REDQ: {"temperature": 0.1},
 }
 DISCRETE: dict[type[OffPolicy], dict[str, Any]] = {DSAC: {"temperature": 0.1}}
 MEMORIES = {"Identity": Identity} | {
-    kind.__name__: partial(kind, width=16) for kind in (LSTM, GRU, RNN, MinGRU, Transformer)
+    kind.__name__: partial(kind, hidden_size=16) for kind in (LSTM, GRU, RNN, MinGRU, Transformer)
 }
 PROBES = [OneAction, Delayed, Recall, Integrate]
 ON_POLICY: dict[type[OnPolicy], dict[str, Any]] = {
-    PPO: {"epochs": 5, "batch": 8, "most_divergence": 0.03},
-    COPG: {"epochs": 5, "batch": 8, "most_divergence": 0.03},
-    A2C: {"entropy_weight": 0.01},
+    PPO: {"num_epochs": 5, "batch_size": 8, "target_kl": 0.03},
+    COPG: {"num_epochs": 5, "batch_size": 8, "target_kl": 0.03},
+    A2C: {"ent_coef": 0.01},
 }
 LENGTHS = {PPO: (20, 12_000), COPG: (20, 12_000), A2C: (5, 60_000)}  # of a rollout, the training
 
@@ -172,10 +172,10 @@ def made(
     return algorithm(
         EnvAdapter(probe()).spec_of_agent,
         summarizer=MEMORIES[memory],
-        hidden=(32, 32),
+        hidden_sizes=(32, 32),
         discount=0.95,
-        rate=3e-3,
-        memory_rate=3e-3,
+        learning_rate=3e-3,
+        memory_learning_rate=3e-3,
         seed=1,
         **{**SETTINGS, **DISCRETE, **ON_POLICY}[algorithm] | settings,
     )
@@ -185,7 +185,7 @@ def trained(
     algorithm: type[ActorCritic], memory: str, probe: type[Probe], **settings: Any
 ) -> ActorCritic:
     """An agent that has learned from whole episodes, one batch every other step."""
-    agent = made(algorithm, memory, probe, polyak=0.05, **settings)
+    agent = made(algorithm, memory, probe, tau=0.05, **settings)
     replay = EpisodeReplay(
         agent.spec, agent.state_size, batch_size=32, sequence_length=None, replay_ratio=0.5
     )
@@ -255,7 +255,7 @@ def test_what_can_be_learned_is_learned(algorithm, memory, probe) -> None:
 
 def test_pictures_are_learned_from_and_remembered() -> None:
     encoder = partial(Encoder, channels=8, strides=(2,), picture_features=8)
-    check(SAC, "LSTM", Picture, shared=True, shift=1, encoder=encoder)
+    check(SAC, "LSTM", Picture, shared=True, random_shift=1, encoder=encoder)
 
 
 def test_what_no_memory_can_learn_is_not_learned_without_one() -> None:

@@ -97,7 +97,7 @@ class SB3VecEnv(VecEnv):
         )  # fmt: skip
 
     def close(self) -> None:
-        """Nothing: the worlds are closed by whoever build_model them."""
+        """Nothing: the worlds are closed by whoever made them."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """The same for all copies. Raises AttributeError for what there is not."""

@@ -1,4 +1,4 @@
-"""Size: the memory that a baseline takes at least, from its settings, before it is build_model."""
+"""Size: the memory that a baseline takes at least, from its settings, before it is made."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -13,10 +13,10 @@ BESIDES = 3  # numbers a stored step beside observations and action: reward, end
 
 
 def network_bytes(settings: Mapping[str, Any], spec: AgentSpec) -> int:
-    """Bytes of the actor's layers, and of its LSTM's first one where it has a `width`."""
+    """Bytes of the actor's layers, and of its LSTM's first one where it has a `hidden_size`."""
     size = sum(field.size for field in spec.observation.values())
-    memory = settings.get("width", 0)
-    sizes = [memory or size, *settings["hidden"], spec.action]
+    memory = settings.get("hidden_size", 0)
+    sizes = [memory or size, *settings["hidden_sizes"], spec.action]
     weights = sum(before * after for before, after in pairwise(sizes))
     return 4 * ADAM * (weights + 4 * memory * (memory + size))
 

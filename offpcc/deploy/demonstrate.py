@@ -80,7 +80,7 @@ def _data_set(env: str, algo: str, run: str) -> str:
 
 
 def _raw(episode: "list[Step]", door: SpaceAdapter) -> dict[str, Any]:
-    """One episode as its world told and took it."""
+    """One episode as the environment gave and took it."""
     seen = [episode[0].before, *(step.after for step in episode)]
     return {
         "observations": door.world_observations(seen),
@@ -188,6 +188,6 @@ class TransitionRecorder(VectorEnvAdapter):
 
 
 def shown(seen: Observation) -> np.ndarray:
-    """What the world shows (X,), without what the agent is told of its own past."""
+    """What the world shows (X,), without the agent's own past."""
     parts = [value.ravel() for key, value in seen.items() if key not in OWN_PAST]
     return np.concatenate(parts).astype(np.float32)

@@ -88,7 +88,7 @@ class SpaceAdapter:
         size = self._actions.size
         parts = leaves(observation_space)
         self._readers = {path: reader_of(key_of(path), space) for path, space in parts}
-        self._past: dict[str, int] = {}  # the sizes of what the agent is told of itself
+        self._past: dict[str, int] = {}  # sizes of the agent's own past, by key
         if previous_action:
             self._past["previous_action"] = size
         if previous_reward:

@@ -64,7 +64,7 @@ class Stack(Summarizer):
     """
 
     def __init__(
-        self, inputs: int, hidden_size: int, num_layers: int, skip_connection: bool
+        self, inputs: int, hidden_size: Size, num_layers: Depth, skip_connection: bool
     ) -> None:
         super().__init__()
         self.hidden_size, self.num_layers = hidden_size, num_layers
@@ -72,8 +72,8 @@ class Stack(Summarizer):
         self.size = hidden_size + inputs * skip_connection
 
     def feature(self, output: Tensor, inputs: Tensor) -> Tensor:
-        """What the top layer says (…, hidden_size), then the input if it has the shortcut."""
-        return torch.cat((output, inputs), -1) if self.shortcut else output
+        """What the top layer says (…, hidden_size), then the input if there is a skip connection."""
+        return torch.cat((output, inputs), -1) if self.skip_connection else output
 
 
 class Recurrent(Stack):
@@ -117,7 +117,7 @@ class Recurrent(Stack):
         return output, self.join(parts if self.parts > 1 else (parts,))
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, T, F): the top layer's output, then the input if it has the shortcut."""
+        """Features (B, T, F): the top layer's output, then the input if there is a skip connection."""
         output, state = self.run(inputs, state)
         return self.feature(output, inputs), state
 

@@ -46,7 +46,7 @@ class Transformer(Stack):
         self.state_size = 1 + num_layers * context_length * 2 * hidden_size
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, T, F): what the last layer says, then the input if it has the shortcut."""
+        """Features (B, T, F): what the last layer says, then the input if there is a skip connection."""
         output, state = self._run(inputs, state, torch.tensor(inputs.shape[1]).expand(len(inputs)))
         return self.feature(output, inputs), state
 

@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep what an update frees for the next update."""
+"""The C library's allocator, set to keep the memory that an update frees."""
 
 import ctypes
 
@@ -7,7 +7,7 @@ BYTES = 1 << 30
 
 
 def keep_freed_memory() -> bool:
-    """Blocks up to 1 GiB are kept for reuse; gives whether the allocator could be told.
+    """Blocks up to 1 GiB are kept for reuse; gives whether the allocator could be set.
 
     Otherwise glibc returns every large tensor to the system and takes it anew, page by page, at
     each update: a tenth of the time of a recurrent one.

@@ -13,7 +13,7 @@ VARIABLE = "OFFPCC_LIFELINE"  # of the environment: the descriptor of the end to
 
 
 class Lifeline:
-    """Inside, processes can be started that are told when this one ends, or leaves the block."""
+    """Inside, processes can be started that notice when this one ends, or leaves the block."""
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe()

@@ -97,8 +97,8 @@ def refuse_changes(before: dict[str, Any], now: dict[str, Any], what: str) -> No
     """Raises ConfigError, with the differences, if a resumed run would not be the same."""
     keys = [key for key in sorted(before | now) if before.get(key) != now.get(key)]
     if keys:
-        told = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
-        raise ConfigError(f"a resumed run keeps {what}, but this differs: {told}")
+        changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
+        raise ConfigError(f"a resumed run keeps {what}, but this differs: {changes}")
 
 
 class Experiment:

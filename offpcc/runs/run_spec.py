@@ -83,11 +83,11 @@ class RunSpec:
     @property
     def arguments(self) -> list[str]:
         """The command line that asks for the same."""
-        told = ["--env", self.env, "--algo", self.algo, "--run_id", str(self.run_id)]
-        told += ["--results", str(self.results), "--wandb", str(self.wandb)]
-        told += ["--config", str(self.config)] if self.config else []
-        told += [] if self.seed is None else ["--seed", str(self.seed)]
-        return told + [part for line in self.bind for part in ("--bind", line)]
+        words = ["--env", self.env, "--algo", self.algo, "--run_id", str(self.run_id)]
+        words += ["--results", str(self.results), "--wandb", str(self.wandb)]
+        words += ["--config", str(self.config)] if self.config else []
+        words += [] if self.seed is None else ["--seed", str(self.seed)]
+        return words + [part for line in self.bind for part in ("--bind", line)]
 
     @property
     def folder(self) -> RunFolder:

@@ -12,9 +12,9 @@ from toys import SPEC, make_batch, through_the_disk, weights
 from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, Agent, OffPolicy
 from offpcc.networks import GRU, LSTM, RNN, Identity
 
-SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden": (10, 8)}
+SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden_sizes": (10, 8)}
 ALGORITHMS = [DDPG, TD3, SAC, TQC, REDQ]
-MEMORIES = [Identity, *(partial(kind, width=6) for kind in (LSTM, GRU, RNN))]
+MEMORIES = [Identity, *(partial(kind, hidden_size=6) for kind in (LSTM, GRU, RNN))]
 
 
 def seen(rows: int, seed: int = 0) -> dict[str, Tensor]:
@@ -39,7 +39,7 @@ def learn(agent: OffPolicy, updates: int = 3) -> None:
 @pytest.mark.parametrize("memory", MEMORIES)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_refreshing_a_memory_equals_acting_step_by_step(algorithm, memory, critic_state) -> None:
-    agent = algorithm(SPEC, summarizer=memory, hidden=(8,), critic_state=critic_state)
+    agent = algorithm(SPEC, summarizer=memory, hidden_sizes=(8,), critic_state=critic_state)
     past = torch.stack([seen(3, t)["observation"] for t in range(5)], 1)
     state = torch.zeros(3, agent.state_size)
     for t in range(5):
@@ -94,7 +94,7 @@ def test_a_stochastic_policy_draws_and_a_deterministic_one_does_not() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_an_acting_copy_keeps_its_weights_until_it_is_synced(algorithm, shared) -> None:
-    learner = algorithm(SPEC, **SMALL, shared=shared, critic_state=True, rate=0.01)
+    learner = algorithm(SPEC, **SMALL, shared=shared, critic_state=True, learning_rate=0.01)
     actor = learner.acting_copy(seed=5)
     before, states = acts(actor, greedy=True), actor.refresh(sequence())
     learn(learner)
@@ -150,7 +150,12 @@ def test_neither_acting_nor_learning_moves_the_statistics() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared) -> None:
-    settings = SMALL | {"shared": shared, "normalize": True, "decay": True, "average": 0.1}
+    settings = SMALL | {
+        "shared": shared,
+        "normalize_observations": True,
+        "anneal_learning_rate": True,
+        "policy_ema_tau": 0.1,
+    }
     saved = algorithm(SPEC, **settings, seed=1)
     saved.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
     learn(saved)

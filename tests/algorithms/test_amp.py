@@ -165,7 +165,7 @@ def test_a_policy_is_made_without_the_experts_data_and_a_training_is_not() -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"scale_rewards": True}, "leave scale_rewards False"),
+        ({"normalize_rewards": True}, "leave scale_rewards False"),
         ({"style_steps": 0}, "style_steps is 0; it must be at least 1"),
         ({"past": 0}, "past is 0; it must be at least 1"),
     ],
@@ -184,6 +184,6 @@ def test_an_expert_of_another_world_is_refused(expert) -> None:
 
 def test_the_discriminator_sees_what_actors_may_see() -> None:
     spec = AgentSpec(
-        {"observation": Field((3,)), "told": Field((9,)), "previous_action": Field((2,))}, 2
+        {"observation": Field((3,)), "privileged": Field((9,)), "previous_action": Field((2,))}, 2
     )
     assert AMP(spec, expert="").seen == ["observation"]

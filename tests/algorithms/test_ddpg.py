@@ -18,7 +18,7 @@ def explored(agent: DDPG, count: int = 20_000) -> torch.Tensor:
 def test_exploration_is_normal_about_the_greedy_action_with_deviation_sigma(
     algorithm, noise
 ) -> None:
-    agent = algorithm(SPEC, hidden=(4,), noise=noise)
+    agent = algorithm(SPEC, hidden_sizes=(4,), exploration_noise=noise)
     constant_actor(agent.policy.actor, 0.5, -0.5)
     actions = explored(agent)
     centre = torch.tensor([0.5, -0.5]).tanh()
@@ -54,7 +54,8 @@ def test_noise_that_wanders_is_pulled_back_and_carried_behind_the_memorys_state(
         SPEC,
         hidden_sizes=(4,),
         exploration_noise=0.1,
-        pull=0.25,
+        noise_type="ou",
+        ou_theta=0.25,
         seed=3,
         summarizer=LSTM,
         critic_state=True,
@@ -77,7 +78,7 @@ def test_noise_that_wanders_is_pulled_back_and_carried_behind_the_memorys_state(
 
 
 def test_wandering_noise_is_not_forgotten_when_weights_are_taken_over() -> None:
-    learner = DDPG(SPEC, hidden_sizes=(4,), pull=0.1, summarizer=LSTM)
+    learner = DDPG(SPEC, hidden_sizes=(4,), noise_type="ou", ou_theta=0.1, summarizer=LSTM)
     collector = Collector(learner, [EnvAdapter(Walk(steps=9)) for _ in range(2)])
     collector.step()
     before = collector.state.clone()
@@ -104,9 +105,9 @@ def test_the_acting_copy_learns_with_its_weights_how_far_the_training_is() -> No
 
 
 def test_a_pull_lies_between_0_and_1() -> None:
-    for pull in (0.0, 1.5):
-        with pytest.raises(ValueError, match=rf"pull is {pull}; it must lie in \(0, 1\]"):
-            DDPG(SPEC, pull=pull)
+    for theta in (0.0, 1.5):
+        with pytest.raises(ValueError, match=rf"ou_theta is {theta}; it must lie in \(0, 1\]"):
+            DDPG(SPEC, ou_theta=theta)
 
 
 def test_the_target_is_the_reward_and_what_the_slow_critic_promises() -> None:
@@ -129,7 +130,13 @@ def test_the_next_action_is_the_slow_actors() -> None:
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])
 def test_an_actor_far_up_its_tanh_comes_back_though_the_critic_gives_no_slope(algorithm) -> None:
     def settled(saturation: float) -> float:
-        agent = algorithm(SPEC, hidden=(4,), rate=0.1, delay=1, saturation=saturation)
+        agent = algorithm(
+            SPEC,
+            hidden_sizes=(4,),
+            learning_rate=0.1,
+            policy_delay=1,
+            action_saturation_penalty=saturation,
+        )
         constant_actor(agent.policy.actor, 20.0, -20.0)
         constant_critic(agent.critic, 2.0)
         for _ in range(300):
@@ -144,7 +151,7 @@ def test_an_actor_far_up_its_tanh_comes_back_though_the_critic_gives_no_slope(al
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])
 def test_the_actor_climbs_its_first_heads_slope(algorithm) -> None:
     """Q_1 = -a_1 + 0 a_2, so the first action falls; the other head would raise it."""
-    agent = algorithm(SPEC, hidden=(4,), rate=0.05, delay=1)
+    agent = algorithm(SPEC, hidden_sizes=(4,), learning_rate=0.05, policy_delay=1)
     with torch.no_grad():
         for weight, bias in zip(agent.critic.trunk.weights, agent.critic.trunk.biases, strict=True):
             weight.zero_(), bias.zero_()

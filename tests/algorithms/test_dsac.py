@@ -52,7 +52,7 @@ ENTROPY = -0.2 * math.log(0.2) - 0.8 * math.log(0.8)
 
 
 def test_random_choices_are_all_alike_and_one_hot() -> None:
-    agent = agent_with(random=0.5)
+    agent = agent_with(random_action_prob=0.5)
     choose(agent, 1e-9, 1.0)
     action = agent.act({"observation": torch.zeros(20_000, 3)}, torch.zeros(20_000, 0))[0]
     assert set(action.unique().tolist()) == {0, 1} and (action.sum(-1) == 1).all()
@@ -99,7 +99,7 @@ def test_the_critic_learns_the_taken_choices_value(agent) -> None:
 
 @pytest.mark.parametrize("summarizer", [None, partial(LSTM, hidden_size=6)])
 def test_an_update_moves_everything_and_tells_of_it(summarizer) -> None:
-    agent = agent_with(**({"summarizer": summarizer} if summarizer else {}), rate=0.01)
+    agent = agent_with(**({"summarizer": summarizer} if summarizer else {}), learning_rate=0.01)
     before = {k: v.clone() for k, v in agent.policy.state_dict().items()}
     metrics = agent.update(batch_of(4, 1, 3, state_size=agent.state_size))
     assert metrics.keys() <= agent.columns.keys() and metrics["skipped"] == 0

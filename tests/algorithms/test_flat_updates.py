@@ -20,8 +20,10 @@ def parameters(modules: Iterable[torch.nn.Module]) -> list[Tensor]:
 
 @pytest.mark.parametrize(("algorithm", "flat"), CASES)
 def test_a_memoryless_update_equals_an_independent_flat_one(algorithm, flat) -> None:
-    priced = {} if algorithm is SAC else {"saturation": 0.1}
-    agent = algorithm(SPEC, hidden=(16, 12), rate=1e-3, polyak=0.1, discount=0.9, seed=3, **priced)
+    priced = {} if algorithm is SAC else {"action_saturation_penalty": 0.1}
+    agent = algorithm(
+        SPEC, hidden_sizes=(16, 12), learning_rate=1e-3, tau=0.1, discount=0.9, seed=3, **priced
+    )
     actors = [agent.policy.actor] + ([] if algorithm is SAC else [agent.target_actor])
     for actor in actors:  # some actions so far up their tanh that the actor pays for them
         [*actor.parameters()][-1].data[0] += 4.0
@@ -51,7 +53,7 @@ def test_a_memoryless_update_equals_an_independent_flat_one(algorithm, flat) -> 
 
 @pytest.mark.parametrize(("algorithm", "flat"), CASES)
 def test_the_first_update_moves_every_network_that_learns(algorithm, flat) -> None:
-    agent = algorithm(SPEC, hidden=(16, 12), rate=1e-3, polyak=0.1)
+    agent = algorithm(SPEC, hidden_sizes=(16, 12), learning_rate=1e-3, tau=0.1)
     before = [p.clone() for p in parameters([agent.policy.actor, agent.critic])]
     agent.update(make_batch([1] * 32))
     after = parameters([agent.policy.actor, agent.critic])

@@ -14,7 +14,7 @@ from offpcc.algorithms import DDPG, DSAC, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import AgentSpec, Batch, Field
 from offpcc.networks import GRU, LSTM, Encoder
 
-SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden": (10, 8)}
+SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden_sizes": (10, 8)}
 LENGTHS = (4, 1, 3, 5)
 ALGORITHMS = [DDPG, TD3, SAC, TQC, REDQ]
 
@@ -109,8 +109,8 @@ def test_garbage_in_the_padding_is_no_reason_to_skip() -> None:
 def test_the_deployed_policy_is_a_moving_average_that_changes_nothing_else(
     algorithm, shared
 ) -> None:
-    settings = SMALL | {"shared": shared, "rate": 0.01}
-    plain, averaged = algorithm(SPEC, **settings), algorithm(SPEC, **settings, average=0.25)
+    settings = SMALL | {"shared": shared, "learning_rate": 0.01}
+    plain, averaged = algorithm(SPEC, **settings), algorithm(SPEC, **settings, policy_ema_tau=0.25)
     wanted = {k: v.detach().clone() for k, v in plain.policy.named_parameters()}
     for _ in range(3):
         plain.update(batch_for(plain))
@@ -213,7 +213,7 @@ def test_the_gradient_norms_are_those_of_actor_and_critic_with_their_memories(al
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_clipping_shortens_each_gradient_and_keeps_its_direction(algorithm, shared) -> None:
-    free, clipped = (algorithm(SPEC, **SMALL, shared=shared, clip=c) for c in (None, 1e-3))
+    free, clipped = (algorithm(SPEC, **SMALL, shared=shared, max_grad_norm=c) for c in (None, 1e-3))
     before = free.update(batch_for(free))
     after = clipped.update(batch_for(clipped))
     long, short = gradients(free), gradients(clipped)
@@ -243,7 +243,7 @@ def test_gradients_below_the_clip_are_left_alone() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_memories_and_encoders_move_at_a_rate_of_their_own(algorithm) -> None:
     encoder = partial(Encoder, embedding_size=5)
-    agent = algorithm(SPEC, **SMALL, encoder=encoder, rate=1e-2, memory_rate=1e-4)
+    agent = algorithm(SPEC, **SMALL, encoder=encoder, learning_rate=1e-2, memory_learning_rate=1e-4)
     before = online(agent)
     agent.update(batch_for(agent))
     after = online(agent)
@@ -280,7 +280,7 @@ def test_a_target_takes_as_many_scaled_rewards_as_it_is_set_to() -> None:
 
 @pytest.mark.parametrize("algorithm", [DDPG, SAC])
 def test_a_share_of_actions_is_uniform_whatever_the_policy(algorithm) -> None:
-    agent = algorithm(SPEC, **SMALL, random=0.25, fade=True)
+    agent = algorithm(SPEC, **SMALL, random_action_prob=0.25, anneal_exploration=True)
     seen = {"observation": torch.zeros(20_000, 3)}
     state = torch.zeros(20_000, agent.state_size)
     agent.explore = lambda feature: torch.full((len(feature), 2), 5.0)  # told from uniform ones
@@ -348,7 +348,10 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, memory) -> None:
     found = []
     for precision in ("fp32", "bf16"):
         agent = algorithm(
-            SPEC, summarizer=partial(memory, width=16), hidden=(32, 32), precision=precision
+            SPEC,
+            summarizer=partial(memory, hidden_size=16),
+            hidden_sizes=(32, 32),
+            precision=precision,
         )
         metrics = agent.update(batch_for(agent))
         assert metrics["skipped"] == 0
@@ -531,7 +534,7 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
 
 
 def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
-    spec = AgentSpec({"observation": Field((3,)), "told": Field((1,))}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "privileged": Field((1,))}, 2)
     for shared in (False, True):
         agent = SAC(
             spec,
@@ -540,11 +543,11 @@ def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
             shared=shared,
         )
         assert agent.policy.memory.encoder.keys == ("observation",)
-        keys = ("observation",) if shared else ("observation", "told")
+        keys = ("observation",) if shared else ("observation", "privileged")
         assert agent.critic_memory.encoder.keys == keys
-        agent.observe({"observation": np.ones((5, 3)), "told": np.ones((5, 1))})
+        agent.observe({"observation": np.ones((5, 3)), "privileged": np.ones((5, 1))})
         state = agent.policy.initial_state(2)
-        full = {"observation": torch.ones(2, 3), "told": torch.zeros(2, 1)}
+        full = {"observation": torch.ones(2, 3), "privileged": torch.zeros(2, 1)}
         alone = {"observation": torch.ones(2, 3)}
         assert torch.equal(agent.policy.act(full, state)[0], agent.policy.act(alone, state)[0])
 
@@ -567,8 +570,8 @@ def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> N
         ({"discount": -0.1}, "discount is -0.1"),
         ({"reward_scale": 0.0}, "reward_scale is 0.0"),
         ({"precision": "fp16"}, "precision is 'fp16'; it must be 'fp32' or 'bf16' or 'auto'"),
-        ({"heads": 0}, "heads is 0"),
-        ({"delay": 0}, "delay is 0"),
+        ({"num_critics": 0}, "heads is 0"),
+        ({"policy_delay": 0}, "delay is 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(setting, told) -> None:

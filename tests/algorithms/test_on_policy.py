@@ -28,13 +28,20 @@ CHOICES = AgentSpec(SPEC.observation, 5, (3, 2))
 
 
 def agent_with(algorithm: type[OnPolicy] = PPO, memory: str = "LSTM", **settings: Any) -> OnPolicy:
-    given = {"summarizer": MEMORIES[memory], "hidden": (8,), "seed": 1, "spec": SPEC} | settings
+    given = {
+        "summarizer": MEMORIES[memory],
+        "hidden_sizes": (8,),
+        "seed": 1,
+        "spec": SPEC,
+    } | settings
     return algorithm(**given)
 
 
-def rollouts(agent: OnPolicy, count: int = 1, *, segment: int | None = 3) -> list[Batch]:
+def rollouts(agent: OnPolicy, count: int = 1, *, sequence_length: int | None = 3) -> list[Batch]:
     """What the agent plays, learning from none of it, in three copies of a walk."""
-    rollout = Rollout(SPEC, agent.state_size, rollout_steps=10, num_envs=3, sequence_length=segment)
+    rollout = Rollout(
+        SPEC, agent.state_size, rollout_steps=10, num_envs=3, sequence_length=sequence_length
+    )
     collector = Collector(agent, [EnvAdapter(Walk()) for _ in range(3)], seed=2, rollout_steps=10)
     found: list[Batch] = []
     while len(found) < count:
@@ -58,13 +65,15 @@ def told(lengths: tuple[int, ...] = (4, 1, 3), *, state_size: int = 0, padding: 
 # Likelihoods
 
 
-@pytest.mark.parametrize("segment", [1, 3, None])
+@pytest.mark.parametrize("sequence_length", [1, 3, None])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("memory", MEMORIES)
-def test_the_first_recomputed_likelihood_is_the_noted_one(memory, shared, segment) -> None:
-    agent = agent_with(memory=memory, shared=shared, normalize=True)
+def test_the_first_recomputed_likelihood_is_the_noted_one(memory, shared, sequence_length) -> None:
+    agent = agent_with(memory=memory, shared=shared, normalize_observations=True)
     agent.policy.normalizer.observe({"observation": torch.randn(50, 3).numpy() * 3 + 1})
-    for batch in rollouts(agent, 3, segment=segment):  # later ones begin within episodes
+    for batch in rollouts(
+        agent, 3, sequence_length=sequence_length
+    ):  # later ones begin within episodes
         scored, _ = agent.scored(batch)
         described = agent.actor.describe(agent.features(scored)[0])
         found = agent.actor.log_prob(described, scored.action)
@@ -74,15 +83,15 @@ def test_the_first_recomputed_likelihood_is_the_noted_one(memory, shared, segmen
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_rollouts_first_step_diverges_from_nothing(algorithm) -> None:
-    agent = agent_with(algorithm, batch=None, epochs=1, normalize=True)
+    agent = agent_with(algorithm, batch_size=None, num_epochs=1, normalize_observations=True)
     for batch in rollouts(agent, 2):
         metrics = agent.update(copy.deepcopy(batch))
         assert abs(metrics["approx_kl"]) < 1e-6
-        agent = agent_with(algorithm, batch=None, epochs=1, normalize=True)
+        agent = agent_with(algorithm, batch_size=None, num_epochs=1, normalize_observations=True)
 
 
 def test_statistics_move_after_a_rollouts_update_and_not_when_it_is_handed_over() -> None:
-    agent = agent_with(normalize=True)
+    agent = agent_with(normalize_observations=True)
     (batch,) = rollouts(agent)
     moments = agent.policy.normalizer.moments[0]
     agent.observe({"observation": torch.randn(9, 3).numpy()})
@@ -154,7 +163,7 @@ def test_a2c_climbs_the_likelihood_of_what_was_better_than_expected() -> None:
 
 
 def test_advantages_are_of_the_agents_own_values_and_stop_where_stretches_do() -> None:
-    agent = agent_with(memory="Identity", discount=0.5, trace=0.5)
+    agent = agent_with(memory="Identity", discount=0.5, gae_lambda=0.5)
     batch = told((2, 2), padding=1)
     scored, metrics = agent.scored(batch)
     value = agent.critic(batch.observation["observation"]).squeeze(-1).detach()
@@ -183,7 +192,7 @@ def test_padding_and_the_order_of_windows_change_no_loss() -> None:
 
 
 def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sums() -> None:
-    agent = agent_with(memory="Identity", scale_rewards=True)
+    agent = agent_with(memory="Identity", normalize_rewards=True)
     batch = told()
     scored, _ = agent.scored(batch)
     std = batch.reward[batch.mask.bool()].std(correction=0)  # the sums are told to be the rewards
@@ -192,7 +201,7 @@ def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sums() -> None:
 
 
 def test_a_clipped_values_error_is_the_larger_one() -> None:
-    agent = agent_with(value_clip=0.5)
+    agent = agent_with(clip_range_vf=0.5)
     notes = {"value": torch.tensor([1.0, 1.0, 1.0]), "target": torch.tensor([3.0, 0.0, 1.2])}
     value = torch.tensor([2.5, 2.0, 1.1])
     # (1.5 - 3)² over (2.5 - 3)²; (2 - 0)² over (1.5 - 0)²; (1.1 - 1.2)² twice
@@ -201,7 +210,7 @@ def test_a_clipped_values_error_is_the_larger_one() -> None:
 
 
 def test_the_loss_is_its_three_parts_weighted() -> None:
-    agent = agent_with(entropy_weight=0.25, value_weight=2.0)
+    agent = agent_with(ent_coef=0.25, vf_coef=2.0)
     scored, _ = agent.scored(told(state_size=agent.state_size))
     loss, terms = agent.loss(scored)
     expected = 2 * terms["value_loss"] - terms["surrogate"] - 0.25 * terms["entropy"]
@@ -237,7 +246,7 @@ def test_values_of_nothing_explain_nothing() -> None:
 
 @pytest.mark.parametrize(("batch", "steps"), [(None, 3), (2, 6), (3, 3), (1, 9)])
 def test_every_window_is_learned_from_once_an_epoch(batch, steps, monkeypatch) -> None:
-    agent, learned = agent_with(epochs=3, batch=batch), []
+    agent, learned = agent_with(num_epochs=3, batch_size=batch), []
     loss = PPO.loss
     monkeypatch.setattr(
         PPO,
@@ -256,7 +265,7 @@ def test_every_window_is_learned_from_once_an_epoch(batch, steps, monkeypatch) -
 
 
 def test_epochs_end_once_the_policy_has_moved_too_far() -> None:
-    far, near = (agent_with(most_divergence=most, rate=0.1) for most in (1e-4, None))
+    far, near = (agent_with(target_kl=most, learning_rate=0.1) for most in (1e-4, None))
     (batch,) = rollouts(far)
     for agent in (far, near):
         agent.update(batch)
@@ -265,7 +274,7 @@ def test_epochs_end_once_the_policy_has_moved_too_far() -> None:
 
 @pytest.mark.parametrize("joint", [True, False])
 def test_one_norm_or_two_limit_the_gradients(joint) -> None:
-    agent = agent_with(joint=joint, batch=None, epochs=1)
+    agent = agent_with(clip_grad_jointly=joint, batch_size=None, num_epochs=1)
     metrics = agent.update(told(state_size=agent.state_size))
     names = {"joint_gradient"} if joint else {"actor_gradient", "critic_gradient"}
     assert {name for name in metrics if name.endswith("gradient")} == names
@@ -287,11 +296,13 @@ def test_one_memory_learns_from_both_losses_and_two_each_from_their_own() -> Non
 
 
 def test_a_critic_may_see_more_than_its_actor() -> None:
-    spec = AgentSpec({"observation": Field((3,)), "hidden": Field((2,))}, 2)
+    spec = AgentSpec({"observation": Field((3,)), "hidden_sizes": Field((2,))}, 2)
     eyes = partial(Encoder, keys=["observation"])
     agent = agent_with(spec=spec, encoder=eyes, critic_encoder=Encoder)
     seen = torch.randn(1, 3)
-    both = [{"observation": seen, "hidden": torch.full((1, 2), value)} for value in (0.0, 1.0)]
+    both = [
+        {"observation": seen, "hidden_sizes": torch.full((1, 2), value)} for value in (0.0, 1.0)
+    ]
     states = torch.zeros(1, agent.state_size)
     (one, after, _), (two, other, _) = (agent.act(each, states, greedy=True) for each in both)
     assert torch.equal(one, two) and not torch.equal(after, other)  # the critic's memory differs
@@ -317,7 +328,10 @@ def test_choices_are_learned_from_like_numbers(algorithm) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_restored_agent_learns_on_bit_for_bit(algorithm) -> None:
-    one, two = (agent_with(algorithm, normalize=True, scale_rewards=True, seed=s) for s in (1, 9))
+    one, two = (
+        agent_with(algorithm, normalize_observations=True, normalize_rewards=True, seed=s)
+        for s in (1, 9)
+    )
     first, second = rollouts(one, 2)
     one.update(first)
     two.load_state_dict(through_the_disk(one.state_dict()))
@@ -338,9 +352,9 @@ def flat(state: Any) -> list[Tensor]:
 @pytest.mark.parametrize(
     ("settings", "told_"),
     [
-        ({"trace": 1.1}, r"trace is 1.1; it must lie in \[0, 1\]"),
-        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
-        ({"batch": 0}, "batch is 0; it must be at least 1"),
+        ({"gae_lambda": 1.1}, r"trace is 1.1; it must lie in \[0, 1\]"),
+        ({"num_epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"batch_size": 0}, "batch is 0; it must be at least 1"),
         ({"discount": -1.0}, r"discount is -1.0; it must lie in \[0, 1\]"),
     ],
 )

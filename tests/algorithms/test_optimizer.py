@@ -34,7 +34,7 @@ def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network() ->
     # The norm of (3, 4) is 5: cut to 1 it is (0.6, 0.8). The other network's 0.5 is left alone.
     first, second, other = weight(), weight(), weight()
     groups = [Group("a", [first], 0.1), Group("b", [other], 0.1), Group("a", [second], 0.2)]
-    norms = Optimizer(groups, clip=1.0).step(3 * first + 4 * second + 0.5 * other)
+    norms = Optimizer(groups, max_grad_norm=1.0).step(3 * first + 4 * second + 0.5 * other)
     assert norms["a_gradient"].item() == pytest.approx(5)
     assert norms["b_gradient"].item() == pytest.approx(0.5)
     found = [first.grad.item(), second.grad.item(), other.grad.item()]

@@ -11,7 +11,7 @@ from offpcc.algorithms import PPG
 
 
 def phasic(**settings: Any) -> PPG:
-    agent = agent_with(PPG, **{"phase": 3, "batch": 2} | settings)
+    agent = agent_with(PPG, **{"phase_rollouts": 3, "batch_size": 2} | settings)
     assert isinstance(agent, PPG)
     return agent
 
@@ -39,7 +39,7 @@ def test_the_auxiliary_phase_runs_after_each_so_many_rollouts_over_all_of_them(m
 
 
 def test_the_auxiliary_loss_is_its_three_parts() -> None:
-    agent = phasic(memory="Identity", cloning=2.0)
+    agent = phasic(memory="Identity", clone_coef=2.0)
     scored, _ = agent.scored(told())
     part = agent.described(scored)
     agent.actor.log_std.data += 0.5  # so that the policy is not where it was
@@ -57,7 +57,13 @@ def test_the_auxiliary_loss_is_its_three_parts() -> None:
 
 
 def test_the_second_head_learns_the_values_and_the_policy_stays() -> None:
-    agent = phasic(memory="Identity", phase=1, auxiliary_epochs=200, rate=3e-3, cloning=10.0)
+    agent = phasic(
+        memory="Identity",
+        phase_rollouts=1,
+        auxiliary_epochs=200,
+        learning_rate=3e-3,
+        clone_coef=10.0,
+    )
     (batch,) = rollouts(agent)
     scored, _ = agent.scored(batch)
     agent.kept = [scored]

@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def odd(asked: str, **settings: Any) -> SAC:
     """An agent with such a memory."""
     kind = type("Odd", (Odd,), settings | {"rows": ([], [])})
-    return SAC(SPEC, summarizer=partial(kind, width=4), hidden_sizes=(4,), precision=asked)
+    return SAC(SPEC, summarizer=partial(kind, hidden_size=4), hidden_sizes=(4,), precision=asked)
 
 
 def batch_for(agent: SAC) -> Any:

@@ -17,7 +17,7 @@ from offpcc.networks import GRU, LSTM, RNN
 
 SMALL = {
     "summarizer": partial(LSTM, hidden_size=6, num_layers=2),
-    "hidden": (10, 8),
+    "hidden_sizes": (10, 8),
     "discount": 0.9,
 }
 LENGTHS, BURN_IN = (4, 1, 3, 5), (2, 0, 3, 1)
@@ -260,7 +260,11 @@ def test_the_actors_loss_gives_the_critic_and_its_memory_no_gradient(algorithm, 
 
 @pytest.mark.parametrize(("algorithm", "shared"), SETTINGS)
 def test_slow_copies_move_by_polyak_alone(algorithm, shared) -> None:
-    agent = apart(algorithm(SPEC, **SMALL, shared=shared, rate=0.1, memory_rate=0.1, polyak=0.3))
+    agent = apart(
+        algorithm(
+            SPEC, **SMALL, shared=shared, learning_rate=0.1, memory_learning_rate=0.1, tau=0.3
+        )
+    )
     names = [k for k, v in agent.parts().items() if k.startswith("target_")]
     before = weights(agent)
     agent.update(make_batch(LENGTHS, state_size=agent.state_size))
@@ -292,8 +296,8 @@ def test_the_slow_actor_sees_the_next_history_through_a_slow_memory() -> None:
 @pytest.mark.parametrize("memory", [LSTM, GRU, RNN])
 @pytest.mark.parametrize("algorithm", [DDPG, TD3, SAC, TQC, REDQ])
 def test_every_weight_of_every_memory_learns(algorithm, memory, lengths) -> None:
-    network = partial(memory, width=6)
-    agent = algorithm(SPEC, summarizer=network, hidden=(8,), critic_state=True)
+    network = partial(memory, hidden_size=6)
+    agent = algorithm(SPEC, summarizer=network, hidden_sizes=(8,), critic_state=True)
     before = weights(agent)
     metrics = agent.update(make_batch(lengths, state_size=agent.state_size))
     after = weights(agent)

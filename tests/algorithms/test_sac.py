@@ -80,7 +80,7 @@ def test_the_temperature_falls_where_entropy_is_plenty_and_rises_where_it_lacks(
     log_prob, slope
 ) -> None:
     # d/d log α of -log α (log π + H̄), with H̄ = 2: -(log π + 2)
-    agent = agent_with(target_entropy=2.0, rate=0.01, temperature=0.2)
+    agent = agent_with(target_entropy=2.0, learning_rate=0.01, temperature=0.2)
     always(agent, log_prob)
     agent.update(make_batch([3, 1], padding=2))
     assert agent.log_temperature.grad.item() == pytest.approx(slope)
@@ -96,7 +96,7 @@ def test_the_entropy_aimed_at_is_minus_the_size_of_the_action() -> None:
 
 
 def test_a_fixed_temperature_stays() -> None:
-    agent = agent_with(temperature=0.2, fixed_temperature=True, rate=0.1)
+    agent = agent_with(temperature=0.2, fixed_temperature=True, learning_rate=0.1)
     for i in range(3):
         metrics = agent.update(make_batch([1] * 8, seed=i))
         assert metrics["temperature"].item() == pytest.approx(0.2)

@@ -33,7 +33,7 @@ def test_the_targets_action_is_smoothed_by_clipped_noise() -> None:
 
 
 def test_smoothing_noise_is_clipped_after_it_is_scaled() -> None:
-    gap = agent_at(0.0, 0.0, smoothing=50.0, smoothing_clip=0.25).target_action(MANY)
+    gap = agent_at(0.0, 0.0, target_policy_noise=50.0, target_noise_clip=0.25).target_action(MANY)
     assert gap.abs().median().item() == pytest.approx(0.25)
 
 
@@ -43,7 +43,7 @@ def test_a_smoothed_action_never_leaves_its_bounds() -> None:
 
 
 def test_without_smoothing_the_target_is_the_slow_actors_own() -> None:
-    action = agent_at(0.7, 0.1, smoothing=0.0).target_action(torch.zeros(1, 1, 3))
+    action = agent_at(0.7, 0.1, target_policy_noise=0.0).target_action(torch.zeros(1, 1, 3))
     torch.testing.assert_close(action[0, 0], torch.tensor([0.7, 0.1]).tanh())
 
 

@@ -17,7 +17,7 @@ def tell(critic, *atoms: list[float]) -> None:
 
 
 def test_the_target_leaves_the_highest_of_all_heads_atoms_out() -> None:
-    agent = agent_with(atoms=3, dropped=1, temperature=0.5)
+    agent = agent_with(num_quantiles=3, top_quantiles_to_drop=1, temperature=0.5)
     agent.sample = lambda h: (torch.zeros(*h.shape[:-1], 2), torch.full((*h.shape[:-1], 1), -2.0))
     tell(agent.target_critic, [9.0, 1.0, 8.0], [2.0, 0.0, 7.0])
     batch = make_batch([1, 1])  # the second row ends truly
@@ -30,7 +30,9 @@ def test_the_target_leaves_the_highest_of_all_heads_atoms_out() -> None:
 
 
 def test_the_actor_climbs_the_mean_of_all_atoms() -> None:
-    agent = agent_with(atoms=3, dropped=1, temperature=0.5, fixed_temperature=True)
+    agent = agent_with(
+        num_quantiles=3, top_quantiles_to_drop=1, temperature=0.5, fixed_temperature=True
+    )
     agent.sample = lambda h: (torch.zeros(*h.shape[:-1], 2), torch.full((*h.shape[:-1], 1), -2.0))
     tell(agent.critic, [9.0, 1.0, 8.0], [2.0, 0.0, 7.0])
     batch = make_batch([2, 1])
@@ -40,7 +42,7 @@ def test_the_actor_climbs_the_mean_of_all_atoms() -> None:
 
 
 def test_the_critics_loss_sums_over_heads_and_averages_over_real_steps() -> None:
-    agent = agent_with(atoms=2, dropped=0)
+    agent = agent_with(num_quantiles=2, top_quantiles_to_drop=0)
     values = torch.zeros(2, 1, 2, 2)
     values[1] = 4.0
     target = torch.tensor([[[3.0], [99.0]]])
@@ -52,9 +54,9 @@ def test_the_critics_loss_sums_over_heads_and_averages_over_real_steps() -> None
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"dropped": 25}, "dropped is 25; of 25 atoms"),
-        ({"dropped": -1}, "dropped"),
-        ({"atoms": 0}, "atoms"),
+        ({"top_quantiles_to_drop": 25}, "dropped is 25; of 25 atoms"),
+        ({"top_quantiles_to_drop": -1}, "dropped"),
+        ({"num_quantiles": 0}, "atoms"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, complaint) -> None:

@@ -36,9 +36,19 @@ from offpcc.training.evaluator import play
 
 SPEC = AgentSpec({"observation": Field((3,)), "previous_action": Field((2,))}, 2)
 PICTURES = AgentSpec({"image": Field((40, 40), "uint8"), "more": Field((2,))}, 1)
-OFF_POLICY: dict[str, Any] = {"hidden": (8,), "batch": 4, "capacity": 20}
-ON_POLICY: dict[str, Any] = {"hidden": (8,), "rollout": 8, "batch": 4, "epochs": 2}
-RECURRENT: dict[str, Any] = ON_POLICY | {"batch": 2, "segment": 2, "width": 4, "layers": 2}
+OFF_POLICY: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 4, "buffer_size": 20}
+ON_POLICY: dict[str, Any] = {
+    "hidden_sizes": (8,),
+    "rollout_steps": 8,
+    "batch_size": 4,
+    "num_epochs": 2,
+}
+RECURRENT: dict[str, Any] = ON_POLICY | {
+    "batch_size": 2,
+    "sequence_length": 2,
+    "hidden_size": 4,
+    "num_layers": 2,
+}
 ALL = [
     *((kind, OFF_POLICY) for kind in (SB3DDPG, SB3TD3, SB3SAC, SB3TQC)),
     (SB3PPO, ON_POLICY),
@@ -67,7 +77,7 @@ def trained(kind: Any, settings: dict[str, Any], steps: int = 40, **more: Any) -
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize(("kind", "settings"), ALL)
 def test_the_policy_acts_as_the_model_predicts(kind, settings, normalize) -> None:
-    baseline, _, _ = trained(kind, settings, normalize=normalize)
+    baseline, _, _ = trained(kind, settings, normalize_observations=normalize)
     policy, model = baseline.policy, baseline.model
     state, theirs = policy.initial_state(3), None
     for step in range(4):
@@ -125,16 +135,16 @@ def test_pictures_and_numbers_are_read_side_by_side(kind) -> None:
     expected, _ = baseline.model.predict(theirs, deterministic=True)
     np.testing.assert_allclose(action.clamp(-1, 1).numpy(), expected, atol=1e-5)
     with pytest.raises(ValueError, match="a baseline that sees pictures has none"):
-        kind(PICTURES, normalize=True)
+        kind(PICTURES, normalize_observations=True)
 
 
 def test_keys_are_those_asked_for_and_never_what_critics_are_told() -> None:
-    told = AgentSpec({"observation": Field((3,)), "told": Field((9,))}, 2)
+    told = AgentSpec({"observation": Field((3,)), "privileged": Field((9,))}, 2)
     assert SB3SAC(told, **OFF_POLICY).vec_env.observation_space.shape == (3,)
     one = SB3SAC(SPEC, keys=["previous_action"], **OFF_POLICY)
     assert one.policy.memory.encoder.keys == ("previous_action",)
-    with pytest.raises(ValueError, match=r"keys names \['told'\]"):
-        SB3SAC(told, keys=["told"], **OFF_POLICY)
+    with pytest.raises(ValueError, match=r"keys names \['privileged'\]"):
+        SB3SAC(told, keys=["privileged"], **OFF_POLICY)
 
 
 # What is played
@@ -168,7 +178,7 @@ def test_a_score_is_the_worlds_own_whatever_the_scale_of_rewards() -> None:
 
 
 def test_a_time_limit_is_no_end() -> None:
-    baseline = SB3SAC(SPEC, **OFF_POLICY | {"capacity": 300})
+    baseline = SB3SAC(SPEC, **OFF_POLICY | {"buffer_size": 300})
     _, source = experience_of(baseline, walks(1), 3)
     ends = [(source.steps, e.terminated) for _ in range(200) for e in source.step(uniform=True)]
     buffer = baseline.model.replay_buffer
@@ -196,12 +206,12 @@ def test_a_worlds_fault_is_told(trouble, monkeypatch) -> None:
     ("ratio", "copies", "updates"), [(0.5, 1, 20), (1.0, 1, 40), (0.25, 4, 10)]
 )
 def test_so_many_updates_are_made_as_steps_are_worth(ratio, copies, updates) -> None:
-    baseline, _, source = trained(SB3SAC, OFF_POLICY, ratio=ratio, copies=copies)
+    baseline, _, source = trained(SB3SAC, OFF_POLICY, replay_ratio=ratio, copies=copies)
     assert (source.steps, baseline.model._n_updates) == (40, updates)
 
 
 def test_first_steps_are_uniform_and_the_others_the_policys() -> None:
-    baseline = SB3TD3(SPEC, exploration_noise=0.0, **OFF_POLICY | {"capacity": 500})
+    baseline = SB3TD3(SPEC, exploration_noise=0.0, **OFF_POLICY | {"buffer_size": 500})
     _, source = experience_of(baseline, walks(1), 3)
     for step in range(200):
         source.step(uniform=step < 100)
@@ -216,7 +226,9 @@ def test_first_steps_are_uniform_and_the_others_the_policys() -> None:
 
 def test_noise_that_wanders_is_that_of_ours() -> None:
     """n' = (1 - θ) n + σ N, so its spread is σ / √(1 - (1 - θ)²), and neighbours are alike."""
-    noise = SB3TD3(SPEC, exploration_noise=0.2, pull=0.5, **OFF_POLICY).model.action_noise
+    noise = SB3TD3(
+        SPEC, exploration_noise=0.2, noise_type="ou", ou_theta=0.5, **OFF_POLICY
+    ).model.action_noise
     np.random.seed(0)
     drawn = np.stack([noise() for _ in range(20_000)])
     assert drawn.std() == pytest.approx(0.2 / (1 - 0.5**2) ** 0.5, rel=0.05)
@@ -275,7 +287,9 @@ def test_settings_arrive_in_the_model() -> None:
 
 
 def test_the_rate_falls_with_the_training() -> None:
-    baseline, replay, source = trained(SB3SAC, OFF_POLICY, decay=True, rate=0.1)
+    baseline, replay, source = trained(
+        SB3SAC, OFF_POLICY, anneal_learning_rate=True, learning_rate=0.1
+    )
     baseline.progress = 0.75
     source.step()
     baseline.update(next(iter(replay.batches(1))))
@@ -289,10 +303,12 @@ def test_what_its_logger_tells_comes_out_with_the_signs_of_ours() -> None:
     assert metrics.keys() == SB3PPO.columns.keys()
     # two Gaussians of deviation 1: ½ log 2πe each
     assert metrics["entropy"].item() == pytest.approx(2.84, abs=0.05)
-    told = baseline.model.logger.name_to_value["train/policy_gradient_loss"]  # falls where we climb
-    assert metrics["surrogate"].item() == pytest.approx(-told) != 0
+    logged = baseline.model.logger.name_to_value[
+        "train/policy_gradient_loss"
+    ]  # falls where we climb
+    assert metrics["surrogate"].item() == pytest.approx(-logged) != 0
     assert 0 <= metrics["clip_fraction"] <= 1
-    baseline, replay, source = trained(SB3SAC, OFF_POLICY, temperature=0.2, rate=0.0)
+    baseline, replay, source = trained(SB3SAC, OFF_POLICY, temperature=0.2, learning_rate=0.0)
     source.step()
     metrics = baseline.update(next(iter(replay.batches(1))))
     assert metrics.keys() == SB3SAC.columns.keys()
@@ -327,13 +343,13 @@ def test_a_missing_package_is_told(monkeypatch) -> None:
 
 @pytest.mark.parametrize(("kind", "settings"), ALL)
 def test_a_restored_baseline_learns_on_as_it_would_have(kind, settings) -> None:
-    baseline, replay, source = trained(kind, settings, normalize=True)
+    baseline, replay, source = trained(kind, settings, normalize_observations=True)
     chunks = [replay.chunk(replay.episodes.start)] if replay.episodes else []
     state = through_the_disk(
         [baseline.state_dict(), replay.state_dict(), source.state_dict(), chunks]
     )
     drawn = np.random.rand(), torch.rand(()).item()
-    fresh: Baseline = kind(SPEC, seed=2, **settings, normalize=True)
+    fresh: Baseline = kind(SPEC, seed=2, **settings, normalize_observations=True)
     replay_2, source_2 = experience_of(fresh, walks(1), 7)
     for chunk in state[3]:
         replay_2.extend(chunk)

@@ -39,7 +39,7 @@ def write(tmp_path):
 
 
 def test_a_later_layer_overrides_an_earlier_one(write):
-    config = write("discount = 0.5\nrate = 0.1")
+    config = write("discount = 0.5\nlearning_rate = 0.1")
     values = compose([RSAC, config], ["learning_rate = 0.2", "learning_rate = 0.3"]).values
     assert (values["SAC.discount"], values["SAC.learning_rate"]) == (0.5, 0.3)
 
@@ -51,7 +51,7 @@ def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(write):
 
 
 def test_what_stands_in_a_file_overrides_what_it_includes(write):
-    write("discount = 0.1\nrate = 0.1", "inner.gin")
+    write("discount = 0.1\nlearning_rate = 0.1", "inner.gin")
     outer = write("learning_rate = 0.2\ninclude 'inner.gin'")
     values = compose([RSAC, outer]).values
     assert (values["SAC.discount"], values["SAC.learning_rate"]) == (0.1, 0.2)
@@ -162,7 +162,7 @@ def test_gin_uses_just_what_the_config_says():
     recipe = configured(TrainingConfig)()
     spec = AgentSpec({"observation": Field((2,))}, 1)
     recipe.agent(spec, seed=1, device="cpu", critic_state=False)
-    recipe.replay(spec, 0, store_states=0, seed=1, capacity=10)
+    recipe.replay(spec, 0, store_states=0, seed=1, buffer_size=10)
     configured(make_env)("Pendulum-v1")
     used = {b.key: b.value for b in parse(gin.operative_config_str(), "gin") if b.argument}
     for given in ("render_mode", "copy"):
@@ -236,7 +236,7 @@ REFUSED = [
     ("discont = 0.9", "unknown macro 'discont'; did you mean discount"),
     ("discount = %discont", "unknown macro %discont; did you mean discount"),
     ("hidden_sizes = (3, %widht)", "unknown macro %widht; did you mean width"),
-    ("discount = %learning_rate\nrate = %discount", "the macro %.* leads back to itself"),
+    ("discount = %learning_rate\nlearning_rate = %discount", "the macro %.* leads back to itself"),
     ("summarizer = @LSMT", "unknown class @LSMT; did you mean LSTM"),
     ("TD3.policy_delay = 3", "TD3.policy_delay is never used: the run makes no @TD3"),
     (
@@ -311,13 +311,13 @@ def test_what_cannot_be_meant_is_refused_on_the_command_line(line, complaint):
 
 
 def test_a_name_bound_twice_in_one_file_is_refused_with_both_lines(write):
-    path = write("learning_rate = 0.1\ndiscount = 0.9\nrate = 0.2\n")
+    path = write("learning_rate = 0.1\ndiscount = 0.9\nlearning_rate = 0.2\n")
     with pytest.raises(ConfigError, match=f"{path}:3: rate is bound twice, first at {path}:1"):
         compose([RSAC, path])
 
 
 def test_a_wrong_value_is_named_where_it_stands_and_not_where_it_is_used(write):
-    path = write("memory_learning_rate = 0.1\nrate = %memory_learning_rate\n")
+    path = write("memory_learning_rate = 0.1\nlearning_rate = %memory_learning_rate\n")
     with pytest.raises(
         ConfigError, match=r"--bind \"memory_learning_rate = 'x'\":1: SAC.(memory_)?rate is"
     ):

@@ -63,7 +63,7 @@ def built(algo: str, names: list[str], env: str) -> Training:
     """The training of an algorithm with configs, in little memory."""
     files = [algorithm_file(algo), *map(config_file, names)]
     config = compose(files, SMALL)
-    few = {"capacity": 1_000} | ({"rollout": 64} if "sb3" in algo else {})
+    few = {"buffer_size": 1_000} | ({"rollout_steps": 64} if "sb3" in algo else {})
     room = [f"{name} = {value}" for name, value in few.items() if name in config.macros]
     return build(compose(files, SMALL + room), env, seed=1)
 
@@ -108,11 +108,11 @@ def test_a_memoryless_agents_windows_are_as_long_as_its_targets_reach():
 
 
 def test_keys_say_what_actor_and_critic_read():
-    env = "pendulum-var-len-pa-told-v0"
+    env = "pendulum-var-len-pa-privileged-v0"
     domains.harder(env)
     for algo in ("rsac", "lstm_ppo"):
         for lines, critic in (
-            ([], ("observation", "told", "previous_action")),
+            ([], ("observation", "privileged", "previous_action")),
             (["critic_keys = ['observation']"], ("observation",)),
         ):
             lines = ["previous_action = True", *lines]

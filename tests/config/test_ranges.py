@@ -23,7 +23,7 @@ from offpcc.config.registry import REGISTRY, bindable
 from offpcc.networks import LSTM, Encoder
 from offpcc.runs.training_config import TrainingConfig
 
-ANY_NUMBER = {"forget_bias", "target_entropy"}  # which may be negative
+ANY_NUMBER = {"forget_gate_bias", "target_entropy"}  # which may be negative
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_infinite_upper_end_still_leaves_infinity_out() -> None:
 def test_a_dataclass_is_refused_by_its_own_name_and_the_fields() -> None:
     @dataclass
     class Base:
-        rate: UnitFloat = 0.5
+        learning_rate: UnitFloat = 0.5
 
         def __post_init__(self) -> None:
             check_fields(self)
@@ -76,9 +76,9 @@ def test_a_dataclass_is_refused_by_its_own_name_and_the_fields() -> None:
     class Child(Base):
         count: PositiveInt = 1
 
-    assert Child(rate=1.0, count=2).count == 2
-    with pytest.raises(ValueError, match=r"^Child.rate is -1.0; it must lie in \[0, 1\]$"):
-        Child(rate=-1.0)
+    assert Child(learning_rate=1.0, count=2).count == 2
+    with pytest.raises(ValueError, match=r"^Child.learning_rate is -1.0; it must lie in \[0, 1\]$"):
+        Child(learning_rate=-1.0)
     with pytest.raises(ValueError, match=r"^Child.count is 0; it must be at least 1$"):
         Child(count=0)
 

@@ -47,7 +47,7 @@ def test_the_source_says_what_the_imported_class_takes(home: str, name: str) -> 
 def test_a_class_of_ones_own_has_the_names_of_ours_that_it_derives_from() -> None:
     class Wide(LSTM):
         def __init__(self, inputs: int, *, factor: int = 2) -> None:
-            super().__init__(inputs, width=factor * inputs)
+            super().__init__(inputs, hidden_size=factor * inputs)
 
     schema = schema_of(Wide)
     assert {"Wide", "LSTM", "Summarizer"} <= set(schema.lineage)

@@ -26,7 +26,9 @@ NAMES = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on a world whose episodes end early, with the previous action an input."""
     folder = tmp_path_factory.mktemp("run")
-    config = tiny(folder, "steps = 60\nepoch = 60\nwarm_up = 20\nprevious_action = True")
+    config = tiny(
+        folder, "steps = 60\neval_interval = 60\nlearning_starts = 20\nprevious_action = True"
+    )
     return offpcc.run(
         "cartpole-continuous-p-v0", "rsac", config=config, seed=1, results=folder
     ).path
@@ -85,7 +87,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def learned(folder: Path, env: str, algo: str, more: str = "") -> Path:
     """A run of a few steps."""
-    config = tiny(folder, "steps = 40\nepoch = 40\nwarm_up = 20\nchannels = 2\n" + more)
+    config = tiny(
+        folder, "steps = 40\neval_interval = 40\nlearning_starts = 20\nchannels = 2\n" + more
+    )
     return offpcc.run(env, algo, config=config, seed=1, results=folder).path
 
 

@@ -57,7 +57,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def of(env: str) -> Any:
         folder = tmp_path_factory.mktemp("run")
-        config = tiny(folder, "steps = 60\nepoch = 60\nwarm_up = 20")
+        config = tiny(folder, "steps = 60\neval_interval = 60\nlearning_starts = 20")
         return offpcc.run(env, "sac", config=config, seed=1, results=folder).path
 
     return of
@@ -147,7 +147,7 @@ def test_a_video_has_a_picture_of_every_step_cut_to_even_sizes(growing, capsys):
     files = play.record(growing, 2)
     assert files == [growing / "videos" / f"episode-{i}.mp4" for i in range(2)]
     for file in files:
-        shown = pictures(file, height=32, width=64).mean((1, 2, 3))
+        shown = pictures(file, height=32, hidden_size=64).mean((1, 2, 3))
         assert shown == pytest.approx([0, 50, 100, 150, 200, 250], abs=4)
     assert capsys.readouterr().out == "".join(
         f"episode {i}: return 5.0, 5 steps, success: {file}\n" for i, file in enumerate(files)
@@ -218,7 +218,7 @@ def test_a_display_is_one_of_two_kinds(monkeypatch, display, wayland, there):
 def remembering(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run of an agent with a memory that sees its previous action."""
     folder = tmp_path_factory.mktemp("run")
-    more = "steps = 70\nepoch = 30\nwarm_up = 20\nprevious_action = True\nnormalize = True"
+    more = "steps = 70\neval_interval = 30\nlearning_starts = 20\nprevious_action = True\nnormalize_observations = True"
     more += "\nmax_episode_steps = 20"
     config = tiny(folder, more)
     return offpcc.run("pendulum-p-v0", "rsac", config=config, seed=1, results=folder).path

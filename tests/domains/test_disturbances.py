@@ -4,7 +4,6 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.wrappers import TimeLimit
-from tests.domains.test_views import Counter
 
 import domains
 from domains.base_env import BaseEnv
@@ -13,6 +12,7 @@ from domains.observation_views import ViewWrapper
 from domains.pendulum import Pendulum
 from domains.t_maze import TMaze
 from domains.table import TABLE
+from tests.domains.test_observation_views import Counter
 
 REST = np.zeros(1, np.float32)
 
@@ -249,21 +249,23 @@ def test_suffixes_name_a_row_of_their_own(id):
 
 def test_pictures_are_not_told():
     with pytest.raises(TypeError, match="what is told from a Box of shape"):
-        gymnasium.make(domains.harder("pendulum-img-told-v0"))
+        gymnasium.make(domains.harder("pendulum-img-privileged-v0"))
 
 
-@pytest.mark.parametrize("id", ["pendulum-var-len-pa-noise0.1-told-v0", "pendulum-novel-told-v0"])
+@pytest.mark.parametrize(
+    "id", ["pendulum-var-len-pa-noise0.1-privileged-v0", "pendulum-novel-privileged-v0"]
+)
 def test_what_is_told_is_all_of_it_beside_what_is_shown(id):
-    told, plain = (gymnasium.make(domains.harder(x)) for x in (id, id.replace("-told", "")))
+    told, plain = (gymnasium.make(domains.harder(x)) for x in (id, id.replace("-privileged", "")))
     full = gymnasium.make("pendulum-var-len-pvl-v0" if "len" in id else "Pendulum-v1")
     assert domains.HIDDEN[id].endswith("all of it, as another key")
     assert told.observation_space["observation"] == plain.observation_space
-    assert told.observation_space["told"].shape[0] >= full.observation_space.shape[0]
+    assert told.observation_space["privileged"].shape[0] >= full.observation_space.shape[0]
     draw = np.random.default_rng(0)
     seen = [env.reset(seed=3)[0] for env in (told, plain, full)]
     for _ in range(30):
         assert np.array_equal(seen[0]["observation"], seen[1])
-        assert np.array_equal(seen[0]["told"][: len(seen[2])], seen[2])
+        assert np.array_equal(seen[0]["privileged"][: len(seen[2])], seen[2])
         assert seen[0] in told.observation_space
         action = draw.uniform(-1, 1, 1).astype(np.float32)
         seen = [env.step(action)[0] for env in (told, plain, full)]
@@ -275,7 +277,7 @@ def test_what_is_told_is_all_of_it_beside_what_is_shown(id):
         "pendulum-fog3-v0",
         "pendulum-noise-v0",
         "pendulum-delay0.5-v0",
-        "pendulum-told3-v0",
+        "pendulum-privileged3-v0",
         "x-noise1-v0",
     ],
 )

@@ -12,7 +12,7 @@ from domains.vector_env import BatchedEnv
 
 COPIES = 5
 OURS = [id for id in domains.HIDDEN if gymnasium.spec(id).vector_entry_point]
-PRIVILEGED = domains.harder("pendulum-var-len-pa-told-v0")
+PRIVILEGED = domains.harder("pendulum-var-len-pa-privileged-v0")
 every_id = pytest.mark.parametrize("id", OURS)
 
 
@@ -54,7 +54,7 @@ def test_copies_are_told_what_single_worlds_are():
     alone = [single.reset(seed=5 + i)[0] for i, single in enumerate(singles)]
     for _ in range(4):
         assert seen in worlds.observation_space
-        for key in ("observation", "told"):
+        for key in ("observation", "privileged"):
             assert np.array_equal(seen[key], [each[key] for each in alone])
         seen = worlds.step(np.full((3, 1), 0.3))[0]
         alone = [single.step(np.full(1, 0.3))[0] for single in singles]

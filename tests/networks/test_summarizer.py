@@ -11,7 +11,7 @@ from offpcc.networks.summarizer import Recurrent
 INPUTS, WIDTH = 3, 5
 STACKS: dict[str, Callable[[int], Recurrent]] = {
     f"{kind.__name__}-{layers}{'-shortcut' * shortcut}": partial(
-        kind, width=WIDTH, layers=layers, shortcut=shortcut
+        kind, hidden_size=WIDTH, num_layers=layers, skip_connection=shortcut
     )
     for kind in (LSTM, GRU, RNN)
     for layers in (1, 2, 3)
@@ -152,7 +152,7 @@ def test_the_shortcut_lays_the_input_behind_the_memory_s_output() -> None:
     inputs = torch.randn(4, 6, INPUTS)
     for kind in (LSTM, GRU, RNN):
         without, with_it = (
-            shaken(partial(kind, width=WIDTH, layers=2, shortcut=shortcut))
+            shaken(partial(kind, hidden_size=WIDTH, num_layers=2, skip_connection=shortcut))
             for shortcut in (False, True)
         )
         features = with_it.unroll(inputs, torch.zeros(4, with_it.state_size))[0]
@@ -195,7 +195,7 @@ def test_a_fresh_memory_forgets_as_its_bias_says(make: type[LSTM | GRU]) -> None
 
 def test_a_stack_is_torch_s_own_layer_by_layer() -> None:
     for make, parts in ((LSTM, 2), (GRU, 1), (RNN, 1)):
-        stack = shaken(partial(make, width=WIDTH, layers=2, shortcut=False))
+        stack = shaken(partial(make, hidden_size=WIDTH, num_layers=2, skip_connection=False))
         inputs, state = torch.randn(4, 6, INPUTS), torch.rand(4, parts, 2, WIDTH)
         laid_out = [state[:, part].transpose(0, 1).contiguous() for part in range(parts)]
         output, after = stack.memory(inputs, tuple(laid_out) if parts > 1 else laid_out[0])

@@ -70,7 +70,7 @@ def test_heads_share_the_width_evenly() -> None:
         Transformer(2, hidden_size=12, num_heads=4)
 
 
-@pytest.mark.parametrize("wrong", [{"context": 0}, {"layers": 0}, {"heads": 0}])
+@pytest.mark.parametrize("wrong", [{"context_length": 0}, {"num_layers": 0}, {"num_critics": 0}])
 def test_sizes_are_at_least_1(wrong) -> None:
     with pytest.raises(ValueError, match=r"Transformer.\w+ is 0; it must lie in \[1, "):
         Transformer(2, **wrong)

@@ -70,7 +70,7 @@ def part(whole: Episode, first: int, last: int) -> Episode:
 
 
 def replay_of(**settings: Any) -> EpisodeReplay:
-    return EpisodeReplay(SPEC, STATE, **({"segment": 4, "batch": 8} | settings))
+    return EpisodeReplay(SPEC, STATE, **({"sequence_length": 4, "batch_size": 8} | settings))
 
 
 def filled(lengths: list[int], **settings: Any) -> EpisodeReplay:
@@ -103,22 +103,22 @@ def windows(batch: Batch) -> Iterator[tuple[int, int, int, int]]:
         yield number, first, first + int(mask.sum()), first - int(batch.burn_in[i])
 
 
-def kept_of(lengths: list[int], capacity: int) -> list[int]:
+def kept_of(lengths: list[int], buffer_size: int) -> list[int]:
     """The numbers of the newest episodes that fit."""
     kept = [*range(len(lengths))]
-    while sum(lengths[number] for number in kept) > capacity:
+    while sum(lengths[number] for number in kept) > buffer_size:
         kept.pop(0)
     return kept
 
 
-def expected_windows(length: int, segment: int | None) -> list[tuple[int, int]]:
+def expected_windows(length: int, sequence_length: int | None) -> list[tuple[int, int]]:
     """First and behind-last learned step of every window that an episode has."""
-    if segment is None:
+    if sequence_length is None:
         return [(0, length)]
     return [
         (steps[0], steps[-1] + 1)
-        for s in range(-segment, length + segment)
-        if (steps := [t for t in range(s, s + segment) if 0 <= t < length])
+        for s in range(-sequence_length, length + sequence_length)
+        if (steps := [t for t in range(s, s + sequence_length) if 0 <= t < length])
     ]
 
 
@@ -159,25 +159,28 @@ def check_row(
 @given(
     lengths=LENGTHS,
     spare=st.integers(0, 60),
-    segment=SEGMENTS,
+    sequence_length=SEGMENTS,
     burn_in=st.integers(0, 6),
     store_states=st.integers(0, 5),
 )
 def test_everything_drawn_is_a_slice_of_an_episode_that_is_kept(
     lengths: list[tuple[int, bool]],
     spare: int,
-    segment: int | None,
+    sequence_length: int | None,
     burn_in: int,
     store_states: int,
 ) -> None:
     only = [length for length, _ in lengths]
-    capacity = max(only) + spare
+    buffer_size = max(only) + spare
     replay = replay_of(
-        capacity=capacity, segment=segment, burn_in=burn_in, store_states=store_states
+        buffer_size=buffer_size,
+        sequence_length=sequence_length,
+        burn_in=burn_in,
+        store_states=store_states,
     )
     for number, (length, terminated) in enumerate(lengths):
         replay.add(episode(number, length, terminated))
-        kept = kept_of(only[: number + 1], capacity)
+        kept = kept_of(only[: number + 1], buffer_size)
         assert [*replay.episodes] == kept
         assert len(replay) == sum(only[k] for k in kept)
         for batch in (replay.sample(), every_window(replay)) if number % 4 == 0 else ():
@@ -187,25 +190,31 @@ def test_everything_drawn_is_a_slice_of_an_episode_that_is_kept(
         (number, first, last) for number, first, last, _ in windows(every_window(replay))
     )
     assert drawn == Counter(
-        (number, *window) for number in kept for window in expected_windows(only[number], segment)
+        (number, *window)
+        for number in kept
+        for window in expected_windows(only[number], sequence_length)
     )
 
 
-@pytest.mark.parametrize("segment", [None, 1, 2, 4, 7, 30])
-def test_every_stored_step_is_learned_from_equally_often(segment: int | None) -> None:
+@pytest.mark.parametrize("sequence_length", [None, 1, 2, 4, 7, 30])
+def test_every_stored_step_is_learned_from_equally_often(sequence_length: int | None) -> None:
     lengths = [1, 2, 3, 20, 4, 5, 1]
-    batch = every_window(filled(lengths, segment=segment, burn_in=3))
+    batch = every_window(filled(lengths, sequence_length=sequence_length, burn_in=3))
     learned = Counter(
         (number, t) for number, first, last, _ in windows(batch) for t in range(first, last)
     )
     assert learned == Counter(
-        {(number, t): segment or 1 for number, length in enumerate(lengths) for t in range(length)}
+        {
+            (number, t): sequence_length or 1
+            for number, length in enumerate(lengths)
+            for t in range(length)
+        }
     )
 
 
 def test_drawn_batches_learn_from_every_step_equally_often() -> None:
     lengths = [1, 2, 20, 5]
-    batch = filled(lengths, segment=4, batch=20_000).sample()
+    batch = filled(lengths, sequence_length=4, batch_size=20_000).sample()
     learned = Counter(
         (number, t) for number, first, last, _ in windows(batch) for t in range(first, last)
     )
@@ -229,7 +238,7 @@ def test_drawn_batches_learn_from_every_step_equally_often() -> None:
 def test_rows_begin_the_burn_in_before_their_window_at_the_last_stored_state(
     burn_in: int, store_states: int, begins: list[int]
 ) -> None:
-    replay = filled([10], segment=3, burn_in=burn_in, store_states=store_states)
+    replay = filled([10], sequence_length=3, burn_in=burn_in, store_states=store_states)
     batch = every_window(replay)
     found = {first: begin for _, first, _, begin in windows(batch)}
     assert [found[first] for first in range(10)] == begins
@@ -248,15 +257,17 @@ def test_an_agent_without_memory_has_nothing_to_warm() -> None:
 
 @pytest.mark.parametrize("store_states", [0, 3])
 def test_whole_episodes_begin_at_their_start_and_need_no_burn_in(store_states: int) -> None:
-    batch = every_window(filled([5, 9], segment=None, burn_in=4, store_states=store_states))
+    batch = every_window(filled([5, 9], sequence_length=None, burn_in=4, store_states=store_states))
     assert [(first, begin) for _, first, _, begin in windows(batch)] == [(0, 0), (0, 0)]
     assert batch.mask.sum(1).tolist() == [5, 9]
     assert batch.observation["where"].shape == (2, 10, 2)
 
 
-@pytest.mark.parametrize("segment", [None, 4])
-def test_only_the_last_step_of_a_terminated_episode_ends_the_bootstrap(segment: int | None) -> None:
-    replay = replay_of(segment=segment)
+@pytest.mark.parametrize("sequence_length", [None, 4])
+def test_only_the_last_step_of_a_terminated_episode_ends_the_bootstrap(
+    sequence_length: int | None,
+) -> None:
+    replay = replay_of(sequence_length=sequence_length)
     replay.add(episode(0, 6, terminated=True))
     replay.add(episode(1, 6, terminated=False))
     batch = every_window(replay)
@@ -269,20 +280,20 @@ def test_only_the_last_step_of_a_terminated_episode_ends_the_bootstrap(segment: 
 
 
 def test_a_truncated_episode_keeps_its_own_last_observation() -> None:
-    batch = every_window(filled([6, 6], segment=None))
+    batch = every_window(filled([6, 6], sequence_length=None))
     assert batch.observation["where"][:, 6].tolist() == [[0, 6], [1, 6]]
 
 
 def test_a_capacity_of_1000_steps_holds_five_episodes_of_200() -> None:
-    replay = filled([200] * 5, capacity=1000)
+    replay = filled([200] * 5, buffer_size=1000)
     assert (len(replay), [*replay.episodes]) == (1000, [0, 1, 2, 3, 4])
     replay.add(episode(5, 1))
     assert (len(replay), [*replay.episodes]) == (801, [1, 2, 3, 4, 5])
 
 
 def test_an_episode_longer_than_the_capacity_is_refused_and_harms_nothing() -> None:
-    replay = filled([200, 300], capacity=500)
-    message = "an episode of 501 steps does not fit a capacity of 500 steps; raise EpisodeReplay"
+    replay = filled([200, 300], buffer_size=500)
+    message = "an episode of 501 steps does not fit a buffer_size of 500 steps; raise EpisodeReplay"
     with pytest.raises(ValueError, match=message):
         replay.add(episode(2, 501))
     assert (len(replay), [*replay.episodes]) == (500, [0, 1])
@@ -293,12 +304,12 @@ def test_an_episode_longer_than_the_capacity_is_refused_and_harms_nothing() -> N
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("capacity", 0),
-        ("batch", 0),
-        ("segment", 0),
+        ("buffer_size", 0),
+        ("batch_size", 0),
+        ("sequence_length", 0),
         ("burn_in", -1),
         ("store_states", -1),
-        ("ratio", -0.5),
+        ("replay_ratio", -0.5),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: float) -> None:
@@ -307,7 +318,7 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: float) 
 
 
 @pytest.mark.parametrize(
-    ("ratio", "owed"),
+    ("replay_ratio", "owed"),
     [
         (1, [1, 1, 1, 1, 1, 1, 1, 1]),
         (2, [2, 2, 2, 2, 2, 2, 2, 2]),
@@ -318,7 +329,7 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: float) 
     ],
 )
 def test_ratio_batches_are_owed_a_step_and_fractions_add_up(ratio: float, owed: list[int]) -> None:
-    by_one, at_once = filled([5], ratio=ratio), filled([5], ratio=ratio)
+    by_one, at_once = filled([5], replay_ratio=ratio), filled([5], replay_ratio=ratio)
     assert [len([*by_one.batches(1)]) for _ in range(8)] == owed
     assert len([*at_once.batches(8)]) == sum(owed)
     assert not [*at_once.batches(0)]
@@ -344,15 +355,15 @@ def assert_same_windows(one: EpisodeReplay, other: EpisodeReplay) -> None:
 @given(
     cuts=st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=5), min_size=1, max_size=8),
     spare=st.integers(0, 60),
-    segment=SEGMENTS,
+    sequence_length=SEGMENTS,
     store_states=st.integers(0, 5),
 )
 def test_what_comes_in_stretches_is_one_episode_as_far_as_it_is_known(
-    cuts: list[list[int]], spare: int, segment: int | None, store_states: int
+    cuts: list[list[int]], spare: int, sequence_length: int | None, store_states: int
 ) -> None:
     known: dict[str, Any] = {
-        "capacity": 8 * 25 + spare,
-        "segment": segment,
+        "buffer_size": 8 * 25 + spare,
+        "sequence_length": sequence_length,
         "store_states": store_states,
         "burn_in": 2,
     }
@@ -371,13 +382,16 @@ def test_what_comes_in_stretches_is_one_episode_as_far_as_it_is_known(
         torch.testing.assert_close(growing.chunk(0), so_far.chunk(0), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("segment", [None, 4])
-def test_by_priority_an_episode_is_drawn_as_it_grows(segment: int | None) -> None:
-    replay, whole = replay_of(segment=segment, priority=0.6, batch=400), episode(0, 12)
+@pytest.mark.parametrize("sequence_length", [None, 4])
+def test_by_priority_an_episode_is_drawn_as_it_grows(sequence_length: int | None) -> None:
+    replay, whole = (
+        replay_of(sequence_length=sequence_length, priority_alpha=0.6, batch_size=400),
+        episode(0, 12),
+    )
     for step in range(len(whole)):
         replay.add(part(whole, step, step + 1))
         drawn = {window[:3] for window in windows(replay.sample())}
-        assert drawn == {(0, *steps) for steps in expected_windows(step + 1, segment)}
+        assert drawn == {(0, *steps) for steps in expected_windows(step + 1, sequence_length)}
 
 
 def test_an_episode_under_way_is_not_in_a_chunk_until_it_is_over() -> None:
@@ -391,7 +405,7 @@ def test_an_episode_under_way_is_not_in_a_chunk_until_it_is_over() -> None:
 
 
 def test_an_episode_that_is_not_gone_on_with_stays_as_long_as_it_is() -> None:
-    replay = replay_of(segment=None)
+    replay = replay_of(sequence_length=None)
     replay.add(part(episode(0, 6), 0, 4))
     replay.add(part(episode(1, 6), 0, 2))
     replay.add(part(episode(1, 6), 2, 6))
@@ -399,7 +413,10 @@ def test_an_episode_that_is_not_gone_on_with_stays_as_long_as_it_is() -> None:
 
 
 def test_stretches_of_several_copies_are_episodes_of_their_own() -> None:
-    replay, wholes = replay_of(segment=None), [replace(episode(k, 6), copy=k) for k in range(2)]
+    replay, wholes = (
+        replay_of(sequence_length=None),
+        [replace(episode(k, 6), copy=k) for k in range(2)],
+    )
     for first in (0, 3):
         for whole in wholes:
             replay.add(part(whole, first, first + 3))
@@ -408,7 +425,7 @@ def test_stretches_of_several_copies_are_episodes_of_their_own() -> None:
 
 
 def test_an_episode_is_parted_where_it_would_fill_an_eighth_of_the_capacity() -> None:
-    replay, whole = replay_of(capacity=80, segment=None, store_states=4), episode(0, 100)
+    replay, whole = replay_of(buffer_size=80, sequence_length=None, store_states=4), episode(0, 100)
     for step in range(len(whole)):
         replay.add(part(whole, step, step + 1))
         assert len(replay) == min(step + 1, 71 + step % 10)
@@ -464,29 +481,29 @@ def assert_alike(one: EpisodeReplay, other: EpisodeReplay) -> None:
 @given(
     lengths=LENGTHS,
     spare=st.integers(0, 40),
-    segment=SEGMENTS,
+    sequence_length=SEGMENTS,
     store_states=st.integers(0, 5),
     saves=st.lists(st.integers(1, 6), min_size=1, max_size=6),
-    stretch=st.integers(1, 30),
-    priority=st.sampled_from([0.0, 0.6]),
+    rollout_steps=st.integers(1, 30),
+    priority_alpha=st.sampled_from([0.0, 0.6]),
 )
 def test_a_restored_replay_goes_on_with_the_same_samples(
     lengths: list[tuple[int, bool]],
     spare: int,
-    segment: int | None,
+    sequence_length: int | None,
     store_states: int,
     saves: list[int],
     stretch: int,
     priority: float,
 ) -> None:
     known: dict[str, Any] = {
-        "capacity": max(length for length, _ in lengths) + 4 * spare,
-        "priority": priority,
-        "segment": segment,
+        "buffer_size": max(length for length, _ in lengths) + 4 * spare,
+        "priority_alpha": priority,
+        "sequence_length": sequence_length,
         "store_states": store_states,
         "burn_in": 2,
-        "ratio": 0.75,
-        "batch": 3,
+        "replay_ratio": 0.75,
+        "batch_size": 3,
     }
     never, stopped, shelf = replay_of(**known, seed=1), replay_of(**known, seed=1), Shelf()
     coming = (
@@ -505,7 +522,7 @@ def test_a_restored_replay_goes_on_with_the_same_samples(
 
 
 def test_a_chunk_holds_the_episodes_asked_for_and_no_more() -> None:
-    replay = filled([3, 4, 5, 6], capacity=16)  # the first has left
+    replay = filled([3, 4, 5, 6], buffer_size=16)  # the first has left
     assert replay.chunk(0)["length"].tolist() == [4, 5, 6]
     assert replay.chunk(2)["length"].tolist() == [5, 6]
     assert replay.chunk(2)["step/reward"].tolist() == [
@@ -519,7 +536,7 @@ def test_a_chunk_holds_the_episodes_asked_for_and_no_more() -> None:
 
 
 def test_a_chunk_is_a_copy() -> None:
-    replay = filled([3, 4], capacity=7)
+    replay = filled([3, 4], buffer_size=7)
     chunk = replay.chunk(0)
     before = {name: values.clone() for name, values in chunk.items()}
     replay.add(episode(2, 7))
@@ -530,7 +547,7 @@ def test_a_chunk_is_a_copy() -> None:
 def test_a_sample_touches_as_many_rows_as_it_holds(
     monkeypatch: pytest.MonkeyPatch, episodes: int
 ) -> None:
-    replay = filled([10] * episodes, batch=16, segment=4, burn_in=3, store_states=5)
+    replay = filled([10] * episodes, batch_size=16, sequence_length=4, burn_in=3, store_states=5)
     touched = Counter[int]()
     take = Ring.take
 
@@ -553,18 +570,18 @@ def test_pixels_stay_bytes_in_store_sample_and_chunk() -> None:
 
 def test_observations_are_stored_once() -> None:
     lengths = [10] * 90
-    assert len(filled(lengths, capacity=900).chunk(0)["observation/where"]) == 900 + len(lengths)
+    assert len(filled(lengths, buffer_size=900).chunk(0)["observation/where"]) == 900 + len(lengths)
 
 
 def test_the_memory_of_a_replay_is_known_before_it_fills() -> None:
     # 80 steps of 3 floats, 80 + 10 observations of 2 floats and 4 bytes, 20 + 1 states of 3 floats
-    assert replay_of(capacity=80, store_states=4).nbytes == 80 * 12 + 90 * 12 + 21 * 12
+    assert replay_of(buffer_size=80, store_states=4).nbytes == 80 * 12 + 90 * 12 + 21 * 12
 
 
 @pytest.mark.parametrize("length", [1, 7, 30])
 @pytest.mark.parametrize("store_states", [0, 4])
 def test_a_full_replay_grows_no_further(length: int, store_states: int) -> None:
-    replay = filled([length] * 200, capacity=60, store_states=store_states)
+    replay = filled([length] * 200, buffer_size=60, store_states=store_states)
     rings = [part for part in vars(replay).values() if isinstance(part, Ring)]
     before = [ring.rows for ring in rings]
     for number in range(200, 600):

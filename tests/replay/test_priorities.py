@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_episodes import SPEC, STATE, episode, replay_of
+from test_episode_replay import SPEC, STATE, episode, replay_of
 
 from offpcc.replay import EpisodeReplay
 from offpcc.replay.priorities import LEAST, Priorities
@@ -15,8 +15,8 @@ OPERATIONS = st.lists(
 )
 
 
-def with_priorities(*priorities: float, exponent: float = 1.0, importance: float = 1.0):
-    queue = Priorities(exponent, importance, 1.0)
+def with_priorities(*priorities: float, exponent: float = 1.0, priority_beta: float = 1.0):
+    queue = Priorities(exponent, priority_beta, 1.0)
     queue.append(len(priorities))
     places = np.arange(len(priorities))
     queue.weigh(places, np.array(priorities)[:, None] - LEAST, np.ones((len(places), 1)))
@@ -69,7 +69,7 @@ def test_an_exponent_flattens_priorities() -> None:
 
 
 def test_weights_by_hand() -> None:
-    queue = with_priorities(1.0, 3.0, 4.0, importance=0.5)
+    queue = with_priorities(1.0, 3.0, 4.0, priority_beta=0.5)
     # P = 1/8, 3/8, 4/8 of n = 3: (3/8)^-½, (9/8)^-½, (12/8)^-½, over the first
     expected = [1.0, (1 / 3) ** 0.5, 0.5]
     np.testing.assert_allclose(queue.weights(np.array([0, 1, 2])), expected, rtol=1e-6)
@@ -104,7 +104,7 @@ def test_an_error_that_is_not_finite_does_not_spread() -> None:
 
 
 def test_a_replay_that_was_emptied_goes_on() -> None:
-    replay = replay_of(priority=0.5, capacity=30, segment=3)
+    replay = replay_of(priority_alpha=0.5, buffer_size=30, sequence_length=3)
     for number, length in enumerate((20, 20, 25, 10, 10, 30, 5)):
         replay.add(episode(number, length))
         for _ in range(5):
@@ -114,15 +114,17 @@ def test_a_replay_that_was_emptied_goes_on() -> None:
 
 
 def filled(**more: float) -> EpisodeReplay:
-    replay = replay_of(priority=1.0, capacity=60, **more)
+    replay = replay_of(priority_alpha=1.0, buffer_size=60, **more)
     for number in range(9):
         replay.add(episode(number, 5 + number % 4, terminated=True))
     return replay
 
 
-@pytest.mark.parametrize("segment", [1, 4, None])
-def test_wrong_windows_are_drawn_more_often_and_count_less(segment) -> None:
-    replay = filled(segment=segment, mix=1.0, importance=1.0, batch=16)
+@pytest.mark.parametrize("sequence_length", [1, 4, None])
+def test_wrong_windows_are_drawn_more_often_and_count_less(sequence_length) -> None:
+    replay = filled(
+        sequence_length=sequence_length, priority_eta=1.0, priority_beta=1.0, batch_size=16
+    )
     counts = np.zeros(9)
     for draw in range(600):
         batch = replay.sample()
@@ -154,7 +156,7 @@ def test_draws_go_on_exactly_after_a_restore() -> None:
         replay.weigh(batch, torch.rand(8, 4, generator=torch.Generator().manual_seed(seed)))
     replay.add(episode(9, 8))
     state, chunk = replay.state_dict(), replay.chunk(0)
-    again = replay_of(priority=1.0, capacity=60)
+    again = replay_of(priority_alpha=1.0, buffer_size=60)
     again.extend(chunk)
     again.load_state_dict(state)
     for step in range(20):
@@ -167,7 +169,9 @@ def test_draws_go_on_exactly_after_a_restore() -> None:
                 each.add(episode(10 + step, 6))
 
 
-@pytest.mark.parametrize("wrong", [{"priority": -1.0}, {"mix": 1.5}, {"importance": -0.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"priority_alpha": -1.0}, {"priority_eta": 1.5}, {"priority_beta": -0.5}]
+)
 def test_settings_that_make_no_sense_are_refused(wrong) -> None:
     (name,) = wrong
     with pytest.raises(ValueError, match=f"EpisodeReplay.{name} is"):

@@ -74,15 +74,17 @@ def test_windows_are_the_steps_in_their_order_each_with_what_it_needs() -> None:
     assert not batch.burn_in.any()
 
 
-@pytest.mark.parametrize("segment", [1, 3, 7, 20, None])
-def test_every_step_is_there_once_whatever_the_windows_length(segment) -> None:
+@pytest.mark.parametrize("sequence_length", [1, 3, 7, 20, None])
+def test_every_step_is_there_once_whatever_the_windows_length(sequence_length) -> None:
     lengths = (4, 1, 7, 3)
     stretches = [stretch(n, length) for n, length in enumerate(lengths)]
-    batch = batch_of(Rollout(SPEC, STATE, rollout_steps=15, sequence_length=segment), *stretches)
+    batch = batch_of(
+        Rollout(SPEC, STATE, rollout_steps=15, sequence_length=sequence_length), *stretches
+    )
     places = np.concatenate([s.reward for s in stretches])
     assert np.array_equal(batch.reward[batch.mask.bool()].numpy(), places)
-    assert batch.mask.shape[1] == min(segment or 7, 7)
-    windows = sum(-(-length // (segment or 7)) for length in lengths)
+    assert batch.mask.shape[1] == min(sequence_length or 7, 7)
+    windows = sum(-(-length // (sequence_length or 7)) for length in lengths)
     assert len(batch.mask) == windows
 
 
@@ -120,7 +122,7 @@ def test_a_rollout_under_way_goes_through_the_disk() -> None:
     assert all(torch.equal(one.notes[k], two.notes[k]) for k in one.notes)
 
 
-@pytest.mark.parametrize("name", ["steps", "copies", "segment", "shortest"])
+@pytest.mark.parametrize("name", ["rollout_steps", "num_envs", "sequence_length", "shortest"])
 def test_a_setting_below_1_is_refused(name) -> None:
     with pytest.raises(ValueError, match=rf"Rollout.{name} is 0; it must be at least 1"):
         Rollout(SPEC, **{name: 0})

@@ -36,7 +36,7 @@ from offpcc.runs import experiment
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.loop import CLOCK
 
-SHORT = "steps = 120\nepoch = 60\nwarm_up = 30\n"
+SHORT = "steps = 120\neval_interval = 60\nlearning_starts = 30\n"
 
 
 def begin(folder: Path, more: str = "", **settings: Any) -> RunFolder:
@@ -133,14 +133,14 @@ def test_the_seed_decides(run, tmp_path):
 def test_a_seed_that_is_not_given_is_drawn_printed_and_stored(tmp_path, capsys):
     seeds = set()
     for run_id in (1, 2):
-        run = begin(tmp_path, "steps = 10\nwarm_up = 5", seed=None, run_id=run_id)
+        run = begin(tmp_path, "steps = 10\nlearning_starts = 5", seed=None, run_id=run_id)
         seeds.add(run.read()["seed"])
         assert f"{run.path}: seed {run.read()['seed']}, on cpu\n" in capsys.readouterr().out
     assert len(seeds) == 2
 
 
 def test_one_process_may_train_many_different_agents(run, tmp_path):
-    first = begin(tmp_path, "hidden_sizes = (5,)\nnormalize = True", run_id="x")
+    first = begin(tmp_path, "hidden_sizes = (5,)\nnormalize_observations = True", run_id="x")
     again = begin(tmp_path, "previous_action = True", run_id="y")
     assert rows(again) == rows(run) != rows(first)
 
@@ -222,7 +222,7 @@ def test_auto_goes_on_with_what_the_run_has(tmp_path, slowdown):
 
 
 def test_without_evaluation_the_training_is_the_same(run, tmp_path):
-    other = begin(tmp_path, "previous_action = True\nevaluation_episodes = 0")
+    other = begin(tmp_path, "previous_action = True\neval_episodes = 0")
     test = tuple(name for name in rows(run)[0] if name.startswith("test_"))
     assert rows(other, CLOCK + test) == rows(run, CLOCK + test)
     assert not any(row["test_return"] for row in rows(other))
@@ -269,14 +269,14 @@ def wandb(monkeypatch) -> list[dict[str, Any]]:
 
 
 def test_wandb_is_off_unless_asked_for(tmp_path, wandb):
-    begin(tmp_path, "steps = 10\nwarm_up = 5")
+    begin(tmp_path, "steps = 10\nlearning_starts = 5")
     assert wandb == []
 
 
 def test_variables_switch_wandb_on(tmp_path, wandb, monkeypatch):
     monkeypatch.setenv("OFFPCC_WANDB_PROJECT", "memory")
     monkeypatch.setenv("OFFPCC_WANDB_ENTITY", "lab")
-    begin(tmp_path, "steps = 10\nwarm_up = 5", run_id=3)
+    begin(tmp_path, "steps = 10\nlearning_starts = 5", run_id=3)
     (arguments,) = wandb
     told = arguments.pop("config")
     assert arguments == {
@@ -287,7 +287,7 @@ def test_variables_switch_wandb_on(tmp_path, wandb, monkeypatch):
         "name": "run_id=3",
     }
     assert (told["seed"], told["SAC.discount"], told["Training.steps"]) == (1, 0.99, 10)
-    begin(tmp_path, "steps = 10\nwarm_up = 5", run_id=4, wandb="off")
+    begin(tmp_path, "steps = 10\nlearning_starts = 5", run_id=4, wandb="off")
     assert len(wandb) == 1
 
 
@@ -336,7 +336,7 @@ def test_a_replay_larger_than_memory_is_refused_before_it_is_made(tmp_path, monk
     with pytest.raises(ConfigError, match=r"26.0 MB .* 10.0 MB .* that fits is 384_615"):
         begin(tmp_path, "buffer_size = 1_000_000")
     assert not (tmp_path / "results").exists()
-    begin(tmp_path, "steps = 10\nwarm_up = 5\ncapacity = 384_000")
+    begin(tmp_path, "steps = 10\nlearning_starts = 5\nbuffer_size = 384_000")
 
 
 def test_stored_states_count_among_what_a_replay_takes(tmp_path, monkeypatch):
@@ -352,22 +352,22 @@ def test_stored_states_count_among_what_a_replay_takes(tmp_path, monkeypatch):
 
 
 def test_a_run_that_exists_is_left_alone_unless_it_may_be_replaced(tmp_path):
-    run = begin(tmp_path, "steps = 10\nwarm_up = 5")
+    run = begin(tmp_path, "steps = 10\nlearning_starts = 5")
     before = contents(run.path)
     with pytest.raises(RunExistsError):
-        begin(tmp_path, "steps = 10\nwarm_up = 5")
+        begin(tmp_path, "steps = 10\nlearning_starts = 5")
     assert contents(run.path) == before
     (run / "videos").mkdir()
-    replaced = begin(tmp_path, "steps = 10\nwarm_up = 5", overwrite=True, seed=5)
+    replaced = begin(tmp_path, "steps = 10\nlearning_starts = 5", overwrite=True, seed=5)
     assert replaced.read()["seed"] == 5 and not (run / "videos").exists()
 
 
 def test_a_run_that_another_is_at_work_on_is_left_alone(tmp_path):
-    run = begin(tmp_path, "steps = 10\nwarm_up = 5")
+    run = begin(tmp_path, "steps = 10\nlearning_starts = 5")
     with run.locked():
         for how in ({}, {"overwrite": True}, {"resume": True}):
             with pytest.raises(RunLockedError, match=f"process {os.getpid()} is at work on"):
-                begin(tmp_path, "steps = 10\nwarm_up = 5", **how)
+                begin(tmp_path, "steps = 10\nlearning_starts = 5", **how)
 
 
 # Resuming
@@ -426,7 +426,7 @@ def test_what_makes_it_another_run_is_refused_with_the_difference(small, lines, 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
-    begin(folder, "steps = 10\nwarm_up = 5")
+    begin(folder, "steps = 10\nlearning_starts = 5")
     return folder
 
 
@@ -459,7 +459,7 @@ def test_other_versions_are_noted(small, monkeypatch, capsys):
 
 
 def test_where_no_checkpoint_is_valid_the_run_is_left_as_it_is(tmp_path):
-    run = begin(tmp_path, "steps = 10\nwarm_up = 5")
+    run = begin(tmp_path, "steps = 10\nlearning_starts = 5")
     for path in run.path.glob("checkpoints/step-*/manifest.json"):
         path.write_text("{}")
     before = contents(run.path)
@@ -521,7 +521,7 @@ class Shortening(Deaf):
 def test_an_episode_that_ends_sooner_than_before_is_dropped(tmp_path):
     gymnasium.register("shortening-v0", entry_point=Shortening)
     given: dict[str, Any] = {"results": tmp_path / "results"}
-    config = tiny(tmp_path, SHORT + "steps = 83\nevaluation_episodes = 0")
+    config = tiny(tmp_path, SHORT + "steps = 83\neval_episodes = 0")
     offpcc.run("shortening-v0", "sac", config=config, seed=1, **given)
     Shortening.length = 10
     run = offpcc.run("shortening-v0", "sac", steps=100, resume=True, **given)

@@ -30,18 +30,19 @@ CASES = {
     "three normalised copies": (
         PENDULUM,
         "sac",
-        "num_envs = 3\nnormalize = True\nmax_episode_steps = 50\nsteps = 500",
+        "num_envs = 3\nnormalize_observations = True\nmax_episode_steps = 50\nsteps = 500",
     ),
     "whole episodes": (
         CARTPOLE,
         "rsac",
-        "previous_action = True\nprevious_reward = True\naverage = 0.1",
+        "previous_action = True\nprevious_reward = True\npolicy_ema_tau = 0.1",
     ),
     "stored states": (
         CARTPOLE,
         "rtd3",
-        "recurrent_sequence_length = 5\nburn_in = 3\nstore_states = 4\nsync = 'step'\ncopies = 2\n"
-        "TD3.pull = 0.2\nTD3.random = 0.1\nTD3.fade = True\n",
+        "recurrent_sequence_length = 5\nburn_in = 3\nstore_states = 4\nweight_sync = 'step'\nnum_envs = 2\n"
+        "TD3.noise_type = 'ou'\nTD3.ou_theta = 0.2\nTD3.random_action_prob = 0.1\n"
+        "TD3.anneal_exploration = True\n",
     ),
     "an episode under way": (
         CARTPOLE,
@@ -50,19 +51,23 @@ CASES = {
         "weight_sync = 'step'\npriority_alpha = 0.6\n"
         "buffer_size = 300\n",
     ),
-    "steps without a memory": (PENDULUM, "sac", "n_step = 3\ncapacity = 900\nsteps = 500"),
+    "steps without a memory": (PENDULUM, "sac", "n_step = 3\nbuffer_size = 900\nsteps = 500"),
     "forgotten episodes": (
         CARTPOLE,
         "rsac_s",
-        "buffer_size = 70\nmax_episode_steps = 60\ndecay = True\nclip = 1.0\npriority = 0.6",
+        "buffer_size = 70\nmax_episode_steps = 60\nanneal_learning_rate = True\nmax_grad_norm = 1.0\npriority_alpha = 0.6",
     ),
     "rollouts": (
         PENDULUM,
         "lstm_ppo",
-        "num_envs = 2\nrollout = 23\nepochs = 2\nmemory_segment = 5\nnormalize = True\n"
+        "num_envs = 2\nrollout_steps = 23\nnum_epochs = 2\nrecurrent_sequence_length = 5\nnormalize_observations = True\n"
         "normalize_rewards = True\nprevious_action = True\n",
     ),
-    "choices": ("cartpole-novel-v0", "copg", "num_envs = 2\nrollout = 30\ndecay = True"),
+    "choices": (
+        "cartpole-novel-v0",
+        "copg",
+        "num_envs = 2\nrollout_steps = 30\nanneal_learning_rate = True",
+    ),
 }
 KILLS = 7  # a case
 
@@ -194,17 +199,17 @@ def test_a_run_may_go_on_on_another_device_whose_generators_are_of_another_kind(
 
 MUTANT = """
 steps = 130
-copies = 2
-normalize = True
-capacity = 60
-memory_segment = 5
+num_envs = 2
+normalize_observations = True
+buffer_size = 60
+recurrent_sequence_length = 5
 burn_in = 3
 store_states = 4
-decay = True
+anneal_learning_rate = True
 SAC.random_action_prob = 0.2
-priority = 0.6
+priority_alpha = 0.6
 SAC.anneal_exploration = True
-average = 0.3
+policy_ema_tau = 0.3
 """
 IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.

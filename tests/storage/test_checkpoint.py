@@ -24,9 +24,9 @@ from offpcc.storage.verified_files import read_manifest, write_manifest
 SPEC = AgentSpec({"observation": Field((2,))}, 1)
 
 
-def replay_of(episodes: int, capacity: int = 1000) -> EpisodeReplay:
+def replay_of(episodes: int, buffer_size: int = 1000) -> EpisodeReplay:
     """A replay of episodes of 3 steps, each with its own number in it."""
-    replay = EpisodeReplay(SPEC, buffer_size=capacity)
+    replay = EpisodeReplay(SPEC, buffer_size=buffer_size)
     for _ in range(episodes):
         play(replay)
     return replay
@@ -50,9 +50,9 @@ def save(checkpoints: Checkpoints, step: int, replay: EpisodeReplay) -> None:
     checkpoints.save(step, parts, replay, {"env": "toy"})
 
 
-def load(folder: Path, capacity: int = 1000) -> tuple[int, list[int]]:
+def load(folder: Path, buffer_size: int = 1000) -> tuple[int, list[int]]:
     """The step of the newest valid checkpoint, and the numbers that its episodes have in them."""
-    replay = replay_of(0, capacity)
+    replay = replay_of(0, buffer_size)
     parts, manifest = Checkpoints(folder).load(replay)
     replay.load_state_dict(parts["agent"]["replay"])
     assert parts["policy"]["weight"].tolist() == [float(parts["run"]["step"])] * 3
@@ -90,7 +90,7 @@ def test_a_save_writes_only_the_episodes_that_are_new(saved):
 
 
 def test_a_save_costs_what_is_new_whatever_is_stored(tmp_path):
-    checkpoints, replay = Checkpoints(tmp_path), replay_of(1000, capacity=10_000)
+    checkpoints, replay = Checkpoints(tmp_path), replay_of(1000, buffer_size=10_000)
     save(checkpoints, 100, replay)
     play(replay)
     save(checkpoints, 200, replay)
@@ -119,7 +119,7 @@ def test_the_actions_of_a_long_episode_are_written_once_and_removed_after_it(tmp
 
 
 def test_chunks_whose_episodes_are_all_forgotten_are_removed(tmp_path):
-    checkpoints, replay = Checkpoints(tmp_path, keep=1), replay_of(0, capacity=9)
+    checkpoints, replay = Checkpoints(tmp_path, keep=1), replay_of(0, buffer_size=9)
     for step in range(100, 700, 100):
         play(replay)
         save(checkpoints, step, replay)
@@ -129,19 +129,19 @@ def test_chunks_whose_episodes_are_all_forgotten_are_removed(tmp_path):
         "000000004-000000005",
         "000000005-000000006",
     ]
-    assert load(tmp_path, capacity=9) == (600, [3, 4, 5])
+    assert load(tmp_path, buffer_size=9) == (600, [3, 4, 5])
 
 
 def test_a_loaded_run_goes_on_numbering_its_episodes(tmp_path):
-    replay = replay_of(5, capacity=9)
+    replay = replay_of(5, buffer_size=9)
     save(Checkpoints(tmp_path), 100, replay)
-    checkpoints, replay = Checkpoints(tmp_path), replay_of(0, capacity=9)
+    checkpoints, replay = Checkpoints(tmp_path), replay_of(0, buffer_size=9)
     parts, _ = checkpoints.load(replay)
     replay.load_state_dict(parts["agent"]["replay"])
     assert [*replay.episodes] == [2, 3, 4]
     play(replay)
     save(checkpoints, 200, replay)
-    assert load(tmp_path, capacity=9) == (200, [3, 4, 5])
+    assert load(tmp_path, buffer_size=9) == (200, [3, 4, 5])
 
 
 def test_the_newest_few_are_kept(tmp_path):

@@ -41,7 +41,7 @@ def test_time_left_is_in_the_unit_that_suits_it(capsys, steps, told):
 
 
 def test_no_time_left_is_told_before_the_first_update(capsys):
-    progress = Progress(100_000, warm_up=1000)
+    progress = Progress(100_000, learning_starts=1000)
     progress.write(ROW | {"env_steps": 1000, "updates": 0, "steps_per_second": 6000.0})
     assert capsys.readouterr().out.endswith(", 6000 steps/s, no update yet\n")
     progress.write(ROW | {"env_steps": 2000, "updates": 0, "steps_per_second": 6000.0})
@@ -52,12 +52,12 @@ def test_no_time_left_is_told_before_the_first_update(capsys):
 
 def test_a_row_that_is_partly_warm_up_counts_the_steps_behind_it_alone(capsys):
     # 2,000 steps in 20 s, of which 500 came with updates: 7,000 more take 20 × 14 s.
-    Progress(9000, start=0, warm_up=1500).write(ROW | {"env_steps": 2000, "updates": 500})
+    Progress(9000, start=0, learning_starts=1500).write(ROW | {"env_steps": 2000, "updates": 500})
     assert capsys.readouterr().out.endswith(", 100 steps/s, 4.7 min left\n")
 
 
 def test_a_resumed_run_counts_from_where_it_goes_on(capsys):
-    Progress(9000, start=2500, warm_up=1500).write(ROW | {"env_steps": 3000})
+    Progress(9000, start=2500, learning_starts=1500).write(ROW | {"env_steps": 3000})
     assert capsys.readouterr().out.endswith(", 100 steps/s, 60 s left\n")
 
 

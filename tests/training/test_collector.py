@@ -23,7 +23,7 @@ from offpcc.training.experience import seed_of
 
 def agent_with(algorithm: type[OffPolicy] = DDPG, **settings: Any) -> OffPolicy:
     memory = partial(LSTM, hidden_size=6)
-    return algorithm(SPEC, **{"summarizer": memory, "hidden": (8,), "seed": 1} | settings)
+    return algorithm(SPEC, **{"summarizer": memory, "hidden_sizes": (8,), "seed": 1} | settings)
 
 
 def walks(copies: int, **settings: Any) -> list[EnvAdapter]:
@@ -90,7 +90,7 @@ def assert_close(one: Episode, other: Episode) -> None:
 @pytest.mark.parametrize("copies", [1, 3])
 @pytest.mark.parametrize("critic_state", [False, True])
 def test_copies_play_side_by_side_as_each_would_alone(copies, critic_state) -> None:
-    agent = agent_with(noise=0.0, critic_state=critic_state)
+    agent = agent_with(exploration_noise=0.0, critic_state=critic_state)
     collector = Collector(agent, walks(copies), seed=4)
     episodes = played(collector, 40)
     assert {i for i, _ in episodes} == set(range(copies))
@@ -226,7 +226,7 @@ def plays(policy: Policy, episode: Episode, begin: int = 0) -> bool:
 
 
 def test_acting_weights_are_frozen_within_an_episode() -> None:
-    learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
+    learner = agent_with(exploration_noise=0.0, learning_rate=0.01, memory_learning_rate=0.01)
     collector = Collector(learner, walks(1), seed=1)
     acting = copy.deepcopy(learner.policy)
     checked = 0
@@ -242,7 +242,9 @@ def test_acting_weights_are_frozen_within_an_episode() -> None:
 
 
 def test_a_sync_renews_the_memories_of_the_episodes_under_way() -> None:
-    learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01, critic_state=True)
+    learner = agent_with(
+        exploration_noise=0.0, learning_rate=0.01, memory_learning_rate=0.01, critic_state=True
+    )
     collector = Collector(learner, [EnvAdapter(Walk(steps=3)), EnvAdapter(Walk(steps=5))])
     collector.step()
     collector.step()
@@ -263,7 +265,7 @@ def test_a_sync_renews_the_memories_of_the_episodes_under_way() -> None:
 
 @pytest.mark.parametrize("copies", [1, 2])
 def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(copies) -> None:
-    learner = agent_with(noise=0.0, rate=0.01, memory_rate=0.01)
+    learner = agent_with(exploration_noise=0.0, learning_rate=0.01, memory_learning_rate=0.01)
     collector = Collector(learner, walks(copies, steps=6), weight_sync="step")
     for _ in range(5):
         learn(learner)
@@ -373,7 +375,7 @@ def test_stretches_are_the_episodes_cut_after_every_so_many_steps(copies) -> Non
 
 
 def test_weights_are_taken_over_after_a_cut_and_at_no_other_time() -> None:
-    learner = agent_with(noise=0.0)
+    learner = agent_with(exploration_noise=0.0)
     collector = Collector(learner, walks(2), seed=4, rollout_steps=6)
     constant_actor(learner.policy.actor, 0.0, 0.0)
     collector.sync()
@@ -418,7 +420,7 @@ def test_a_collector_restored_within_a_stretch_and_at_a_cut_plays_on_bit_for_bit
 
 @pytest.mark.parametrize("copies", [1, 2])
 def test_what_has_grown_long_is_handed_over_and_brings_newer_weights(copies) -> None:
-    learner = agent_with(noise=0.0)
+    learner = agent_with(exploration_noise=0.0)
     constant_actor(learner.policy.actor, 0.0, 0.0)
     collector = Collector(learner, walks(copies, steps=12), seed=4, long_episode=5)
     for step in range(12):
@@ -448,7 +450,9 @@ def test_how_long_is_long_depends_on_the_time_limit(limit, copies, expected) -> 
     assert Collector(agent_with(), worlds).long_episode == expected
 
 
-@pytest.mark.parametrize("how", [{"long_episode": 5}, {"stretch": 5}, {"sync": "step"}])
+@pytest.mark.parametrize(
+    "how", [{"long_episode": 5}, {"rollout_steps": 5}, {"weight_sync": "step"}]
+)
 def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
     how, monkeypatch
 ) -> None:
@@ -539,7 +543,7 @@ def failure(
 ) -> tuple[Collector, EnvironmentFault]:
     """What the second of two copies brings about, and the collector after it."""
     worlds = [EnvAdapter(Walk(steps=5)), EnvAdapter(Faulty(fault, at_reset))]
-    collector = Collector(agent_with(noise=0.0), worlds, seed=9)
+    collector = Collector(agent_with(exploration_noise=0.0), worlds, seed=9)
     episodes = []
     with pytest.raises(EnvironmentFault) as caught:
         for _ in range(20):
@@ -656,7 +660,7 @@ def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part) -
 def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said() -> None:
     def made() -> Collector:
         worlds = [EnvAdapter(Walk(steps=9)), EnvAdapter(Walk(steps=9, honest=False))]
-        return Collector(agent_with(noise=0.0), worlds, seed=1)
+        return Collector(agent_with(exploration_noise=0.0), worlds, seed=1)
 
     collector, restored = made(), made()
     played(collector, 13)  # four steps into the second episode

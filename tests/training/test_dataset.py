@@ -17,13 +17,13 @@ from offpcc.errors import ConfigError
 from offpcc.training.dataset import Dataset, read_episodes
 
 ENV = "cartpole-continuous-p-v0"
-OFFLINE = "learning_starts = 0\nsteps = 40\nepoch = 20\ncapacity = 5_000\n"
+OFFLINE = "learning_starts = 0\nsteps = 40\neval_interval = 20\nbuffer_size = 5_000\n"
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    config = tiny(folder, "steps = 60\nepoch = 60\nwarm_up = 20")
+    config = tiny(folder, "steps = 60\neval_interval = 60\nlearning_starts = 20")
     return offpcc.run(ENV, "sac", config=config, seed=1, results=folder).path
 
 

@@ -18,7 +18,7 @@ from offpcc.training.evaluator import Evaluator, Score, mean_and_error, play, su
 
 
 def agent_with(algorithm: type[OffPolicy] = SAC) -> OffPolicy:
-    return algorithm(SPEC, summarizer=partial(LSTM, hidden_size=6), hidden=(8,), seed=1)
+    return algorithm(SPEC, summarizer=partial(LSTM, hidden_size=6), hidden_sizes=(8,), seed=1)
 
 
 def walks(copies: int, **settings: Any) -> list[EnvAdapter]:

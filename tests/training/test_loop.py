@@ -24,7 +24,11 @@ from offpcc.training.collector import Collector
 from offpcc.training.evaluator import Evaluator
 from offpcc.training.loop import CLOCK, Training, columns
 
-AGENT: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=4), "hidden": (6,), "seed": 3}
+AGENT: dict[str, Any] = {
+    "summarizer": partial(LSTM, hidden_size=4),
+    "hidden_sizes": (6,),
+    "seed": 3,
+}
 
 
 def made(
@@ -39,8 +43,8 @@ def made(
 ) -> Training:
     """A run of 60 steps and 3 epochs whose first 15 steps are uniform."""
     learner = algorithm(SPEC, **agent)
-    plan = {"steps": 60, "epoch": 20, "warm_up": 15}
-    experience = {"batch": 4, "segment": 3, "burn_in": 2, "capacity": 40}
+    plan = {"steps": 60, "eval_interval": 20, "learning_starts": 15}
+    experience = {"batch_size": 4, "sequence_length": 3, "burn_in": 2, "buffer_size": 40}
     return Training(
         learner,
         EpisodeReplay(SPEC, learner.state_size, **experience | (replay or {})),
@@ -73,7 +77,7 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_updates_are_owed_for_every_step_after_the_warm_up(
     tmp_path, copies, ratio, expected
 ) -> None:
-    training = made(tmp_path, copies=copies, replay={"ratio": ratio})
+    training = made(tmp_path, copies=copies, replay={"replay_ratio": ratio})
     training.run()
     assert training.collector.steps == 60
     assert training.updates == training.agent.optimizer.steps == expected
@@ -103,7 +107,7 @@ def test_a_rows_training_scores_are_those_of_its_own_epochs_episodes(tmp_path) -
             seen, _, *rest = super().step(action)
             return seen, float(len(self.seeds)), *rest  # the episode's number, from 1
 
-    made(tmp_path, walk=partial(Paid, steps=5), epoch=10, steps=30).run()
+    made(tmp_path, walk=partial(Paid, steps=5), eval_interval=10, steps=30).run()
     # Episodes (1, 2), (3, 4), (5, 6) of 5 steps each: 5 · 1.5, 5 · 3.5, 5 · 5.5
     assert column(tmp_path, "train_return") == [7.5, 17.5, 27.5]
     assert column(tmp_path, "train_return_se") == pytest.approx([2.5, 2.5, 2.5])
@@ -122,7 +126,7 @@ class Itemised(Walk):
 
 @pytest.mark.parametrize("stop", [None, 25])
 def test_a_row_has_the_terms_of_the_rewards_that_the_first_step_names(tmp_path, stop) -> None:
-    how = {"walk": partial(Itemised, steps=7), "epoch": 14, "steps": 42}
+    how = {"walk": partial(Itemised, steps=7), "eval_interval": 14, "steps": 42}
     training = made(tmp_path, **how)
     if stop:
         while training.collector.steps < stop:
@@ -141,7 +145,7 @@ def test_a_row_has_the_terms_of_the_rewards_that_the_first_step_names(tmp_path, 
 
 
 def test_the_warm_up_is_uniform_and_then_the_agent_acts(tmp_path) -> None:
-    training = made(tmp_path, agent=AGENT | {"noise": 0.0, "rate": 0.0})
+    training = made(tmp_path, agent=AGENT | {"exploration_noise": 0.0, "learning_rate": 0.0})
     constant_actor(training.agent.policy.actor, 0.5, -0.5)
     training.collector.sync()
     actions: list[np.ndarray] = []
@@ -155,7 +159,7 @@ def test_the_warm_up_is_uniform_and_then_the_agent_acts(tmp_path) -> None:
 
 
 def test_what_enters_replay_enters_the_statistics(tmp_path) -> None:
-    training = made(tmp_path, agent=AGENT | {"normalize": True})
+    training = made(tmp_path, agent=AGENT | {"normalize_observations": True})
     training.run()
     moments = training.agent.policy.normalizer.moments[0]
     under_way = len(training.collector.trajectories[0].action)
@@ -186,7 +190,7 @@ def test_each_update_knows_how_far_the_training_is(tmp_path, monkeypatch) -> Non
 
 @pytest.mark.parametrize("algorithm", [SAC, TD3])
 def test_evaluation_leaves_the_training_curve_as_it_is(tmp_path, algorithm) -> None:
-    often, once, never = (made(tmp_path / str(n), algorithm, epoch=n) for n in (4, 60, 61))
+    often, once, never = (made(tmp_path / str(n), algorithm, eval_interval=n) for n in (4, 60, 61))
     never.evaluator.episodes = 0
     for training in (often, once, never):
         training.run()
@@ -222,7 +226,7 @@ def interrupted(folder: Path, at: int, **settings: Any) -> Training:
     [
         (SAC, 1, 0, {}),
         (SAC, 3, 2, {"critic_state": True}),
-        (TD3, 1, 0, {"normalize": True, "shared": True}),
+        (TD3, 1, 0, {"normalize_observations": True, "shared": True}),
     ],
 )
 def test_a_run_stopped_and_restored_equals_an_unbroken_one(
@@ -232,7 +236,7 @@ def test_a_run_stopped_and_restored_equals_an_unbroken_one(
         "algorithm": algorithm,
         "copies": copies,
         "agent": AGENT | settings,
-        "replay": {"store_states": states, "ratio": 0.7},
+        "replay": {"store_states": states, "replay_ratio": 0.7},
     }
     unbroken = made(tmp_path / "one", **how)
     unbroken.run()
@@ -270,7 +274,9 @@ def test_a_stop_is_heard_between_two_updates_and_the_rest_is_made_good_on_resume
 # Episodes without an end
 
 
-@pytest.mark.parametrize("settings", [{"segment": 3}, {"segment": None, "burn_in": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"sequence_length": 3}, {"sequence_length": None, "burn_in": 0}]
+)
 def test_an_episode_without_an_end_is_learned_from_while_it_runs(tmp_path, settings) -> None:
     training = made(tmp_path, walk=partial(Walk, steps=10**6), replay=settings, copies=2)
     training.evaluator.max_episode_steps = 5
@@ -282,7 +288,7 @@ def test_an_episode_without_an_end_is_learned_from_while_it_runs(tmp_path, setti
 
 def test_a_run_within_a_long_episode_goes_on_from_its_checkpoint(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("offpcc.training.collector.LONG_EPISODE", 10)
-    how = {"walk": partial(Walk, steps=10**6), "replay": {"segment": 3}}
+    how = {"walk": partial(Walk, steps=10**6), "replay": {"sequence_length": 3}}
 
     def prepared(folder: Path, **more: Any) -> Training:
         training = made(folder, **how, **more)
@@ -310,7 +316,7 @@ def test_a_run_within_a_long_episode_goes_on_from_its_checkpoint(tmp_path, monke
     [
         ({"steps": 15}, r"in 15 steps: the first 15 are uniform \(warm_up\); ask for more"),
         ({"walk": partial(Walk, steps=70)}, "in 60 steps: no episode has ended"),
-        ({"replay": {"ratio": 0.0}}, r"in 60 steps: ratio is 0\.0"),
+        ({"replay": {"replay_ratio": 0.0}}, r"in 60 steps: ratio is 0\.0"),
     ],
 )
 def test_a_run_without_an_update_says_why(tmp_path, settings, why) -> None:
@@ -329,7 +335,7 @@ class RuinedOnce(Walk):
 
 def test_that_many_updates_are_skipped_is_said_once(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("offpcc.processes.notices._said", set())
-    made(tmp_path, walk=RuinedOnce, steps=60, patience=1_000).run()
+    made(tmp_path, walk=RuinedOnce, steps=60, max_skipped_updates=1_000).run()
     shares = column(tmp_path, "skipped")[1:]
     assert any(0.05 < share < 1 for share in shares)
     said = capsys.readouterr().err
@@ -360,14 +366,14 @@ def test_too_many_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path) -> 
 
 
 def test_patience_decides_how_many_are_too_many(tmp_path) -> None:
-    training = made(tmp_path, walk=Ruined, steps=150, patience=1_000)
+    training = made(tmp_path, walk=Ruined, steps=150, max_skipped_updates=1_000)
     training.run()
     assert column(tmp_path, "skipped")[-1] == 1.0
     assert training.agent.bad_in_a_row == 135
 
 
 def test_the_deployed_policy_is_evaluated_and_kept(tmp_path) -> None:
-    training = made(tmp_path, agent=AGENT | {"average": 0.01}, checkpoints=Disk())
+    training = made(tmp_path, agent=AGENT | {"policy_ema_tau": 0.01}, checkpoints=Disk())
     judged = []
     evaluate = training.evaluator
     training.evaluator = lambda policy: judged.append(policy) or evaluate(policy)

@@ -18,7 +18,7 @@ from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summar
 class ActorCritic(Agent):
     """Actor and critic, each with a memory of its own, or one between them.
 
-    An actor never reads the key `told`; a critic with a memory of its own does.
+    An actor never reads the key `privileged`; a critic with a memory of its own does.
     """
 
     spec: AgentSpec

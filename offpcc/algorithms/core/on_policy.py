@@ -145,7 +145,9 @@ class OnPolicy(ActorCritic):
         value = self.critic(self.features(batch)[1]).squeeze(-1)  # (B, T+1)
         value, following = value[:, :-1], value[:, 1:]
         parts = (batch.reward, value, following, batch.terminated, batch.notes["last"])
-        flat = gae(*(part[real] for part in parts), discount=self.discount, trace=self.gae_lambda)
+        flat = gae(
+            *(part[real] for part in parts), discount=self.discount, gae_lambda=self.gae_lambda
+        )
         advantage = torch.zeros_like(value).masked_scatter_(real, flat)
         target = advantage + value
         spread = target[real].var(correction=0).clamp(min=1e-12)
@@ -176,11 +178,11 @@ class OnPolicy(ActorCritic):
         error = self.value_error(self.critic(h_critic).squeeze(-1), notes)
         learned = {"surrogate": gain, "value_loss": error, "entropy": self.actor.entropy(described)}
         log_ratio = (log_prob - notes["log_prob"]).detach()
-        told = {"approx_kl": log_ratio.exp() - 1 - log_ratio} | extra
+        watched = {"approx_kl": log_ratio.exp() - 1 - log_ratio} | extra
         means = torch.stack([*learned.values()]) @ share
         weights = means.new_tensor([-1.0, self.vf_coef, -self.ent_coef])
-        metrics = torch.cat((means.detach(), torch.stack([*told.values()]) @ share))
-        return means @ weights, dict(zip((*learned, *told), metrics.unbind(), strict=True))
+        metrics = torch.cat((means.detach(), torch.stack([*watched.values()]) @ share))
+        return means @ weights, dict(zip((*learned, *watched), metrics.unbind(), strict=True))
 
     def value_error(self, value: Tensor, notes: Metrics) -> Tensor:
         """(V - V_targ)² (N,); with a clip, the larger of that and of the clipped value's."""

@@ -42,8 +42,8 @@ def resolve_precision(agent: Learner, batch: Batch, before: str | None = None) -
     limit = HOPELESS if before == "bf16" else NOISE
     agent.precision = "bf16" if asked == "bf16" or slowdown <= limit else "fp32"
     times = f"{'over ' if slowdown > HOPELESS else ''}{slowdown:.2g} times"
-    told = f"an update in bf16 takes {times} as long as in fp32 on {_device(agent)}"
-    return f"{agent.precision} ({told})"
+    why = f"an update in bf16 takes {times} as long as in fp32 on {_device(agent)}"
+    return f"{agent.precision} ({why})"
 
 
 def bf16_slowdown(agent: Learner, batch: Batch) -> float:

@@ -36,7 +36,7 @@ def gae(
     last: Tensor,
     *,
     discount: float,
-    trace: float,
+    gae_lambda: float,
 ) -> Tensor:
     """Â_t = δ_t + γ λ Â_{t+1} (N,), δ = r + γ (1 - d) V(h') - V(h): GAE, equation 16 (1506.02438).
 
@@ -44,4 +44,4 @@ def gae(
     stops: after a true end nothing follows, after a time limit or a cut V(h') stands for the rest.
     """
     delta = td_target(reward, terminated, next_value, discount) - value
-    return scan_back(delta, discount * trace * (1 - last))
+    return scan_back(delta, discount * gae_lambda * (1 - last))
