@@ -115,7 +115,7 @@ def priorities(clock: Clock) -> Iterator[Row]:
 
 def first_release(clock: Clock) -> Iterator[Row]:
     """The networks of the first release, where each critic had a memory of its own."""
-    shape: dict[str, Any] = {"width": 256, "layers": 2, "shortcut": False}
+    shape: dict[str, Any] = {"hidden_size": 256, "num_layers": 2, "skip_connection": False}
     for precision in ("fp32", "bf16"):
         peer = UsualRSAC(3, 1, hidden=(256, 256), critic_memories=2, **shape)
         batch = random_batch(agent := rsac(hidden=256, precision=precision, **shape), 10, 64)

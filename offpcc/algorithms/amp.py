@@ -37,7 +37,7 @@ class AMP(PPO):
     task_weight: NonNegativeFloat = 0.5  # w_G
     style_weight: NonNegativeFloat = 0.5  # w_S
     style_hidden: Sequence[Size] = (128, 128)  # units of the discriminator's layers
-    style_rate: LearningRate = 3e-4  # `decay` leaves it as it is
+    style_rate: LearningRate = 3e-4  # `anneal_learning_rate` leaves it as it is
     style_steps: PositiveInt = 20  # of the discriminator's optimizer, after each rollout
     style_batch: PositiveInt = 256  # transitions of each kind in one of them
     penalty: NonNegativeFloat = 10.0  # w_gp, the price of the discriminator's slope at the expert's

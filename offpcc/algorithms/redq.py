@@ -2,7 +2,7 @@
 
 Differences: the history h in place of the state; all losses take their gradients at the same
 parameters, the actor's in every update (the paper's moves in the last of a step's twenty). How
-many updates a step is worth is the replay's `ratio`.
+many updates a step is worth is the `replay_ratio`.
 """
 
 from dataclasses import KW_ONLY, dataclass

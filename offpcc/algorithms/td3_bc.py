@@ -1,7 +1,7 @@
 """TD3+BC (Fujimoto & Gu, 2021, 2106.06860): TD3 whose actor stays near the data's actions.
 
 Differences: the history h in place of the state; the price of TD3 on actions so far up their tanh
-that its slope is gone; states are standardised by `normalize`, as all that enters replay; λ's mean
+that its slope is gone; states are standardised by `normalize_observations`, as all that enters replay; λ's mean
 is over the actor's own actions.
 """
 

@@ -164,17 +164,17 @@ class SB3PPO(Baseline):
         "surrogate": "what the actor climbs",
         "value_loss": "mean squared error of the values to the λ-returns",
         "entropy": "mean of the policy's entropy, in nats",
-        "divergence": "mean of ρ - 1 - log ρ, in nats: how far the policy is from the rollout's",
-        "explained": "share of the λ-returns' variance that the rollout's values explain",
-        "clipped": "share of ratios beyond 1 ± ε",
+        "approx_kl": "mean of ρ - 1 - log ρ, in nats: how far the policy is from the rollout's",
+        "explained_variance": "share of the λ-returns' variance that the rollout's values explain",
+        "clip_fraction": "share of ratios beyond 1 ± ε",
     }
     logged: ClassVar[dict[str, tuple[str, float]]] = {
         "surrogate": ("train/policy_gradient_loss", -1.0),
         "value_loss": ("train/value_loss", 1.0),
         "entropy": ("train/entropy_loss", -1.0),
-        "divergence": ("train/approx_kl", 1.0),
-        "explained": ("train/explained_variance", 1.0),
-        "clipped": ("train/clip_fraction", 1.0),
+        "approx_kl": ("train/approx_kl", 1.0),
+        "explained_variance": ("train/explained_variance", 1.0),
+        "clip_fraction": ("train/clip_fraction", 1.0),
     }
 
     def make_model(self) -> Any:

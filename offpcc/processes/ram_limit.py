@@ -18,14 +18,12 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def refuse_too_large(
-    capacity: int, each: float, setting: str = "EpisodeReplay.buffer_size"
-) -> None:
+def refuse_too_large(steps: int, each: float, setting: str = "EpisodeReplay.buffer_size") -> None:
     """Raises ConfigError if a replay of this many steps, of so many bytes each, does not fit."""
     free = free_bytes()
-    if capacity * each > free:
+    if steps * each > free:
         raise ConfigError(
-            f"a replay of {capacity:_} steps takes {_size(capacity * each)} and {_size(free)} are "
+            f"a replay of {steps:_} steps takes {_size(steps * each)} and {_size(free)} are "
             f"free; the largest {setting} that fits is {int(free // each):_}"
         )
 

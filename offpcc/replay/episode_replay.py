@@ -25,16 +25,16 @@ from offpcc.replay.ring import Ring
 
 @dataclass
 class EpisodeReplay(Replay):
-    """Stores the newest `capacity` steps by episode; yields `ratio` batches a new step.
+    """Stores the newest `buffer_size` steps by episode; yields `replay_ratio` batches a step.
 
     Stretches that come one behind the other are one episode, learned from as it grows; it is parted
-    at 2,000 steps, or an eighth of the capacity, so that its beginning can leave and be saved.
+    at 2,000 steps, or an eighth of the buffer, so that its beginning can leave and be saved.
 
     A whole episode is drawn uniformly; a window is drawn by its first learned step s in
     -(T-1) … L-1, and learns the steps s … s+T-1 that exist, so that every stored step is learned
-    from equally often, unless draws go by `priority`.
+    from equally often, unless draws go by `priority_alpha`.
 
-    Raises ValueError for settings that cannot work, and for an episode longer than the capacity.
+    Raises ValueError for settings that cannot work, and for an episode longer than the buffer.
     """
 
     spec: AgentSpec
@@ -153,7 +153,7 @@ class EpisodeReplay(Replay):
         self._table.drop_oldest()
 
     def batches(self, steps: int) -> Iterator[Batch]:
-        """`ratio` batches a step; a fraction is owed later, and all while nothing is stored."""
+        """`replay_ratio` batches a step; a fraction is owed later, and all while nothing is stored."""
         self._owed += self.replay_ratio * steps
         while self._owed >= 1 and len(self):
             self._owed -= 1
@@ -165,7 +165,7 @@ class EpisodeReplay(Replay):
         return f"replay_ratio is {self.replay_ratio}" if len(self) else "no episode has ended"
 
     def sample(self) -> Batch:
-        """B draws, as one batch; the cost hardly depends on the capacity.
+        """B draws, as one batch; the cost hardly depends on the buffer's size.
 
         By priority, the batch's notes have `weight`, how much each step's loss counts.
         """

@@ -134,8 +134,8 @@ def _refuse_large_baseline(config: Config, name: str, spec: AgentSpec, free: int
     keys = (key for key in config.values if key.startswith(f"{name}."))
     settings = {key.rpartition(".")[2]: config.values[key] for key in keys}
     refuse_large_agent(network_bytes(settings, spec), free)
-    if "capacity" in settings:
-        refuse_too_large(settings["capacity"], step_bytes(spec), f"{name}.capacity")
+    if "buffer_size" in settings:
+        refuse_too_large(settings["buffer_size"], step_bytes(spec), f"{name}.buffer_size")
 
 
 def _experience(
@@ -224,10 +224,10 @@ def _replay(config: Config, recipe: TrainingConfig, agent: Agent, seed: int) -> 
     given: dict[str, Any] = {"seed": seed}
     if recipe.store_states:
         given["store_states"] = recipe.store_states
-    capacity = config.values.get("EpisodeReplay.buffer_size")
-    if capacity is not None and capacity > SMALL:
-        small = recipe.replay(agent.spec, agent.state_size, capacity=SMALL, **given)
-        refuse_too_large(capacity, small.nbytes / SMALL)
+    size = config.values.get("EpisodeReplay.buffer_size")
+    if size is not None and size > SMALL:
+        small = recipe.replay(agent.spec, agent.state_size, buffer_size=SMALL, **given)
+        refuse_too_large(size, small.nbytes / SMALL)
     return recipe.replay(agent.spec, agent.state_size, **given)
 
 

@@ -48,7 +48,7 @@ def run(
     """Trains, as the command line does, and gives the run's folder.
 
     bind: settings of the config: "hidden = (64, 64)", a list of such lines, or
-    {"hidden": (64, 64)}. settings: the other fields of `RunSpec`. Raises ValueError or TypeError
+    {"hidden_sizes": (64, 64)}. settings: the other fields of `RunSpec`. Raises ValueError or TypeError
     for bad input, before anything is written; see `offpcc.errors` for what else can end a run.
     """
     known = {field.name for field in fields(RunSpec)}

@@ -17,16 +17,16 @@ def check_together(config: Config, env: str) -> None:
             f"TrainingConfig.num_envs is {copies:_} and Training.steps {steps:_}: not one step for "
             "each copy; lower num_envs (--envs), or raise steps"
         )
-    capacity = values.get("EpisodeReplay.buffer_size")
-    if capacity is None or _stores_none_whole(config):
+    size = values.get("EpisodeReplay.buffer_size")
+    if size is None or _stores_none_whole(config):
         return
     limit = values["make_env.max_episode_steps"] or gymnasium.spec(bare(env)).max_episode_steps
     piece = values["Collector.long_episode"] or LONG_EPISODE  # longer ones come in pieces
     most = min(limit or piece, piece)
-    if most > capacity:
+    if most > size:
         raise ConfigError(
             f"an episode of {bare(env)} may take {most:_} steps, which EpisodeReplay.buffer_size "
-            f"of {capacity:_} does not hold; raise buffer_size to {most:_} or more"
+            f"of {size:_} does not hold; raise buffer_size to {most:_} or more"
         )
 
 

@@ -21,7 +21,7 @@ from offpcc.tracking.live_status import LiveStatus
 
 LAUNCH = Path(__file__).parents[2] / "launch.py"
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-OWN_THREADS = re.compile(r"\s*(TrainingConfig\.)?threads\s*=")
+OWN_THREADS = re.compile(r"\s*(TrainingConfig\.)?num_threads\s*=")
 Process = subprocess.Popen[str]
 Said = SimpleQueue[tuple["Job", str | None]]  # None: a job's last line was before
 

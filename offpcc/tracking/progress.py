@@ -12,12 +12,12 @@ BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 class Progress:
     """A mirror of the rows for the person who waits.
 
-    warm_up: steps without updates, which are so fast that no time left is text from them. start:
+    learning_starts: steps without updates, too fast to estimate the time left from. start:
     the step at which a resumed run goes on.
     """
 
-    def __init__(self, steps: int, start: int = 0, warm_up: int = 0) -> None:
-        self._steps, self._warm_up = steps, warm_up
+    def __init__(self, steps: int, start: int = 0, learning_starts: int = 0) -> None:
+        self._steps, self._learning_starts = steps, learning_starts
         self._row_at = start  # environment steps
         self._shown = sys.stderr.isatty()
         self._bar = tqdm(
@@ -52,7 +52,7 @@ class Progress:
         """The time left at the rate of the row's steps behind the warm-up."""
         steps, rate = row["env_steps"], row["steps_per_second"]
         made = steps - self._row_at
-        learned_from = steps - max(self._row_at, self._warm_up)
+        learned_from = steps - max(self._row_at, self._learning_starts)
         if not row.get("updates") or min(made, learned_from) <= 0:
             return "no update yet"
         seconds = made / max(rate, 1e-9)

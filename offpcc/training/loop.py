@@ -231,7 +231,7 @@ class Training:
         `actions/…` are those of long episodes in progress, which never change.
         """
         own = {
-            "epoch": self.eval_interval,
+            "eval_interval": self.eval_interval,
             "epochs": self.epochs,
             "due": self.due,
             "updates": self.updates,
@@ -264,7 +264,7 @@ class Training:
         self.recorder.load_state_dict(run["recorder"])
         own = dict(run["training"])
         self.scores = [Score(*score) for score in own.pop("scores")]
-        if own.pop("epoch") != self.eval_interval:  # a resumed run may have others
+        if own.pop("eval_interval") != self.eval_interval:  # a resumed run may have others
             own["epochs"] = self.collector.steps // self.eval_interval
         vars(self).update(own)
         self.tell_progress()

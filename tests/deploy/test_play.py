@@ -147,7 +147,7 @@ def test_a_video_has_a_picture_of_every_step_cut_to_even_sizes(growing, capsys):
     files = play.record(growing, 2)
     assert files == [growing / "videos" / f"episode-{i}.mp4" for i in range(2)]
     for file in files:
-        shown = pictures(file, height=32, hidden_size=64).mean((1, 2, 3))
+        shown = pictures(file, height=32, width=64).mean((1, 2, 3))
         assert shown == pytest.approx([0, 50, 100, 150, 200, 250], abs=4)
     assert capsys.readouterr().out == "".join(
         f"episode {i}: return 5.0, 5 steps, success: {file}\n" for i, file in enumerate(files)

@@ -188,7 +188,7 @@ def test_actions_reach_the_world_in_its_own_shape_and_dtype(shape, dtype) -> Non
     assert raw.ravel()[-1] == 5
 
 
-FLOATS = st.floats(hidden_size=16, allow_nan=False, allow_infinity=False)
+FLOATS = st.floats(width=16, allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=5), st.floats(-1, 1))

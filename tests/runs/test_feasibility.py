@@ -9,7 +9,7 @@ from offpcc.config.catalog import algorithm_file
 from offpcc.errors import ConfigError
 from offpcc.runs.feasibility import check_together
 
-LONG = r"an episode of pendulum-p-v0 may take 200 steps, which an EpisodeReplay.buffer_size of 199 "
+LONG = r"an episode of pendulum-p-v0 may take 200 steps, which EpisodeReplay.buffer_size of 199 "
 
 
 def check(algo: str, *lines: str, env: str = "pendulum-p-v0") -> None:
@@ -25,7 +25,7 @@ def check(algo: str, *lines: str, env: str = "pendulum-p-v0") -> None:
     ],
 )
 def test_an_episode_that_the_replay_cannot_hold_is_refused(algo, lines):
-    with pytest.raises(ConfigError, match=LONG + "does not hold; raise capacity to 200 or more"):
+    with pytest.raises(ConfigError, match=LONG + "does not hold; raise buffer_size to 200 or more"):
         check(algo, *lines)
 
 

@@ -32,14 +32,14 @@ RUN = {"env": "pendulum-v0", "algo": "sac", "seed": 1, "spec": {}}
             ["hidden_sizes = (64, 64, )", "max_grad_norm = None"],
         ),
         ({"hidden_sizes": (64,)}, ["hidden_sizes = (64, )"]),
-        ({"keys": ["observation"]}, ["actor_keys = ['observation', ]"]),
+        ({"actor_keys": ["observation"]}, ["actor_keys = ['observation', ]"]),
         ({"summarizer": GRU}, ["summarizer = @GRU"]),
         (
             {"summarizer": "@GRU", "sequence_length": "%n_step"},
             ["summarizer = @GRU", "sequence_length = %n_step"],
         ),
         (
-            {"learning_rate": np.float32(0.5), "hidden_size": np.int64(3)},
+            {"learning_rate": np.float32(0.5), "memory_hidden_size": np.int64(3)},
             ["learning_rate = 0.5", "memory_hidden_size = 3"],
         ),
         ((), []),
@@ -53,8 +53,8 @@ def test_settings_come_as_a_line_as_lines_or_by_name(bind: Any, lines: list[str]
 @pytest.mark.parametrize(
     ("bind", "wrong"),
     [
-        ({"learning_rate": float("inf")}, "bind: rate is inf; it must be finite"),
-        ({"hidden_sizes": {64}}, "bind: hidden is .*; it is a number, a text, a class or a list"),
+        ({"learning_rate": float("inf")}, "bind: learning_rate is inf; it must be finite"),
+        ({"hidden_sizes": {64}}, "bind: hidden_sizes is .*; it is a number, a text, a class or a list"),
     ],
 )
 def test_a_value_that_no_line_can_hold_is_refused_by_its_name(bind: Any, wrong: str) -> None:
@@ -74,7 +74,7 @@ def test_an_environment_in_place_of_its_id_is_refused_with_the_way_out(env: Any,
 
 
 def test_a_setting_that_is_no_argument_is_refused_with_the_form_that_it_has(tmp_path) -> None:
-    with pytest.raises(TypeError, match=r"run\(\) has no argument 'hidden'; .* bind=\{'hidden': 6"):
+    with pytest.raises(TypeError, match=r"run\(\) has no argument 'hidden_sizes'; .* bind=\{'hidden_sizes': 6"):
         offpcc.run("pendulum-v0", "sac", hidden_sizes=64, results=tmp_path / "results")
     assert not [*tmp_path.iterdir()]
 

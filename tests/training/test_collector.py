@@ -331,7 +331,7 @@ def test_a_held_action_is_kept_for_so_many_steps_of_its_episode() -> None:
         assert len(set(action)) == 3
 
 
-@pytest.mark.parametrize("name", ["hold", "stretch"])
+@pytest.mark.parametrize("name", ["random_action_repeat", "rollout_steps"])
 def test_no_step_is_neither_held_nor_a_stretch(name) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1"):
         Collector(agent_with(), walks(1), **{name: 0})
@@ -341,7 +341,7 @@ def test_no_step_is_neither_held_nor_a_stretch(name) -> None:
 
 
 def test_a_stretch_and_a_sync_at_every_step_contradict_each_other() -> None:
-    with pytest.raises(ValueError, match="weights taken over at its end; sync is 'episode'"):
+    with pytest.raises(ValueError, match="rollout_steps needs weight_sync 'episode'"):
         Collector(agent_with(), walks(1), weight_sync="step", rollout_steps=5)
 
 

@@ -305,7 +305,7 @@ def test_a_data_set_that_does_not_fit_or_is_not_for_rollouts_is_refused(trained,
     demonstrate(trained, 3)
     more = f"dataset = {str(trained / 'demonstrations')!r}\n"
     for algo, extra, said in (
-        ("sac", "buffer_size = 10", r"the data set has \d+ steps; raise capacity, 10"),
+        ("sac", "buffer_size = 10", r"the data set has \d+ steps; raise buffer_size, 10"),
         ("ppo", "", "no likelihoods"),
         ("rsac", "store_states = 5", "no likelihoods or stored states"),
     ):

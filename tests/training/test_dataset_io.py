@@ -128,7 +128,7 @@ def episode(steps: int) -> dict[str, Any]:
 
 def write(name: str = NAME, spaces: tuple[Any, Any] = SPACES, count: int = 2) -> None:
     episodes = [episode(3 + i) for i in range(count)]
-    write_minari(name, episodes, spaces, env="test_transitions:Odd-v0", algorithm="sac")
+    write_minari(name, episodes, spaces, env="test_dataset_io:Odd-v0", algorithm="sac")
 
 
 def test_a_data_set_holds_pictures_and_mappings_to_the_bit(place) -> None:
@@ -146,7 +146,7 @@ def test_a_data_set_holds_pictures_and_mappings_to_the_bit(place) -> None:
 def test_an_environment_that_is_a_class_comes_back_by_its_name(place) -> None:
     write()
     spec = minari.load_dataset(NAME).spec.env_spec
-    assert (spec.id, spec.entry_point) == ("Odd-v0", "test_transitions:Odd")
+    assert (spec.id, spec.entry_point) == ("Odd-v0", "test_dataset_io:Odd")
     for evaluation in (False, True):
         env = minari.load_dataset(NAME).recover_environment(evaluation)
         assert type(env.unwrapped).__name__ == "Odd"

@@ -314,9 +314,9 @@ def test_a_run_within_a_long_episode_goes_on_from_its_checkpoint(tmp_path, monke
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"steps": 15}, r"in 15 steps: the first 15 are uniform \(warm_up\); ask for more"),
+        ({"steps": 15}, r"in 15 steps: the first 15 are uniform \(learning_starts\); ask for more"),
         ({"walk": partial(Walk, steps=70)}, "in 60 steps: no episode has ended"),
-        ({"replay": {"replay_ratio": 0.0}}, r"in 60 steps: ratio is 0\.0"),
+        ({"replay": {"replay_ratio": 0.0}}, r"in 60 steps: replay_ratio is 0\.0"),
     ],
 )
 def test_a_run_without_an_update_says_why(tmp_path, settings, why) -> None:
@@ -359,7 +359,9 @@ class Ruined(Walk):
 def test_too_many_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path) -> None:
     training = made(tmp_path, walk=Ruined, steps=400)
     before = weights(training.agent)
-    with pytest.raises(DivergedError, match=r"10 updates in a row.*not finite.*Lower rate"):
+    with pytest.raises(
+        DivergedError, match=r"10 updates in a row.*not finite.*Lower learning_rate"
+    ):
         training.run()
     assert training.updates == training.agent.bad_in_a_row == 10
     assert equal(weights(training.agent), before)

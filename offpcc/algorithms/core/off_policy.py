@@ -183,7 +183,7 @@ class OffPolicy(ActorCritic):
         return metrics
 
     def augmented(self, batch: Batch) -> Batch:
-        """The batch with each window's pictures moved by up to `shift` pixels either way."""
+        """The batch with each window's pictures moved by up to `random_shift` pixels either way."""
         planes = {k: f.plane for k, f in self.spec.observation.items() if f.is_picture}
         if not (self.random_shift and planes):
             return batch

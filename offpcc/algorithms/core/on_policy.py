@@ -104,7 +104,7 @@ class OnPolicy(ActorCritic):
         """Nothing: statistics move after a rollout's update, or its first ratios were not 1."""
 
     def update(self, batch: Batch) -> Metrics:
-        """Learns from a rollout, `epochs` times over; gives means of metrics named in `columns`."""
+        """Learns from a rollout, `num_epochs` times over; gives means of metrics named in `columns`."""
         batch, metrics = self.scored(batch.to(self.device))
         metrics |= self.learn(batch)
         real = batch.mask.bool()
