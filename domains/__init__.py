@@ -37,9 +37,9 @@ def harder(id: str) -> str:
 
     One that is registered already stays as it is.
 
-    Suffixes are -noise<deviation>, -dropout<probability>, -delay<steps>, -repeat<times>, and -privileged,
-    with which the observation is a mapping of what is shown and of all that there is. Raises
-    ValueError for others, or if no id of the table comes before them.
+    Suffixes are -noise<deviation>, -dropout<probability>, -delay<steps>, -repeat<times>, and
+    -privileged, with which the observation is a mapping of what is shown and of all that there is.
+    Raises ValueError for others, or if no id of the table comes before them.
     """
     if id in HIDDEN:
         return id

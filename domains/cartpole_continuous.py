@@ -57,9 +57,9 @@ class CartPole(BaseEnv):
         """Make a step of explicit Euler: the positions move at the old velocities."""
         x, speed, angle, turn, *masses, _ = self.values
         force = MAX_FORCE * action[0]
-        pull, swing = accelerations(angle, turn, force, *masses)
+        drive, swing = accelerations(angle, turn, force, *masses)
         x, angle = x + DT * speed, angle + DT * turn
-        moved = x, speed + DT * pull, angle, turn + DT * swing
+        moved = x, speed + DT * drive, angle, turn + DT * swing
         self.values = np.array((*moved, *masses, force))
         return np.ones_like(x), (abs(x) > MAX_POSITION) | (abs(angle) > MAX_ANGLE)
 

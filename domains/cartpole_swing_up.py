@@ -53,9 +53,9 @@ class SwingUp(BaseEnv, ABC):
     def push(self, force: Rows) -> None:
         """Make a step of explicit Euler under a force (N), as if the track had no ends."""
         x, speed, angle, turn, length, sign, _ = self.values
-        pull, swing = accelerations(speed, angle, turn, force, length)
+        drive, swing = accelerations(speed, angle, turn, force, length)
         x, angle = x + DT * speed, angle + DT * turn
-        speed = (speed + DT * pull).clip(-MAX_SPEED, MAX_SPEED)
+        speed = (speed + DT * drive).clip(-MAX_SPEED, MAX_SPEED)
         turn = (turn + DT * swing).clip(-MAX_TURN, MAX_TURN)
         self.values = np.array((x, speed, angle, turn, length, sign, force))
 
@@ -152,10 +152,10 @@ def accelerations(
     moment = POLE_MASS * length  # m_p l, kg m
     net = force - FRICTION * speed
     fling = moment * turn**2 * sine
-    pull = -2 * fling + 3 * POLE_MASS * GRAVITY * sine * cosine + 4 * net
+    drive = -2 * fling + 3 * POLE_MASS * GRAVITY * sine * cosine + 4 * net
     swing = -3 * fling * cosine + 6 * TOTAL_MASS * GRAVITY * sine + 6 * net * cosine
     inertia = 4 * TOTAL_MASS - 3 * POLE_MASS * cosine**2
-    return pull / inertia, swing / (length * inertia)
+    return drive / inertia, swing / (length * inertia)
 
 
 def _hanging(random: np.random.Generator) -> Rows:

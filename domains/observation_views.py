@@ -160,8 +160,8 @@ class Views:
     """The views of one world in a row; `zero`, `first_look` and `keep` count its own entries.
 
     Zeros, a first look and the entries to keep come first, then noise, dropout and delay of these,
-    then the last action, then a window. With `privileged`, the observation is a mapping of that, as `observation`,
-    and of the environment's own, as `privileged`: for critics and for teachers.
+    then the last action, then a window. With `privileged`, the observation is a mapping
+    of that, as `observation`, and of the environment's own, as `privileged`: for critics.
     """
 
     space: gymnasium.Space[Any]

@@ -44,7 +44,7 @@ ROTORS, TREMBLE, ASKED = (slice(i, i + 4) for i in (18, 22, 26))  # u, n, comman
 class Quadrotor(BaseEnv):
     """State (x, y, z, φ, θ, ψ, v, p, q, r) in m, rad, m/s, rad/s; z points down.
 
-    φ, θ, ψ are roll, pitch and yaw, v (3) is the velocity in the room, p, q, r turn about the
+    φ, θ, ψ are roll, pitch and yaw, v (3) is the velocity in the heights, p, q, r turn about the
     body's axes. An action (4) in ±1 asks for 0 to 10.3 N of each rotor. The observation is
     (goal - position, v, sine and cosine of φ, θ, ψ, p, q, r). The reward is greatest at the goal,
     level, facing along x and at rest. An episode ends at the walls, at the ceiling and beyond 90°
@@ -168,8 +168,8 @@ class Quadrotor(BaseEnv):
         )
         pushes = (self.values[ROTORS, 0] + self.values[TREMBLE, 0]) ** 2
         craft = Craft(place, angles, pushes.clip(0, 1) * (self._rotors > 0), self._rotors)
-        panel(canvas, craft, GOAL, down=2, room=(CEILING, MAX_POSITION))
-        panel(canvas, craft, GOAL, down=1, room=(-MAX_POSITION, MAX_POSITION))
+        panel(canvas, craft, GOAL, down=2, heights=(CEILING, MAX_POSITION))
+        panel(canvas, craft, GOAL, down=1, heights=(-MAX_POSITION, MAX_POSITION))
         away, speed, spin = (float(_length(rows)) for rows in (place - GOAL, speeds, rates))
         canvas.text(f"{away:.2f} m from the goal    {speed:.2f} m/s    {spin:.1f} rad/s", row=0)
         asked = "    ".join(f"{100 * part:.0f} %" for part in self.values[ASKED, 0])

@@ -41,9 +41,9 @@ def attitude(roll: float, pitch: float, yaw: float) -> Vector:
 
 
 def panel(
-    canvas: Canvas, craft: Craft, goal: Place, *, down: int, room: tuple[float, float]
+    canvas: Canvas, craft: Craft, goal: Place, *, down: int, heights: tuple[float, float]
 ) -> None:
-    """Draw a view of the room: x to the right, the entry `down` of a point down, `room` its ends.
+    """Draw a view of the room: x to the right, the entry `down` of a point down.
 
     The side (`down` 2) is on the left. A dark disc is the front; a failed rotor has its own colour.
     """
@@ -52,7 +52,7 @@ def panel(
     def at(point: Vector | Place) -> Point:
         return middle + float(point[0]), -LOWERED - float(point[down])
 
-    top, bottom = room
+    top, bottom = heights
     corners = ((-WALL, top), (WALL, top), (WALL, bottom), (-WALL, bottom), (-WALL, top))
     canvas.line([at((x, end, end)) for x, end in corners], "limit", 0.06)
     canvas.line([at(craft.place), at(goal)], "faint", 0.04)

@@ -136,13 +136,13 @@ def accelerations(arm: Rows, torque: Rows) -> tuple[Rows, Rows]:
     _, bend, first, second = arm
     swing = COUPLING * np.sin(bend)  # of the terms with squared speeds
     push = torque[0] - DAMPING * first + swing * second * (2 * first + second)
-    pull = torque[1] - DAMPING * second - swing * first**2
+    drive = torque[1] - DAMPING * second - swing * first**2
     shared = OUTER + COUPLING * np.cos(bend)
     inner, outer = ARMATURE + INNER - OUTER + 2 * shared, ARMATURE + OUTER
     determinant = inner * outer - shared**2
     return (
-        (outer * push - shared * pull) / determinant,
-        (inner * pull - shared * push) / determinant,
+        (outer * push - shared * drive) / determinant,
+        (inner * drive - shared * push) / determinant,
     )
 
 

@@ -73,8 +73,8 @@ class TaskView(NamedTuple):
         """Return this row with a suffix, such as -noise0.1 or -dropout0.2-privileged, to its name.
 
         With -repeat<k> an episode ends after as many steps of the world as before, rounded up.
-        Raises ValueError for another suffix than -noise, -dropout, -delay, -repeat and -privileged, for
-        a size of zero, and for what this row has already.
+        Raises ValueError for another suffix than -noise, -dropout, -delay, -repeat and -privileged,
+        for a size of zero, and for what this row has already.
         """
         if not re.fullmatch(
             r"(-(noise|dropout)\d+(\.\d+)?|-(delay|repeat)\d+|-privileged)+", suffix

@@ -13,7 +13,7 @@ __all__ = ["env_of", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    # Importing offpcc starts nothing and needs no gin; its front door opens when first used.
+    # Importing offpcc starts nothing and needs no gin; its functions are imported at first use.
     if name in _HOMES:
         return getattr(import_module(f"offpcc.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'offpcc' has no attribute {name!r}")

@@ -100,14 +100,14 @@ class FlatDDPG:
         raw = self.actor(now)
         value = self.heads[0](torch.cat((now, raw.tanh()), 1))
         beyond = torch.relu(raw - 3) + torch.relu(-3 - raw)
-        price = self.agent.saturation * (beyond**2).sum(1)
+        price = self.agent.action_saturation_penalty * (beyond**2).sum(1)
         return [(self.actor_adam, price.mean() - value.mean())]
 
     def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         return [*zip(self.slow_heads, self.heads, strict=True), (self.slow_actor, self.actor)]
 
     def follow(self) -> None:
-        share = self.agent.polyak
+        share = self.agent.tau
         for slow, quick in self.pairs():
             for a, b in zip(slow.parameters(), quick.parameters(), strict=True):
                 a.data = (1 - share) * a.data + share * b.data
@@ -160,7 +160,7 @@ class FlatSAC(FlatDDPG):
 
 
 class SlowLSTM:
-    """A memory's LSTM with the shortcut, row by row and cell by cell."""
+    """A memory's LSTM with the skip connection, row by row and cell by cell."""
 
     def __init__(self, memory: Memory) -> None:
         network = memory.summarizer.memory

@@ -45,7 +45,7 @@ env = "pendulum-p-v0"
 algos = ["sac", "sb3_sac"]
 seeds = 1
 steps = 220
-bind = ["warm_up = 200", "epoch = 220", "evaluation_episodes = 1"]
+bind = ["learning_starts = 200", "eval_interval = 220", "eval_episodes = 1"]
 """
 SECTIONS = ("A config", "An environment", "The parts by hand", "A memory", "An algorithm")
 

@@ -45,7 +45,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def told(page: str) -> set[str]:
+def explained(page: str) -> set[str]:
     """The columns that a page explains."""
     return {row[0].strip("`") for row in rows(page, "Columns")[1:] if all(row)}
 
@@ -85,12 +85,12 @@ def test_every_algorithm_is_named_on_a_page_and_in_the_index(name: str) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_column_of_a_class_is_explained_on_its_page(kind: Any) -> None:
-    assert told(PAGES[page_of(kind)]) == set(kind.columns)
+    assert explained(PAGES[page_of(kind)]) == set(kind.columns)
 
 
 def test_every_column_of_the_baselines_is_explained() -> None:
     columns = {column for kind in BASELINES for column in kind.columns}
-    assert told(PAGES["sb3.md"]) == columns
+    assert explained(PAGES["sb3.md"]) == columns
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -53,7 +53,7 @@ class AMP(PPO):
     def _check(self) -> None:
         super()._check()
         if self.normalize_rewards:
-            raise ValueError("AMP mixes rewards as they are; leave scale_rewards False")
+            raise ValueError("AMP mixes rewards as they are; leave normalize_rewards False")
 
     def _build(self) -> None:
         super()._build()

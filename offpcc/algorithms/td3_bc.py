@@ -1,8 +1,8 @@
 """TD3+BC (Fujimoto & Gu, 2021, 2106.06860): TD3 whose actor stays near the data's actions.
 
 Differences: the history h in place of the state; the price of TD3 on actions so far up their tanh
-that its slope is gone; states are standardised by `normalize_observations`, as all that enters replay; λ's mean
-is over the actor's own actions.
+that its slope is gone; states are standardised by `normalize_observations`, as all that enters
+replay; λ's mean is over the actor's own actions.
 """
 
 from dataclasses import KW_ONLY, dataclass
@@ -20,7 +20,7 @@ from offpcc.networks import SquashedActor
 
 @dataclass
 class TD3BC(TD3):
-    """TD3 that also imitates; without a climb it does nothing but imitate."""
+    """TD3 that also imitates; with a `q_weight` of 0 it does nothing else."""
 
     _: KW_ONLY
     q_weight: NonNegativeFloat = 2.5  # α, how much the critic counts; 0: behaviour cloning

@@ -1,4 +1,4 @@
-"""Baseline: one of Stable-Baselines3's models in the place of an algorithm of ours."""
+"""Baseline: a Stable-Baselines3 model in the place of an algorithm of ours."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +90,9 @@ class Baseline(Learner):
         if self.normalize_observations and any(
             f.is_picture for f in self.spec.observation.values()
         ):
-            raise ValueError("normalize is for numbers; a baseline that sees pictures has none")
+            raise ValueError(
+                "normalize_observations is for numbers; a baseline that sees pictures has none"
+            )
         return VecNormalize(
             self.vec_env,
             norm_obs=self.normalize_observations,

@@ -1,4 +1,4 @@
-"""Experience: a model's own play and its own store, as a training of ours asks for them."""
+"""Experience: a model's own collector and buffer, behind the interfaces of the training loop."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -84,7 +84,7 @@ class SB3Buffer(Replay):
     @property
     def lack(self) -> str:
         """See `Replay`."""
-        return "the baseline's rollout is longer, or its ratio is 0"
+        return "the baseline's rollout_steps are more, or its replay_ratio is 0"
 
     @property
     def nbytes(self) -> int:

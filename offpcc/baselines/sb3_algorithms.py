@@ -1,4 +1,4 @@
-"""Families: what Stable-Baselines3's algorithms are asked, off-policy and on-policy."""
+"""The Stable-Baselines3 algorithms, off-policy and on-policy, and their settings."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -223,7 +223,7 @@ class SB3RecurrentPPO(SB3PPO):
     """PPO with an LSTM in actor and critic each, of sb3-contrib."""
 
     _: KW_ONLY
-    sequence_length: PositiveInt = 64  # steps; a minibatch has `batch` times as many
+    sequence_length: PositiveInt = 64  # steps; a minibatch has `batch_size` times as many
     hidden_size: Size = 128
     num_layers: Depth = 1
 

@@ -1,4 +1,4 @@
-"""Acting: a model's networks in the three places that a policy of ours has."""
+"""A model's networks in the three parts of a `Policy`: normalizer, memory, actor."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""SB3VecEnv: copies of a world as the vector environment that Stable-Baselines3 plays."""
+"""SB3VecEnv: copies of an environment as the vector environment of Stable-Baselines3."""
 
 from collections.abc import Sequence
 from typing import Any

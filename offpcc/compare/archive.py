@@ -1,4 +1,4 @@
-"""Rows: what a comparison keeps of finished runs, rows/<task>/<label>/, small enough to commit.
+"""Archive: the rows of finished runs, rows/<task>/<label>/, small enough to commit.
 
 A line's config.gin, and of each seed progress.csv and run.json, as far as a report reads them.
 """

@@ -1,4 +1,4 @@
-"""Report: what a suite's finished runs came to, made from their rows alone; imports no torch."""
+"""Report: what the finished runs of a suite show, made from their rows alone."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Compare: a suite's runs, each begun, continued or left as it is."""
+"""Trains the runs of a suite: each is begun, continued, or left as it is."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -1,6 +1,7 @@
 """Ranges: which values a setting may take, stated in its annotation and checked in one place.
 
-`rate: LearningRate = 3e-4` says it all: configs, dataclasses and constructors read it from there.
+`learning_rate: LearningRate = 3e-4` says it all: configs, dataclasses and constructors read it from
+there.
 """
 
 import inspect

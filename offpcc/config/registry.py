@@ -1,4 +1,4 @@
-"""Served: the classes and functions that a config may bind and refer to, and their arguments."""
+"""Registry: the classes and functions that a config may bind and refer to."""
 
 from collections.abc import Callable
 from inspect import Parameter

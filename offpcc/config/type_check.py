@@ -1,4 +1,4 @@
-"""Kinds: the values that a config holds, and whether one is what an argument's annotation asks.
+"""Type checks: whether a config's value is of the type that an argument's annotation asks for.
 
 Configs write `3` where a number is meant, lists for sequences, and references for callables.
 """

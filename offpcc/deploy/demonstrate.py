@@ -1,4 +1,4 @@
-"""Demonstrate: what a trained policy plays, as files, for those who learn from it."""
+"""Demonstrations: a trained policy's episodes as files to learn from."""
 
 import re
 import shutil
@@ -67,9 +67,9 @@ def record_data(path: Path | str, episodes: int) -> str:
     refuse_taken(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        played, said, door = _played(path, StochasticPolicy(load(path)), episodes)
-    rows = [_raw(episode, door) for episode in played]
-    write_minari(name, rows, door.spaces, env=facts["env"], algorithm=facts["algo"])
+        played, said, space_adapter = _played(path, StochasticPolicy(load(path)), episodes)
+    rows = [_raw(episode, space_adapter) for episode in played]
+    write_minari(name, rows, space_adapter.spaces, env=facts["env"], algorithm=facts["algo"])
     return f"{name}: {said}"
 
 
@@ -79,12 +79,12 @@ def _data_set(env: str, algo: str, run: str) -> str:
     return f"{world:_<2s}/{algo}-{re.sub('[^-_a-zA-Z0-9]', '_', run)}-v0"
 
 
-def _raw(episode: "list[Step]", door: SpaceAdapter) -> dict[str, Any]:
+def _raw(episode: "list[Step]", space_adapter: SpaceAdapter) -> dict[str, Any]:
     """One episode as the environment gave and took it."""
     seen = [episode[0].before, *(step.after for step in episode)]
     return {
-        "observations": door.world_observations(seen),
-        "actions": door.raw(np.stack([step.action for step in episode])),
+        "observations": space_adapter.world_observations(seen),
+        "actions": space_adapter.raw(np.stack([step.action for step in episode])),
         "rewards": np.array([step.reward for step in episode]),
         "terminations": np.array([step.terminated for step in episode]),
         "truncations": np.array([step.truncated for step in episode]),
@@ -104,7 +104,7 @@ def _played(
     played = witness.episodes[:episodes]
     steps = sum(map(len, played))
     said = f"{steps} steps of {episodes} episodes, return {mean:.1f} ± {error:.1f}"
-    return played, said, witness.door
+    return played, said, witness.space_adapter
 
 
 class StochasticPolicy(PolicyWrapper):
@@ -138,9 +138,9 @@ class TransitionRecorder(VectorEnvAdapter):
         self.latest: dict[int, Observation] = {}
 
     @property
-    def door(self) -> SpaceAdapter:
+    def space_adapter(self) -> SpaceAdapter:
         """See `VectorEnvAdapter`."""
-        return self.copies.door
+        return self.copies.space_adapter
 
     @property
     def episodes(self) -> list[list[Step]]:

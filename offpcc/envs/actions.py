@@ -1,4 +1,4 @@
-"""Actions: as agents hold them, numbers in [-1, 1] or one-hot choices, and as worlds take them."""
+"""Actions: conversion between the agent's, in [-1, 1] or one-hot, and the environment's."""
 
 from collections.abc import Sequence
 

@@ -149,7 +149,7 @@ class EnvAdapter(gymnasium.Wrapper):
     """A mapping of observations out, actions (A,) in, through a `SpaceAdapter`.
 
     guard: what calls go through; left out: one of its own. limit: the steps after which the
-    environment cuts an episode, None if it does not. `settings` are the door's.
+    environment cuts an episode, None if it does not. `settings` are the space adapter's.
 
     Whatever the environment raises, and what it gives that it did not declare, is an
     EnvironmentFault.
@@ -167,8 +167,8 @@ class EnvAdapter(gymnasium.Wrapper):
         super().__init__(env)
         self.guard, self.limit = guard or Guard(), limit
         self.settings: dict[str, Any] = {"limit": limit, "success": success, **settings}
-        self.door = SpaceAdapter(env.observation_space, env.action_space, **settings)
-        self.spec_of_agent = self.door.spec
+        self.space_adapter = SpaceAdapter(env.observation_space, env.action_space, **settings)
+        self.spec_of_agent = self.space_adapter.spec
         self._any = success == "any"
         self._success: bool | None = None  # of the episode's steps so far
 
@@ -185,7 +185,7 @@ class EnvAdapter(gymnasium.Wrapper):
             given = self.env.reset(seed=seed, options=options)
         observation, info = self.guard.read(parts_of, "reset", given, RESET)
         self._success = None
-        return self.guard.read(self.door.first, observation), info
+        return self.guard.read(self.space_adapter.first, observation), info
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """One step of an action (A,), in [-1, 1] or one-hot; it never leaves the world's bounds."""
@@ -197,12 +197,12 @@ class EnvAdapter(gymnasium.Wrapper):
         return self._step(action)[0]
 
     def _step(self, action: np.ndarray) -> tuple[Outcome, dict[str, Any]]:
-        raw, read = self.door.raw(action), self.guard.read
+        raw, read = self.space_adapter.raw(action), self.guard.read
         self.guard.take([raw])
         with self.guard.step:
             given = self.env.step(raw)
         observation, reward, terminated, truncated, info = read(step_of, given)
-        seen = read(self.door.after, observation, action, reward)
+        seen = read(self.space_adapter.after, observation, action, reward)
         success, terms = read(success_of, info), read(terms_of, info)
         if self._any:
             success = self._success = either(self._success, success)

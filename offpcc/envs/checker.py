@@ -1,4 +1,4 @@
-"""Checks a world before training: gymnasium's own check, honest seeding, independent copies."""
+"""Checks an environment before training: gymnasium's check, seeding, independent copies."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""Guard: the one way into an environment; what goes wrong there is a fault that says where."""
+"""Guard: the context of every call into an environment; what fails there names the place."""
 
 from collections import deque
 from collections.abc import Callable, Sequence

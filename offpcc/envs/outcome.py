@@ -1,4 +1,4 @@
-"""Outcome: what a step of one copy came to, read from what the environment gave."""
+"""Outcome: the result of one step of one copy, read from what the environment returned."""
 
 from collections.abc import Mapping
 from functools import cache

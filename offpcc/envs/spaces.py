@@ -1,4 +1,4 @@
-"""Spaces: how observations are stored, and whether they are what their spaces declare."""
+"""Spaces: how observations are stored, and whether they fit their declared spaces."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Values: numbers and flags as an environment gives them, read or refused with a reason."""
+"""Values: numbers and flags that an environment returned, read or refused with a reason."""
 
 from typing import Any
 

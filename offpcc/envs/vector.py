@@ -24,11 +24,11 @@ class VectorEnvAdapter(ABC):
     @property
     def spec_of_agent(self) -> AgentSpec:
         """What the agent sees and does in one of them."""
-        return self.door.spec
+        return self.space_adapter.spec
 
     @property
     @abstractmethod
-    def door(self) -> SpaceAdapter:
+    def space_adapter(self) -> SpaceAdapter:
         """Between one of them and an agent."""
 
     @abstractmethod
@@ -68,9 +68,9 @@ class SequentialEnvs(VectorEnvAdapter):
         self.last: dict[int, Outcome] = {}
 
     @property
-    def door(self) -> SpaceAdapter:
+    def space_adapter(self) -> SpaceAdapter:
         """See `VectorEnvAdapter`."""
-        return self.worlds[0].door
+        return self.worlds[0].space_adapter
 
     def __len__(self) -> int:
         """How many."""
@@ -131,7 +131,7 @@ class NativeVectorEnv(VectorEnvAdapter):
         self._success: list[bool | None] = [None] * env.num_envs  # of each episode's steps so far
 
     @property
-    def door(self) -> SpaceAdapter:
+    def space_adapter(self) -> SpaceAdapter:
         """See `VectorEnvAdapter`."""
         return self._door
 
@@ -155,20 +155,20 @@ class NativeVectorEnv(VectorEnvAdapter):
         observation, _ = self.guard.read(parts_of, "reset", given, RESET)
         chosen = list(seeds)  # what the others show is no part of an episode
         try:
-            seen = self.door.first(rows_of(observation, chosen), (len(chosen),))
+            seen = self.space_adapter.first(rows_of(observation, chosen), (len(chosen),))
         except SpaceError as error:
             raise self.guard.fault(str(error), chosen[error.row]) from error
         return _apart(seen, len(chosen))
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
         """See `VectorEnvAdapter`."""
-        raw = self.door.raw(actions)
+        raw = self.space_adapter.raw(actions)
         self.guard.take(raw)
         with self.guard.step:
             given = self.env.step(raw)
         rows = (len(self),)
         observation, rewards, *ends, info = self.guard.read(steps_of, given, len(self))
-        seen = self.guard.read(self.door.after, observation, actions, rewards, rows)
+        seen = self.guard.read(self.space_adapter.after, observation, actions, rewards, rows)
         success, terms = self.guard.read(infos_of, info, len(self))
         if self._any:
             success = self._success = list(map(either, self._success, success))

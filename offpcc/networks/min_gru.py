@@ -33,7 +33,7 @@ class MinGRU(Stack):
         self.state_size = num_layers * hidden_size
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, T, F): the top layer's states, then the input if there is a skip connection."""
+        """Features (B, T, F): the top layer's states and, with a skip connection, the input."""
         output, state = self._run(inputs, state, inputs.new_ones(()).bool())
         return self.feature(output, inputs), state
 

@@ -72,7 +72,7 @@ class Stack(Summarizer):
         self.size = hidden_size + inputs * skip_connection
 
     def feature(self, output: Tensor, inputs: Tensor) -> Tensor:
-        """What the top layer says (…, hidden_size), then the input if there is a skip connection."""
+        """What the top layer says (…, hidden_size) and, with a skip connection, the input."""
         return torch.cat((output, inputs), -1) if self.skip_connection else output
 
 
@@ -117,7 +117,7 @@ class Recurrent(Stack):
         return output, self.join(parts if self.parts > 1 else (parts,))
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, T, F): the top layer's output, then the input if there is a skip connection."""
+        """Features (B, T, F): the top layer's output and, with a skip connection, the input."""
         output, state = self.run(inputs, state)
         return self.feature(output, inputs), state
 

@@ -11,7 +11,7 @@ from offpcc.networks.summarizer import Stack
 
 
 class Transformer(Stack):
-    """Causal attention over this step and the `context` before it, in pre-norm blocks.
+    """Causal attention over this step and the `context_length` before it, in pre-norm blocks.
 
     Vaswani et al. (2017, 1706.03762), normalised as by Xiong et al. (2020, 2002.04745), positions
     rotary (Su et al., 2021, 2104.09864). The state holds every layer's last keys and values, and
@@ -19,7 +19,7 @@ class Transformer(Stack):
 
     context_length: steps looked back at in each of the layers; num_heads: of attention.
 
-    Raises ValueError for a width that heads of an even size do not share evenly.
+    Raises ValueError for a hidden_size that heads of an even size do not share evenly.
     """
 
     @checked
@@ -46,7 +46,7 @@ class Transformer(Stack):
         self.state_size = 1 + num_layers * context_length * 2 * hidden_size
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, T, F): what the last layer says, then the input if there is a skip connection."""
+        """Features (B, T, F): what the last layer says and, with a skip connection, the input."""
         output, state = self._run(inputs, state, torch.tensor(inputs.shape[1]).expand(len(inputs)))
         return self.feature(output, inputs), state
 

@@ -1,4 +1,4 @@
-"""Room: how much memory a process may still take, of the machine's and of its control group's."""
+"""RAM limit: how much memory is free, on the machine and in the control group."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -153,7 +153,7 @@ class EpisodeReplay(Replay):
         self._table.drop_oldest()
 
     def batches(self, steps: int) -> Iterator[Batch]:
-        """`replay_ratio` batches a step; a fraction is owed later, and all while nothing is stored."""
+        """`replay_ratio` batches a step; a fraction is owed later, all while nothing is stored."""
         self._owed += self.replay_ratio * steps
         while self._owed >= 1 and len(self):
             self._owed -= 1

@@ -15,7 +15,7 @@ from offpcc.replay.base import Replay
 
 @dataclass
 class Rollout(Replay):
-    """Collects `steps` steps of every copy, and yields all of them as one batch of windows.
+    """Collects `rollout_steps` steps of every copy, and yields all of them as one batch of windows.
 
     A window starts from the acting state that was stored there, and a stretch's windows follow
     each other. Beside what the agent noted, the batch's notes have `last`, 1 at the last step of

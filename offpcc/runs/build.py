@@ -1,4 +1,4 @@
-"""Build: a run's parts from its config: worlds, agent, replay, and the loop around them."""
+"""Build: makes a run's parts from its config: environments, agent, replay, training loop."""
 
 from contextlib import suppress
 from dataclasses import replace

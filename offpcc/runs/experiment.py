@@ -1,4 +1,4 @@
-"""Experiment: from a request to a finished run: begun, resumed, recorded and described."""
+"""Experiment: a run from its specification to its final scores: begun, resumed, recorded."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -47,9 +47,10 @@ def run(
 ) -> RunFolder:
     """Trains, as the command line does, and gives the run's folder.
 
-    bind: settings of the config: "hidden = (64, 64)", a list of such lines, or
-    {"hidden_sizes": (64, 64)}. settings: the other fields of `RunSpec`. Raises ValueError or TypeError
-    for bad input, before anything is written; see `offpcc.errors` for what else can end a run.
+    bind: settings of the config: "hidden_sizes = (64, 64)", a list of such lines, or
+    {"hidden_sizes": (64, 64)}. settings: the other fields of `RunSpec`. Raises ValueError or
+    TypeError for bad input, before anything is written; see `offpcc.errors` for what else can end
+    a run.
     """
     known = {field.name for field in fields(RunSpec)}
     if unknown := [name for name in settings if name not in known]:

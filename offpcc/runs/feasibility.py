@@ -1,4 +1,4 @@
-"""Feasibility: whether settings that are each in range work together, and in this environment."""
+"""Feasibility: whether settings work together, and in this environment."""
 
 import gymnasium
 

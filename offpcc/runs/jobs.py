@@ -1,4 +1,4 @@
-"""Jobs: trainings side by side, each a process of its own, so that one may fail alone."""
+"""Jobs: several trainings side by side, each in a process of its own."""
 
 import os
 import re

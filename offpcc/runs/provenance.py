@@ -1,4 +1,4 @@
-"""Provenance: what a run's folder says of where its numbers come from."""
+"""Provenance: what run.json says about where a run's numbers come from."""
 
 import os
 import platform

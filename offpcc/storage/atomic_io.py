@@ -1,4 +1,4 @@
-"""Files and folders that outlast a power failure, or are not there at all."""
+"""Atomic files and folders: after a power failure they are whole, or not there."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Checkpoints: a whole run saved so that no crash can leave less than one valid copy.
+"""Checkpoints: a run is saved so that at least one valid copy survives any crash.
 
 A checkpoint is a folder `step-000123000/` of sealed files. It is written beside its final place,
 synced to the disk and renamed. Replay chunks, and the actions of a long episode in progress, are

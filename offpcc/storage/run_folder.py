@@ -1,4 +1,4 @@
-"""A run's folder: results/<env>/<algo>/<run_id>/, its lock, and its description run.json."""
+"""The folder of a run: results/<env>/<algo>/<run_id>/, its lock, and run.json."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Sealed: files that last on the disk, and manifests that tell whether all of them are whole.
+"""Verified files: synced to the disk, with a manifest that tells whether all are whole.
 
 Only tensors and plain containers are written, and nothing else is ever unpickled.
 """

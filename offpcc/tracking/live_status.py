@@ -1,4 +1,4 @@
-"""LiveStatus: what several runs say at once, a line each that is kept up to date on a terminal."""
+"""LiveStatus: the latest line of each of several runs, updated in place on a terminal."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Second copies of a run's rows, in TensorBoard and wandb; the only file that imports either."""
+"""Mirrors of a run's rows in TensorBoard and wandb; the only file that imports either."""
 
 import html
 import logging

@@ -1,4 +1,4 @@
-"""The rows of a run, in progress.csv: whole after a kill, and continued exactly by a resume."""
+"""Recorder: the rows of a run in progress.csv, whole after a kill and continued by a resume."""
 
 import logging
 import os

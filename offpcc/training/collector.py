@@ -195,9 +195,9 @@ class Collector(ExperienceSource):
 
         "past": actions (k, A) of steps that were let go of; what has a name there never changes.
         """
-        acting = {name: part.state_dict() for name, part in self.agent.acting_parts().items()}
+        weights = {name: part.state_dict() for name, part in self.agent.acting_parts().items()}
         return {
-            "acting": acting,
+            "acting": weights,
             "generator": self.agent.generator.get_state(),
             "progress": self.agent.progress,
             "random": self.random.bit_generator.state,

@@ -18,7 +18,7 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
 
 class Rows(NamedTuple):
-    """L steps as the world text them; actions in [-1, 1]."""
+    """L steps as the world told them; actions in [-1, 1]."""
 
     observations: Any  # L + 1 of them: an array, or a mapping of arrays
     actions: np.ndarray  # (L, A)
@@ -58,7 +58,7 @@ class Dataset(ExperienceSource):
 
     def __init__(self, worlds: VectorEnvAdapter, source: str) -> None:
         self.worlds = worlds
-        recorded = read_episodes(source, worlds.door)
+        recorded = read_episodes(source, worlds.space_adapter)
         self.episodes = recorded.episodes
         self.description = f"{source}: {recorded}"
 
@@ -78,8 +78,8 @@ class Dataset(ExperienceSource):
         self.episodes = [] if self.steps else self.episodes
 
 
-def read_episodes(source: str, door: SpaceAdapter) -> Recording:
-    """The episodes of a data set as an agent behind this door would have played them.
+def read_episodes(source: str, space_adapter: SpaceAdapter) -> Recording:
+    """The episodes of a data set as the collector would have stored them.
 
     Raises ValueError for a source that is no data set, that is empty, or not of this world.
     """
@@ -92,8 +92,8 @@ def read_episodes(source: str, door: SpaceAdapter) -> Recording:
     episodes, cuts = [], 0
     try:
         with np.errstate(over="ignore"):  # of float32: what is not finite then is refused by name
-            for played in read(source, door):
-                episodes.append(_seen(played, door))
+            for played in read(source, space_adapter):
+                episodes.append(_seen(played, space_adapter))
                 cuts += played.cut
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{source}: {error}") from error
@@ -102,17 +102,17 @@ def read_episodes(source: str, door: SpaceAdapter) -> Recording:
     return Recording(episodes, cuts)
 
 
-def _seen(played: Rows, door: SpaceAdapter) -> Episode:
+def _seen(played: Rows, space_adapter: SpaceAdapter) -> Episode:
     """What an agent sees of it, its own past included."""
     if played.rewards.ndim != 1:
         raise ValueError(f"rewards have shape {played.rewards.shape}; they are (L,)")
     steps = len(played.rewards)
-    observation = door.first(played.observations, (steps + 1,))
+    observation = space_adapter.first(played.observations, (steps + 1,))
     if "previous_action" in observation:
         observation["previous_action"][1:] = np.clip(played.actions, -1, 1)
     if "previous_reward" in observation:
         observation["previous_reward"][1:, 0] = played.rewards
-    _check(played, door.spec)
+    _check(played, space_adapter.spec)
     return Episode(
         observation,
         played.actions.astype(np.float32),
@@ -136,10 +136,12 @@ def _check(played: Rows, spec: AgentSpec) -> None:
             raise ValueError(f"not all {name} are finite as float32, in which they are stored")
 
 
-def _of_folder(source: str, door: SpaceAdapter) -> Iterator[Rows]:
+def _of_folder(source: str, space_adapter: SpaceAdapter) -> Iterator[Rows]:
     """Rows end to end; one ends where it says so, or where the next row does not go on from it."""
-    if not isinstance(door.spaces[0], Box) or door.spaces[0].dtype == np.uint8:
-        raise ValueError(f"arrays are of plain numbers, not of {door.spaces[0]}; use --record-data")
+    if not isinstance(space_adapter.spaces[0], Box) or space_adapter.spaces[0].dtype == np.uint8:
+        raise ValueError(
+            f"arrays are of plain numbers, not of {space_adapter.spaces[0]}; use --record-data"
+        )
     obs, after, action, reward, terminated, truncated = (
         read_array(Path(source) / f"{name}.npy") for name in ARRAYS
     )
@@ -166,8 +168,8 @@ def _goes_on(obs: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.append(np.isclose(then[:-1], before[1:], RELATIVE, ABSOLUTE).all(1), False)
 
 
-def _of_minari(source: str, door: SpaceAdapter) -> Iterator[Rows]:
+def _of_minari(source: str, space_adapter: SpaceAdapter) -> Iterator[Rows]:
     for episode in minari_data_set(source).iterate_episodes():
         ended = bool(np.asarray(episode.terminations)[-1])
-        actions = door.agents(np.asarray(episode.actions))
+        actions = space_adapter.agents(np.asarray(episode.actions))
         yield Rows(episode.observations, actions, np.asarray(episode.rewards), ended)

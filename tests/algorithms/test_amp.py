@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_on_policy import agent_with, flat, rollouts, told
+from test_on_policy import agent_with, flat, rollouts, windows_of
 from toys import through_the_disk
 
 from offpcc.algorithms import AMP
@@ -45,14 +45,14 @@ def test_the_style_pays_most_where_the_expert_is_recognised(expert, verdict, rew
 
 
 def test_a_rollout_is_learned_from_with_both_rewards_weighted(expert, monkeypatch) -> None:
-    agent = amp(expert, task_weight=0.25, style_weight=2.0, reward_scale=0.1)
+    agent = amp(expert, task_weight=0.25, style_weight=2.0, task_reward_scale=0.1)
     says(agent, 0.0)
     learned = []
     scored = AMP.scored
     monkeypatch.setattr(
         AMP, "scored", lambda self, batch: (learned.append(batch.reward), scored(self, batch))[1]
     )
-    batch = told(state_size=agent.state_size)
+    batch = windows_of(state_size=agent.state_size)
     metrics = agent.update(batch)
     torch.testing.assert_close(learned[0], 0.025 * batch.reward + 1.5)
     assert metrics["style_reward"] == 0.75
@@ -118,7 +118,7 @@ def test_pairs_are_what_was_seen_before_and_after_each_step(expert) -> None:
     spec = AgentSpec({"observation": Field((3,)), "previous_action": Field((2,))}, 2)
     agent = amp(expert, spec=spec, summarizer=agent_with(memory="Identity").summarizer)
     seen = torch.randn(4, 6, 3)
-    batch = told()
+    batch = windows_of()
     batch.observation.clear()
     batch.observation.update(observation=seen, previous_action=torch.randn(4, 6, 2))
     assert torch.equal(agent.pairs(batch), torch.cat((seen[:, :-1], seen[:, 1:]), -1))
@@ -150,7 +150,7 @@ def test_the_experts_data_are_no_part_of_a_checkpoint(expert) -> None:
 def test_what_is_told_as_skipped_are_steps_of_actor_and_critic(expert) -> None:
     agent = amp(expert)
     agent.expert_pairs = tuple(torch.full_like(part, torch.nan) for part in agent.expert_pairs)
-    metrics = agent.update(told(state_size=agent.state_size))
+    metrics = agent.update(windows_of(state_size=agent.state_size))
     assert metrics["skipped"] == 0  # the discriminator's were
 
 
@@ -165,7 +165,7 @@ def test_a_policy_is_made_without_the_experts_data_and_a_training_is_not() -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"normalize_rewards": True}, "leave scale_rewards False"),
+        ({"normalize_rewards": True}, "leave normalize_rewards False"),
         ({"style_steps": 0}, "style_steps is 0; it must be at least 1"),
         ({"past": 0}, "past is 0; it must be at least 1"),
     ],

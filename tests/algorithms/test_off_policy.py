@@ -283,7 +283,7 @@ def test_a_share_of_actions_is_uniform_whatever_the_policy(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL, random_action_prob=0.25, anneal_exploration=True)
     seen = {"observation": torch.zeros(20_000, 3)}
     state = torch.zeros(20_000, agent.state_size)
-    agent.explore = lambda feature: torch.full((len(feature), 2), 5.0)  # told from uniform ones
+    agent.explore = lambda feature: torch.full((len(feature), 2), 5.0)  # not a uniform one
     for progress, share in ((0.0, 0.25), (0.6, 0.1), (1.0, 0.0)):
         agent.progress = progress
         action = agent.act(seen, state)[0]
@@ -440,9 +440,11 @@ def test_errors_are_told_only_to_a_replay_that_weighs() -> None:
     agent = DDPG(SPEC, **SMALL)
     batch = batch_for(agent)
     assert "errors" not in agent.update(batch)
-    told = agent.loss(replace(batch, notes={"weight": torch.ones_like(batch.mask)}), due=False)[1]
-    loss = (0.5 * told["errors"].square() * batch.mask).sum() / batch.mask.sum()
-    torch.testing.assert_close(loss, told["critic_loss"])  # one head: ½ δ²
+    metrics = agent.loss(replace(batch, notes={"weight": torch.ones_like(batch.mask)}), due=False)[
+        1
+    ]
+    loss = (0.5 * metrics["errors"].square() * batch.mask).sum() / batch.mask.sum()
+    torch.testing.assert_close(loss, metrics["critic_loss"])  # one head: ½ δ²
 
 
 # Pictures
@@ -518,8 +520,8 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
     secrets = torch.zeros(2, 4, 1), torch.ones(2, 4, 1)
     values = []
     for secret in secrets:
-        told = replace(batch, observation=batch.observation | {"secret": secret})
-        values.append(agent.loss(told, due=False)[1]["q"])
+        privileged = replace(batch, observation=batch.observation | {"secret": secret})
+        values.append(agent.loss(privileged, due=False)[1]["q"])
         agent.generator.manual_seed(0)
     assert values[0] != values[1]
     actions = [
@@ -564,16 +566,16 @@ def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> N
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "message"),
     [
         ({"discount": 1.1}, "discount is 1.1"),
         ({"discount": -0.1}, "discount is -0.1"),
         ({"reward_scale": 0.0}, "reward_scale is 0.0"),
         ({"precision": "fp16"}, "precision is 'fp16'; it must be 'fp32' or 'bf16' or 'auto'"),
-        ({"num_critics": 0}, "heads is 0"),
+        ({"num_critics": 0}, "num_critics is 0"),
         ({"policy_delay": 0}, "delay is 0"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(setting, told) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_settings_that_cannot_work_are_refused(setting, message) -> None:
+    with pytest.raises(ValueError, match=message):
         TD3(SPEC, **setting)

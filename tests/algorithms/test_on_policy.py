@@ -51,7 +51,9 @@ def rollouts(agent: OnPolicy, count: int = 1, *, sequence_length: int | None = 3
     return found
 
 
-def told(lengths: tuple[int, ...] = (4, 1, 3), *, state_size: int = 0, padding: int = 0) -> Batch:
+def windows_of(
+    lengths: tuple[int, ...] = (4, 1, 3), *, state_size: int = 0, padding: int = 0
+) -> Batch:
     """A rollout of made-up windows, each a stretch of its own."""
     batch = make_batch(lengths, state_size=state_size, padding=padding)
     last = torch.zeros_like(batch.mask)
@@ -164,7 +166,7 @@ def test_a2c_climbs_the_likelihood_of_what_was_better_than_expected() -> None:
 
 def test_advantages_are_of_the_agents_own_values_and_stop_where_stretches_do() -> None:
     agent = agent_with(memory="Identity", discount=0.5, gae_lambda=0.5)
-    batch = told((2, 2), padding=1)
+    batch = windows_of((2, 2), padding=1)
     scored, metrics = agent.scored(batch)
     value = agent.critic(batch.observation["observation"]).squeeze(-1).detach()
     r, v = batch.reward, value
@@ -182,20 +184,20 @@ def test_advantages_are_of_the_agents_own_values_and_stop_where_stretches_do() -
 def test_padding_and_the_order_of_windows_change_no_loss() -> None:
     agent = agent_with()
     loss = [
-        agent.loss(agent.scored(told(state_size=agent.state_size, padding=padding))[0])[0]
+        agent.loss(agent.scored(windows_of(state_size=agent.state_size, padding=padding))[0])[0]
         for padding in (0, 3)
     ]
     torch.testing.assert_close(*loss)
-    scored, _ = agent.scored(told(state_size=agent.state_size))
+    scored, _ = agent.scored(windows_of(state_size=agent.state_size))
     turned = agent.loss(scored.rows(torch.tensor([2, 0, 1])))[0]
     torch.testing.assert_close(turned, loss[0])
 
 
 def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sums() -> None:
     agent = agent_with(memory="Identity", normalize_rewards=True)
-    batch = told()
+    batch = windows_of()
     scored, _ = agent.scored(batch)
-    std = batch.reward[batch.mask.bool()].std(correction=0)  # the sums are told to be the rewards
+    std = batch.reward[batch.mask.bool()].std(correction=0)  # the sums are made to be the rewards
     torch.testing.assert_close(scored.reward, batch.reward / std)
     assert agent.sums.count == 8
 
@@ -211,7 +213,7 @@ def test_a_clipped_values_error_is_the_larger_one() -> None:
 
 def test_the_loss_is_its_three_parts_weighted() -> None:
     agent = agent_with(ent_coef=0.25, vf_coef=2.0)
-    scored, _ = agent.scored(told(state_size=agent.state_size))
+    scored, _ = agent.scored(windows_of(state_size=agent.state_size))
     loss, terms = agent.loss(scored)
     expected = 2 * terms["value_loss"] - terms["surrogate"] - 0.25 * terms["entropy"]
     torch.testing.assert_close(loss.detach(), expected)
@@ -226,7 +228,7 @@ def test_advantages_are_normalised_over_real_steps() -> None:
 
 def test_the_divergence_told_is_that_of_the_ratios() -> None:
     agent = agent_with(memory="Identity")
-    scored, _ = agent.scored(told())
+    scored, _ = agent.scored(windows_of())
     described = agent.actor.describe(agent.features(scored)[0])
     before = agent.actor.log_prob(described, scored.action).detach() - 0.5
     terms = agent.loss(replace(scored, notes=scored.notes | {"log_prob": before}))[1]
@@ -238,7 +240,7 @@ def test_values_of_nothing_explain_nothing() -> None:
     agent = agent_with(memory="Identity")
     with torch.no_grad():
         agent.critic[-1].weight.zero_()
-    assert agent.scored(told())[1]["explained_variance"].item() == pytest.approx(0.0)
+    assert agent.scored(windows_of())[1]["explained_variance"].item() == pytest.approx(0.0)
 
 
 # Steps of the optimizer
@@ -253,7 +255,7 @@ def test_every_window_is_learned_from_once_an_epoch(batch, steps, monkeypatch) -
         "loss",
         lambda self, part: (learned.append(part.reward[:, 0].tolist()), loss(self, part))[1],
     )
-    rollout = told(state_size=agent.state_size)
+    rollout = windows_of(state_size=agent.state_size)
     agent.update(rollout)
     assert agent.optimizer.steps == len(learned) == steps
     per_epoch = steps // 3
@@ -275,7 +277,7 @@ def test_epochs_end_once_the_policy_has_moved_too_far() -> None:
 @pytest.mark.parametrize("joint", [True, False])
 def test_one_norm_or_two_limit_the_gradients(joint) -> None:
     agent = agent_with(clip_grad_jointly=joint, batch_size=None, num_epochs=1)
-    metrics = agent.update(told(state_size=agent.state_size))
+    metrics = agent.update(windows_of(state_size=agent.state_size))
     names = {"joint_gradient"} if joint else {"actor_gradient", "critic_gradient"}
     assert {name for name in metrics if name.endswith("gradient")} == names
     assert metrics.keys() <= agent.columns.keys()
@@ -284,8 +286,8 @@ def test_one_norm_or_two_limit_the_gradients(joint) -> None:
 def test_one_memory_learns_from_both_losses_and_two_each_from_their_own() -> None:
     def slope(agent: OnPolicy, weight: float) -> Tensor:
         """The gradient at the critic's memory when only the actor climbs, or both."""
-        agent.value_weight = weight
-        loss, _ = agent.loss(agent.scored(told(state_size=agent.state_size))[0])
+        agent.vf_coef = weight
+        loss, _ = agent.loss(agent.scored(windows_of(state_size=agent.state_size))[0])
         loss.backward()
         grads = [p.grad for p in agent.critic_memory.parameters() if p.grad is not None]
         return torch.stack([g.norm() for g in grads]).norm()
@@ -311,7 +313,7 @@ def test_a_critic_may_see_more_than_its_actor() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_choices_are_learned_from_like_numbers(algorithm) -> None:
     agent = agent_with(algorithm, spec=CHOICES)
-    batch = told(state_size=agent.state_size)
+    batch = windows_of(state_size=agent.state_size)
     choice = torch.nn.functional.one_hot(torch.arange(12).view(3, 4) % 3, 3)
     other = torch.nn.functional.one_hot(torch.arange(12).view(3, 4) % 2, 2)
     batch = replace(batch, action=torch.cat((choice, other), -1).float())

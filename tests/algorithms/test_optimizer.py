@@ -44,8 +44,8 @@ def test_the_clip_holds_for_a_networks_groups_together_and_for_each_network() ->
 def test_one_network_that_is_not_finite_holds_all_of_them_back() -> None:
     sane, mad = weight(1.0), weight(0.0)
     optimizer = Optimizer([Group("a", [sane], 0.1), Group("b", [mad], 0.1)])
-    told = optimizer.step(sane + mad.sqrt())  # the slope of √ is infinite at 0
-    assert told["skipped"] == 1 and told["a_gradient"] == 1
+    metrics = optimizer.step(sane + mad.sqrt())  # the slope of √ is infinite at 0
+    assert metrics["skipped"] == 1 and metrics["a_gradient"] == 1
     assert (sane.item(), mad.item()) == (1.0, 0.0)
     assert optimizer.step(sane + mad)["skipped"] == 0
     assert (sane.item(), mad.item()) == pytest.approx((0.9, -0.1))  # as a first step
@@ -53,8 +53,8 @@ def test_one_network_that_is_not_finite_holds_all_of_them_back() -> None:
 
 def test_a_network_without_a_gradient_is_neither_moved_nor_reported() -> None:
     here, away = weight(), weight()
-    told = Optimizer([Group("a", [here], 0.1), Group("b", [away], 0.1)]).step(here * 1)
-    assert set(told) == {"a_gradient", "skipped"}
+    metrics = Optimizer([Group("a", [here], 0.1), Group("b", [away], 0.1)]).step(here * 1)
+    assert set(metrics) == {"a_gradient", "skipped"}
     assert away.item() == 0
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_on_policy import agent_with, flat, rollouts, told
+from test_on_policy import agent_with, flat, rollouts, windows_of
 from toys import through_the_disk
 
 from offpcc.algorithms import PPG
@@ -40,7 +40,7 @@ def test_the_auxiliary_phase_runs_after_each_so_many_rollouts_over_all_of_them(m
 
 def test_the_auxiliary_loss_is_its_three_parts() -> None:
     agent = phasic(memory="Identity", clone_coef=2.0)
-    scored, _ = agent.scored(told())
+    scored, _ = agent.scored(windows_of())
     part = agent.described(scored)
     agent.actor.log_std.data += 0.5  # so that the policy is not where it was
     loss, metrics = agent.auxiliary_loss(part)

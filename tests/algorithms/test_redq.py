@@ -39,6 +39,7 @@ def test_the_actor_climbs_the_mean_of_the_heads() -> None:
 @pytest.mark.parametrize("subset", [0, 11])
 def test_a_subset_that_there_is_not_is_refused(subset) -> None:
     with pytest.raises(
-        ValueError, match=f"subset is {subset}; it (must be at least 1|lies in 1 … heads, 10)"
+        ValueError,
+        match=f"target_subset_size is {subset}; it (must be at least 1|is at most num_critics, 10)",
     ):
         agent_with(target_subset_size=subset)

@@ -16,16 +16,16 @@ def test_the_actor_is_near_the_data_and_climbs_a_critic_of_mean_size_1() -> None
     agent = TD3BC(SPEC, hidden_sizes=(4,), q_weight=2.5, action_saturation_penalty=0.0)
     constant_actor(agent.policy.actor, 0.0, 0.0)
     constant_critic(agent.critic, -8.0, 100.0)
-    loss, told = loss_of(agent, 2, 1)
+    loss, metrics = loss_of(agent, 2, 1)
     # (0.5² + 0.25²) / 2, and -2.5 / |-8| · -8
-    assert told["distance"].item() == pytest.approx(0.15625)
+    assert metrics["distance"].item() == pytest.approx(0.15625)
     assert loss.item() == pytest.approx(0.15625 + 2.5)
 
 
 def test_without_a_climb_it_does_nothing_but_imitate() -> None:
     agent = TD3BC(SPEC, hidden_sizes=(4,), q_weight=0.0, action_saturation_penalty=0.0)
-    loss, told = loss_of(agent, 3, 1)
-    assert loss.item() == pytest.approx(told["distance"].item()) and loss > 0
+    loss, metrics = loss_of(agent, 3, 1)
+    assert loss.item() == pytest.approx(metrics["distance"].item()) and loss > 0
 
 
 def test_the_size_of_the_values_takes_no_gradient() -> None:
@@ -44,5 +44,5 @@ def test_the_size_of_the_values_takes_no_gradient() -> None:
 
 
 def test_a_climb_is_not_negative() -> None:
-    with pytest.raises(ValueError, match="climb is -1; it must be at least 0"):
+    with pytest.raises(ValueError, match="q_weight is -1; it must be at least 0"):
         TD3BC(SPEC, q_weight=-1)

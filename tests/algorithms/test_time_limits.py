@@ -49,8 +49,11 @@ class Swapped(gymnasium.Wrapper):
 
 def values(algorithm: type[OffPolicy], world: gymnasium.Env, **settings: Any) -> list[float]:
     """Q of the first and of the second state, once learned."""
-    agent = algorithm(EnvAdapter(world).spec_of_agent, hidden_sizes=(32,), discount=GAMMA, learning_rate=1e-2,
-                      tau=0.1, **settings)  # fmt: skip
+    agent = algorithm(
+        EnvAdapter(world).spec_of_agent,
+        hidden_sizes=(32,), discount=GAMMA, learning_rate=1e-2, tau=0.1,
+        **settings,
+    )  # fmt: skip
     collector = Collector(agent, [EnvAdapter(world)])
     replay = EpisodeReplay(agent.spec, batch_size=32)
     while replay.episodes.stop < 40:

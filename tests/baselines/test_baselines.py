@@ -65,7 +65,7 @@ def walks(copies: int, **settings: Any) -> SequentialEnvs:
 def trained(kind: Any, settings: dict[str, Any], steps: int = 40, **more: Any) -> tuple[Any, ...]:
     """A baseline that has played and learned a little, with its replay and source."""
     baseline: Baseline = kind(SPEC, seed=1, **settings | more)
-    replay, source = experience_of(baseline, walks(baseline.copies), 7)
+    replay, source = experience_of(baseline, walks(baseline.num_envs), 7)
     while source.steps < steps:
         before = source.steps
         source.step(uniform=before < 8)
@@ -139,12 +139,12 @@ def test_pictures_and_numbers_are_read_side_by_side(kind) -> None:
 
 
 def test_keys_are_those_asked_for_and_never_what_critics_are_told() -> None:
-    told = AgentSpec({"observation": Field((3,)), "privileged": Field((9,))}, 2)
-    assert SB3SAC(told, **OFF_POLICY).vec_env.observation_space.shape == (3,)
+    spec = AgentSpec({"observation": Field((3,)), "privileged": Field((9,))}, 2)
+    assert SB3SAC(spec, **OFF_POLICY).vec_env.observation_space.shape == (3,)
     one = SB3SAC(SPEC, keys=["previous_action"], **OFF_POLICY)
     assert one.policy.memory.encoder.keys == ("previous_action",)
     with pytest.raises(ValueError, match=r"keys names \['privileged'\]"):
-        SB3SAC(told, keys=["privileged"], **OFF_POLICY)
+        SB3SAC(spec, keys=["privileged"], **OFF_POLICY)
 
 
 # What is played
@@ -206,7 +206,7 @@ def test_a_worlds_fault_is_told(trouble, monkeypatch) -> None:
     ("ratio", "copies", "updates"), [(0.5, 1, 20), (1.0, 1, 40), (0.25, 4, 10)]
 )
 def test_so_many_updates_are_made_as_steps_are_worth(ratio, copies, updates) -> None:
-    baseline, _, source = trained(SB3SAC, OFF_POLICY, replay_ratio=ratio, copies=copies)
+    baseline, _, source = trained(SB3SAC, OFF_POLICY, replay_ratio=ratio, num_envs=copies)
     assert (source.steps, baseline.model._n_updates) == (40, updates)
 
 
@@ -236,7 +236,7 @@ def test_noise_that_wanders_is_that_of_ours() -> None:
 
 
 def test_a_rollout_is_learned_from_once() -> None:
-    baseline, _, source = trained(SB3PPO, ON_POLICY, copies=2)
+    baseline, _, source = trained(SB3PPO, ON_POLICY, num_envs=2)
     assert source.steps == 48  # 3 of 2 × 8
     assert baseline.model._n_updates == 3 * 2  # epochs
 
@@ -249,15 +249,22 @@ def test_settings_that_mean_the_same_share_their_macro() -> None:
     more = [*lines, "batch_size = 5", "temperature = 0.2", "tau = 0.3"]
     ours = compose([algorithm_file("sac")], more).values
     theirs = compose([algorithm_file("sb3_sac")], more).values
-    for name in ("rate", "discount", "polyak", "hidden", "temperature", "n_step"):
+    for name in ("learning_rate", "discount", "tau", "hidden_sizes", "temperature", "n_step"):
         assert theirs[f"SB3SAC.{name}"] == ours[f"SAC.{name}"], name
-    for name in ("batch", "capacity", "ratio"):
+    for name in ("batch_size", "buffer_size", "replay_ratio"):
         assert theirs[f"SB3SAC.{name}"] == ours[f"EpisodeReplay.{name}"], name
     ours = compose([algorithm_file("lstm_ppo")], lines).values
     theirs = compose([algorithm_file("sb3_recurrent_ppo")], lines).values
-    for name in ("rate", "discount", "hidden", "trace", "epochs", "batch", "clip", "value_weight"):
+    for name in (
+        "learning_rate", "discount", "hidden_sizes", "gae_lambda", "num_epochs", "batch_size",
+        "max_grad_norm", "vf_coef",
+    ):  # fmt: skip
         assert theirs[f"SB3RecurrentPPO.{name}"] == ours[f"PPO.{name}"], name
-    for name, home in (("segment", "Rollout"), ("width", "LSTM"), ("layers", "LSTM")):
+    for name, home in (
+        ("sequence_length", "Rollout"),
+        ("hidden_size", "LSTM"),
+        ("num_layers", "LSTM"),
+    ):
         assert theirs[f"SB3RecurrentPPO.{name}"] == ours[f"{home}.{name}"], name
     assert theirs["SB3RecurrentPPO.rollout_steps"] == ours["Rollout.rollout_steps"]
 

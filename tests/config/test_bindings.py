@@ -45,7 +45,7 @@ def test_a_later_layer_overrides_an_earlier_one(write):
 
 
 def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(write):
-    write("\ufeffrate = 0.2", "inner.gin")
+    write("\ufefflearning_rate = 0.2", "inner.gin")
     values = compose([RSAC, write("\ufeffdiscount = 0.5\ninclude 'inner.gin'")]).values
     assert (values["SAC.discount"], values["SAC.learning_rate"]) == (0.5, 0.2)
 
@@ -82,7 +82,7 @@ def test_macros_lead_through_macros_and_stand_in_lists():
 
 
 def test_a_macro_of_ones_own_may_be_used(write):
-    config = write("mine = 33\nLSTM.width = %mine")
+    config = write("mine = 33\nLSTM.hidden_size = %mine")
     assert compose([RSAC, config]).values["LSTM.hidden_size"] == 33
 
 
@@ -96,8 +96,12 @@ def test_a_known_macro_of_a_file_may_go_unused(write):
 @pytest.mark.parametrize(
     ("algo", "line", "complaint"),
     [
-        ("sac", "memory_hidden_size = 7", "nothing in this run uses width"),
-        ("rsac", "batch_size = 7", "nothing in this run uses batch; did you mean memory_batch"),
+        ("sac", "memory_hidden_size = 7", "nothing in this run uses memory_hidden_size"),
+        (
+            "rsac",
+            "batch_size = 7",
+            "nothing in this run uses batch_size; did you mean .*recurrent_batch_size",
+        ),
     ],
 )
 def test_a_macro_that_was_asked_for_is_used(algo, line, complaint):
@@ -111,7 +115,7 @@ def test_a_macro_behind_another_is_used():
 
 
 def test_a_block_binds_one_class(write):
-    config = write("SAC:\n  heads = 3\n  delay = 2\n")
+    config = write("SAC:\n  num_critics = 3\n  policy_delay = 2\n")
     values = compose([RSAC, config]).values
     assert (values["SAC.num_critics"], values["SAC.policy_delay"]) == (3, 2)
 
@@ -125,7 +129,7 @@ def test_another_memory_leaves_the_first_ones_bindings_behind():
 def test_a_scope_binds_one_of_two(write):
     config = write(
         "SAC.encoder = @actor/Encoder\nSAC.critic_encoder = @Encoder\n"
-        "actor/Encoder.keys = ('observation',)\nEncoder.width = 5\n"
+        "actor/Encoder.keys = ('observation',)\nEncoder.embedding_size = 5\n"
     )
     values = compose([RSAC, config]).values
     assert values["actor/Encoder.keys"] == ("observation",)
@@ -159,10 +163,10 @@ def test_a_config_written_out_comes_to_the_same(algo, write):
 def test_gin_uses_just_what_the_config_says():
     config = rsac("previous_action = True", "memory_hidden_size = 5")
     give(config)
-    recipe = configured(TrainingConfig)()
+    training = configured(TrainingConfig)()
     spec = AgentSpec({"observation": Field((2,))}, 1)
-    recipe.agent(spec, seed=1, device="cpu", critic_state=False)
-    recipe.replay(spec, 0, store_states=0, seed=1, buffer_size=10)
+    training.agent(spec, seed=1, device="cpu", critic_state=False)
+    training.replay(spec, 0, store_states=0, seed=1, buffer_size=10)
     configured(make_env)("Pendulum-v1")
     used = {b.key: b.value for b in parse(gin.operative_config_str(), "gin") if b.argument}
     for given in ("render_mode", "copy"):
@@ -177,7 +181,7 @@ def test_gin_uses_just_what_the_config_says():
         "make_env.",
     )
     said = {key: value.written for key, value in config.used.items() if key.startswith(made)}
-    assert said.pop("EpisodeReplay.buffer_size") == Macro("capacity"), "the test gives its own"
+    assert said.pop("EpisodeReplay.buffer_size") == Macro("buffer_size"), "the test gives its own"
     assert used == said
 
 
@@ -195,7 +199,7 @@ def test_a_refused_config_leaves_gin_as_it_was():
     give(rsac("num_envs = 3"))
     with pytest.raises(ConfigError):
         give(rsac("num_envs = 'three'"))
-    assert configured(TrainingConfig)().copies == 3
+    assert configured(TrainingConfig)().num_envs == 3
 
 
 # Classes of one's own
@@ -207,7 +211,7 @@ def test_a_config_may_import_and_refer_to_a_class_of_ones_own(write, tmp_path, m
         "from offpcc.config.registry import configurable\n\n"
         "@configurable\nclass Wide(LSTM):\n"
         "    def __init__(self, inputs: int, *, factor: int = 2) -> None:\n"
-        "        super().__init__(inputs, memory_hidden_size=factor * inputs)\n"
+        "        super().__init__(inputs, hidden_size=factor * inputs)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     config = compose([RSAC, write("import my_memory\nsummarizer = @Wide\nWide.factor = 4")])
@@ -235,7 +239,10 @@ REFUSED = [
     ("agents.SAC.discount = 0.9", "unknown class 'agents.SAC'"),
     ("discont = 0.9", "unknown macro 'discont'; did you mean discount"),
     ("discount = %discont", "unknown macro %discont; did you mean discount"),
-    ("hidden_sizes = (3, %widht)", "unknown macro %widht; did you mean width"),
+    (
+        "hidden_sizes = (3, %memory_hiden_size)",
+        "unknown macro %memory_hiden_size; did you mean memory_hidden_size",
+    ),
     ("discount = %learning_rate\nlearning_rate = %discount", "the macro %.* leads back to itself"),
     ("summarizer = @LSMT", "unknown class @LSMT; did you mean LSTM"),
     ("TD3.policy_delay = 3", "TD3.policy_delay is never used: the run makes no @TD3"),
@@ -312,24 +319,27 @@ def test_what_cannot_be_meant_is_refused_on_the_command_line(line, complaint):
 
 def test_a_name_bound_twice_in_one_file_is_refused_with_both_lines(write):
     path = write("learning_rate = 0.1\ndiscount = 0.9\nlearning_rate = 0.2\n")
-    with pytest.raises(ConfigError, match=f"{path}:3: rate is bound twice, first at {path}:1"):
+    with pytest.raises(
+        ConfigError, match=f"{path}:3: learning_rate is bound twice, first at {path}:1"
+    ):
         compose([RSAC, path])
 
 
 def test_a_wrong_value_is_named_where_it_stands_and_not_where_it_is_used(write):
     path = write("memory_learning_rate = 0.1\nlearning_rate = %memory_learning_rate\n")
     with pytest.raises(
-        ConfigError, match=r"--bind \"memory_learning_rate = 'x'\":1: SAC.(memory_)?rate is"
+        ConfigError,
+        match=r"--bind \"memory_learning_rate = 'x'\":1: SAC.(memory_)?learning_rate is",
     ):
         compose([RSAC, path], ["memory_learning_rate = 'x'"])
 
 
 def test_an_included_line_that_nothing_uses_is_blamed_on_ones_own_include(write):
     path = write("learning_rate = 0.1\ninclude 'memory/gru.gin'\nsummarizer = @LSTM\n")
-    told = (
+    message = (
         rf"^{path}:2: GRU.forget_gate_bias, from .*gru.gin:6, is never used: the run makes no @GRU"
     )
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         compose([RSAC, path])
 
 
@@ -365,7 +375,7 @@ def test_a_line_that_an_earlier_nearer_one_outdoes_is_refused(write):
 
 
 def test_an_ancestor_of_nothing_in_the_run_is_refused():
-    with pytest.raises(ConfigError, match=r"OnPolicy\.clip is never used"):
+    with pytest.raises(ConfigError, match=r"OnPolicy\.max_grad_norm is never used"):
         compose([algorithm_file("td3")], ["OnPolicy.max_grad_norm = 5.0"])
 
 

@@ -36,9 +36,10 @@ def no_data(monkeypatch):
     monkeypatch.setattr("offpcc.training.dataset.read_episodes", one_step)
 
 
-def one_step(source: str, door: SpaceAdapter) -> Recording:
-    seen = {key: np.zeros((2, *f.shape), f.dtype) for key, f in door.spec.observation.items()}
-    action = np.zeros((1, door.spec.action))
+def one_step(source: str, space_adapter: SpaceAdapter) -> Recording:
+    fields = space_adapter.spec.observation.items()
+    seen = {key: np.zeros((2, *f.shape), f.dtype) for key, f in fields}
+    action = np.zeros((1, space_adapter.spec.action))
     return Recording([Episode(seen, action, np.zeros(1), False, np.zeros((1, 0)))], 0)
 
 

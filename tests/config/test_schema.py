@@ -17,7 +17,7 @@ from offpcc.networks import LSTM
 ROOT = Path(__file__).parents[2]
 
 
-def told(parameter: Parameter) -> tuple[Any, str]:
+def default_and_kind(parameter: Parameter) -> tuple[Any, str]:
     """Default and annotation; classes by their bare names."""
     default = parameter.default
     if isinstance(default, type) and default is not Parameter.empty:
@@ -36,7 +36,7 @@ def test_the_source_says_what_the_imported_class_takes(home: str, name: str) -> 
     assert list(read.lineage) == known, "in the same order"
     assert set(made.lineage) - set(known) <= {"object", "ABC", "Module"}
     ours, theirs = (
-        {key: told(each) for key, each in schema.parameters.items() if key not in GIVEN}
+        {key: default_and_kind(each) for key, each in schema.parameters.items() if key not in GIVEN}
         for schema in (read, made)
     )
     assert list(ours) == list(theirs), "in the same order"
@@ -56,9 +56,11 @@ def test_a_class_of_ones_own_has_the_names_of_ours_that_it_derives_from() -> Non
 
 def test_knowing_all_settings_imports_neither_torch_nor_any_class() -> None:
     code = (
-        "import sys; from offpcc import bindings, served; from offpcc.config.catalog import *;"
+        "import sys; from offpcc.config import bindings, registry;"
+        "from offpcc.config.catalog import *;"
         "[bindings.compose([algorithm_file(name)]) for name in algorithms()];"
-        "print(len(served.REGISTRY), 'torch' in sys.modules, 'offpcc.training.loop' in sys.modules)"
+        "print(len(registry.REGISTRY), 'torch' in sys.modules, "
+        "'offpcc.training.loop' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -102,7 +102,7 @@ def test_a_world_of_ones_own_is_recorded_and_learned_from(place) -> None:
     offline = learned(place, "recall:recall-v0", "rtd3_bc", "dataset = 'recall/rsac-1-v0'\n")
     assert "final" in RunFolder(offline).read()
     demonstrate(run, 2)
-    found = read_episodes(str(run / "demonstrations"), make_env("recall:recall-v0").door)
+    found = read_episodes(str(run / "demonstrations"), make_env("recall:recall-v0").space_adapter)
     assert [len(episode) for episode in found.episodes] == [5, 5]
 
 

@@ -218,7 +218,8 @@ def test_a_display_is_one_of_two_kinds(monkeypatch, display, wayland, there):
 def remembering(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run of an agent with a memory that sees its previous action."""
     folder = tmp_path_factory.mktemp("run")
-    more = "steps = 70\neval_interval = 30\nlearning_starts = 20\nprevious_action = True\nnormalize_observations = True"
+    more = "steps = 70\neval_interval = 30\nlearning_starts = 20\nprevious_action = True"
+    more += "\nnormalize_observations = True"
     more += "\nmax_episode_steps = 20"
     config = tiny(folder, more)
     return offpcc.run("pendulum-p-v0", "rsac", config=config, seed=1, results=folder).path

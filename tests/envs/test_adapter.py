@@ -146,7 +146,7 @@ def test_nested_spaces_are_taken_apart_and_put_together_again() -> None:
         "arm/1": [0.5, 1],
         "eye/left": [[1, 2], [3, 4]],
     }
-    back = world.door.world_observations([shown, shown])
+    back = world.space_adapter.world_observations([shown, shown])
     assert back["arm"][0].tolist() == [1, 1] and back["eye"]["left"].dtype == np.uint8
     assert back["arm"][1].tolist() == [[0.5, 1]] * 2
 

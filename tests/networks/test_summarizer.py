@@ -10,18 +10,18 @@ from offpcc.networks.summarizer import Recurrent
 
 INPUTS, WIDTH = 3, 5
 STACKS: dict[str, Callable[[int], Recurrent]] = {
-    f"{kind.__name__}-{layers}{'-shortcut' * shortcut}": partial(
-        kind, hidden_size=WIDTH, num_layers=layers, skip_connection=shortcut
+    f"{kind.__name__}-{layers}{'-skip' * skip}": partial(
+        kind, hidden_size=WIDTH, num_layers=layers, skip_connection=skip
     )
     for kind in (LSTM, GRU, RNN)
     for layers in (1, 2, 3)
-    for shortcut in (False, True)
+    for skip in (False, True)
 }
 SCANS: dict[str, Callable[[int], Summarizer]] = {
-    f"MinGRU-{layers}{'-shortcut' * shortcut}": partial(
-        MinGRU, hidden_size=WIDTH, num_layers=layers, skip_connection=shortcut
+    f"MinGRU-{layers}{'-skip' * skip}": partial(
+        MinGRU, hidden_size=WIDTH, num_layers=layers, skip_connection=skip
     )
-    for layers, shortcut in ((1, False), (2, True))
+    for layers, skip in ((1, False), (2, True))
 }
 LOOKS: dict[str, Callable[[int], Summarizer]] = {
     f"Transformer-{layers}-{context}": partial(
@@ -60,7 +60,7 @@ def state_of(summarizer: Summarizer, rows: int) -> Tensor:
     """A state (rows, S) in the middle of things."""
     state = torch.rand(rows, summarizer.state_size) * 1.6 - 0.8
     if isinstance(summarizer, Transformer):  # the first number counts the steps in its cache
-        state[:, 0] = torch.randint(0, summarizer.context + 1, (rows,))
+        state[:, 0] = torch.randint(0, summarizer.context_length + 1, (rows,))
     return state
 
 
@@ -152,8 +152,8 @@ def test_the_shortcut_lays_the_input_behind_the_memory_s_output() -> None:
     inputs = torch.randn(4, 6, INPUTS)
     for kind in (LSTM, GRU, RNN):
         without, with_it = (
-            shaken(partial(kind, hidden_size=WIDTH, num_layers=2, skip_connection=shortcut))
-            for shortcut in (False, True)
+            shaken(partial(kind, hidden_size=WIDTH, num_layers=2, skip_connection=skip))
+            for skip in (False, True)
         )
         features = with_it.unroll(inputs, torch.zeros(4, with_it.state_size))[0]
         memory = without.unroll(inputs, torch.zeros(4, without.state_size))[0]
@@ -183,7 +183,7 @@ def test_an_lstm_s_state_is_output_then_cell() -> None:
 
 @pytest.mark.parametrize("make", [LSTM, GRU])
 def test_a_fresh_memory_forgets_as_its_bias_says(make: type[LSTM | GRU]) -> None:
-    network = make(1, width=3, layers=2, shortcut=False, forget_bias=-1.0)
+    network = make(1, hidden_size=3, num_layers=2, skip_connection=False, forget_gate_bias=-1.0)
     for name, parameter in network.memory.named_parameters():
         if not name.startswith("bias_ih"):
             parameter.data.zero_()

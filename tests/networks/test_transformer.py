@@ -66,7 +66,9 @@ def test_a_state_counts_the_steps_it_holds_and_keeps_the_newest_last() -> None:
 
 
 def test_heads_share_the_width_evenly() -> None:
-    with pytest.raises(ValueError, match="width is 12; it must be a multiple of 8, twice heads"):
+    with pytest.raises(
+        ValueError, match="hidden_size is 12; it must be a multiple of 8, twice num_heads"
+    ):
         Transformer(2, hidden_size=12, num_heads=4)
 
 

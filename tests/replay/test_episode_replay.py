@@ -22,7 +22,7 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 20), st.booleans()), min_size=1, max
 SEGMENTS = st.none() | st.integers(1, 9)
 
 
-def told(number: int, steps: np.ndarray) -> dict[str, np.ndarray]:
+def shown_of(number: int, steps: np.ndarray) -> dict[str, np.ndarray]:
     """What episode `number` shows at these steps: where it is, and a picture of it."""
     where = np.stack((np.full(len(steps), number), steps), -1).astype(np.float32)
     shade = (37 * number + steps + 1) % 256
@@ -46,7 +46,7 @@ def state_of(number: int, steps: np.ndarray) -> np.ndarray:
 def episode(number: int, length: int, terminated: bool = False) -> Episode:
     t = np.arange(length)
     return Episode(
-        told(number, np.arange(length + 1)),
+        shown_of(number, np.arange(length + 1)),
         action_of(number, t),
         reward_of(number, t),
         terminated,
@@ -137,9 +137,9 @@ def check_row(
     assert batch.mask[i].tolist() == [1.0] * count + [0.0] * (batch.mask.shape[1] - count)
     for key, values in batch.observation.items():
         row = values[i].numpy()
-        assert (row[: first - begin] == told(number, np.arange(begin, first))[key]).all()
+        assert (row[: first - begin] == shown_of(number, np.arange(begin, first))[key]).all()
         shown = row[columns : columns + count + 1]
-        assert (shown == told(number, np.arange(first, last + 1))[key]).all()
+        assert (shown == shown_of(number, np.arange(first, last + 1))[key]).all()
         assert row.dtype == SPEC.observation[key].dtype
     learned = np.arange(first, last)
     assert (batch.action[i, :count].numpy() == action_of(number, learned)).all()
@@ -293,7 +293,7 @@ def test_a_capacity_of_1000_steps_holds_five_episodes_of_200() -> None:
 
 def test_an_episode_longer_than_the_capacity_is_refused_and_harms_nothing() -> None:
     replay = filled([200, 300], buffer_size=500)
-    message = "an episode of 501 steps does not fit a buffer_size of 500 steps; raise EpisodeReplay"
+    message = "an episode of 501 steps does not fit a buffer of 500 steps; raise EpisodeReplay"
     with pytest.raises(ValueError, match=message):
         replay.add(episode(2, 501))
     assert (len(replay), [*replay.episodes]) == (500, [0, 1])
@@ -318,7 +318,7 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: float) 
 
 
 @pytest.mark.parametrize(
-    ("replay_ratio", "owed"),
+    ("ratio", "owed"),
     [
         (1, [1, 1, 1, 1, 1, 1, 1, 1]),
         (2, [2, 2, 2, 2, 2, 2, 2, 2]),
@@ -484,7 +484,7 @@ def assert_alike(one: EpisodeReplay, other: EpisodeReplay) -> None:
     sequence_length=SEGMENTS,
     store_states=st.integers(0, 5),
     saves=st.lists(st.integers(1, 6), min_size=1, max_size=6),
-    rollout_steps=st.integers(1, 30),
+    stride=st.integers(1, 30),
     priority_alpha=st.sampled_from([0.0, 0.6]),
 )
 def test_a_restored_replay_goes_on_with_the_same_samples(
@@ -493,12 +493,12 @@ def test_a_restored_replay_goes_on_with_the_same_samples(
     sequence_length: int | None,
     store_states: int,
     saves: list[int],
-    stretch: int,
-    priority: float,
+    stride: int,
+    priority_alpha: float,
 ) -> None:
     known: dict[str, Any] = {
         "buffer_size": max(length for length, _ in lengths) + 4 * spare,
-        "priority_alpha": priority,
+        "priority_alpha": priority_alpha,
         "sequence_length": sequence_length,
         "store_states": store_states,
         "burn_in": 2,
@@ -507,9 +507,9 @@ def test_a_restored_replay_goes_on_with_the_same_samples(
     }
     never, stopped, shelf = replay_of(**known, seed=1), replay_of(**known, seed=1), Shelf()
     coming = (
-        part(episode(number, length, terminated), first, min(first + stretch, length))
+        part(episode(number, length, terminated), first, min(first + stride, length))
         for number, (length, terminated) in enumerate(lengths * 3)
-        for first in range(0, length, stretch)
+        for first in range(0, length, stride)
     )
     for count in saves:
         for _, played in zip(range(count), coming, strict=False):

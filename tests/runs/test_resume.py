@@ -40,7 +40,8 @@ CASES = {
     "stored states": (
         CARTPOLE,
         "rtd3",
-        "recurrent_sequence_length = 5\nburn_in = 3\nstore_states = 4\nweight_sync = 'step'\nnum_envs = 2\n"
+        "recurrent_sequence_length = 5\nburn_in = 3\nstore_states = 4\n"
+        "weight_sync = 'step'\nnum_envs = 2\n"
         "TD3.noise_type = 'ou'\nTD3.ou_theta = 0.2\nTD3.random_action_prob = 0.1\n"
         "TD3.anneal_exploration = True\n",
     ),
@@ -55,12 +56,14 @@ CASES = {
     "forgotten episodes": (
         CARTPOLE,
         "rsac_s",
-        "buffer_size = 70\nmax_episode_steps = 60\nanneal_learning_rate = True\nmax_grad_norm = 1.0\npriority_alpha = 0.6",
+        "buffer_size = 70\nmax_episode_steps = 60\nanneal_learning_rate = True\n"
+        "max_grad_norm = 1.0\npriority_alpha = 0.6",
     ),
     "rollouts": (
         PENDULUM,
         "lstm_ppo",
-        "num_envs = 2\nrollout_steps = 23\nnum_epochs = 2\nrecurrent_sequence_length = 5\nnormalize_observations = True\n"
+        "num_envs = 2\nrollout_steps = 23\nnum_epochs = 2\nrecurrent_sequence_length = 5\n"
+        "normalize_observations = True\n"
         "normalize_rewards = True\nprevious_action = True\n",
     ),
     "choices": (

@@ -54,7 +54,7 @@ def test_settings_come_as_a_line_as_lines_or_by_name(bind: Any, lines: list[str]
     ("bind", "wrong"),
     [
         ({"learning_rate": float("inf")}, "bind: learning_rate is inf; it must be finite"),
-        ({"hidden_sizes": {64}}, "bind: hidden_sizes is .*; it is a number, a text, a class or a list"),
+        ({"hidden_sizes": {64}}, "hidden_sizes is .*; it is a number, a text, a class or a list"),
     ],
 )
 def test_a_value_that_no_line_can_hold_is_refused_by_its_name(bind: Any, wrong: str) -> None:
@@ -74,7 +74,8 @@ def test_an_environment_in_place_of_its_id_is_refused_with_the_way_out(env: Any,
 
 
 def test_a_setting_that_is_no_argument_is_refused_with_the_form_that_it_has(tmp_path) -> None:
-    with pytest.raises(TypeError, match=r"run\(\) has no argument 'hidden_sizes'; .* bind=\{'hidden_sizes': 6"):
+    wrong = r"run\(\) has no argument 'hidden_sizes'; .* bind=\{'hidden_sizes': 6"
+    with pytest.raises(TypeError, match=wrong):
         offpcc.run("pendulum-v0", "sac", hidden_sizes=64, results=tmp_path / "results")
     assert not [*tmp_path.iterdir()]
 

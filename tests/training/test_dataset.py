@@ -33,7 +33,7 @@ def minari_here(tmp_path, monkeypatch) -> None:
 
 
 def door_of(env: str = ENV, **settings: bool) -> SpaceAdapter:
-    return make_env(env, **settings).door
+    return make_env(env, **settings).space_adapter
 
 
 def same(one, other) -> bool:
@@ -173,8 +173,8 @@ def test_rows_without_any_order_are_told(tmp_path) -> None:
 
 
 def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
-    door = door_of(previous_action=True, previous_reward=True)
-    second = read_episodes(arrays(tmp_path), door).episodes[1]
+    space_adapter = door_of(previous_action=True, previous_reward=True)
+    second = read_episodes(arrays(tmp_path), space_adapter).episodes[1]
     assert second.observation["previous_action"].ravel().tolist() == [0, 0, 0.5, 1]
     assert second.observation["previous_reward"].ravel().tolist() == [0, 2, 3, 4]
 
@@ -214,17 +214,17 @@ def test_flags_may_be_numbers_and_no_rows_are_refused(tmp_path) -> None:
 
 
 def test_arrays_are_of_plain_numbers_alone(tmp_path) -> None:
-    door = SpaceAdapter(Dict({"a": Box(-1, 1, (2,))}), Box(-1, 1, (1,)))
+    space_adapter = SpaceAdapter(Dict({"a": Box(-1, 1, (2,))}), Box(-1, 1, (1,)))
     with pytest.raises(ValueError, match="use --record-data"):
-        read_episodes(arrays(tmp_path), door)
+        read_episodes(arrays(tmp_path), space_adapter)
 
 
 def test_choices_in_arrays_are_one_hot(tmp_path) -> None:
-    door = SpaceAdapter(Box(-9, 9, (2,)), Discrete(2))
+    space_adapter = SpaceAdapter(Box(-9, 9, (2,)), Discrete(2))
     with pytest.raises(ValueError, match="not one-hot"):
-        read_episodes(arrays(tmp_path, action=np.full((5, 2), 0.5)), door)
+        read_episodes(arrays(tmp_path, action=np.full((5, 2), 0.5)), space_adapter)
     hot = np.eye(2)[[0, 1, 1, 0, 1]]
-    first, _ = read_episodes(arrays(tmp_path, action=hot), door).episodes
+    first, _ = read_episodes(arrays(tmp_path, action=hot), space_adapter).episodes
     assert np.array_equal(first.action, hot[:2])
 
 
@@ -266,19 +266,19 @@ SPACES = [
 @pytest.mark.parametrize("space", SPACES, ids=str)
 def test_the_world_s_actions_and_the_agent_s_are_each_other_s_way_back(space) -> None:
     space.seed(0)
-    door = SpaceAdapter(Box(-1, 1, (1,)), space)
+    space_adapter = SpaceAdapter(Box(-1, 1, (1,)), space)
     raw = np.stack([space.sample() for _ in range(20)])
-    held = door.agents(raw)
-    assert held.shape == (20, door.spec.action) and np.abs(held).max() <= 1
-    np.testing.assert_allclose(door.raw(held), raw, atol=1e-6)
+    held = space_adapter.agents(raw)
+    assert held.shape == (20, space_adapter.spec.action) and np.abs(held).max() <= 1
+    np.testing.assert_allclose(space_adapter.raw(held), raw, atol=1e-6)
 
 
 def test_observations_come_back_in_the_world_s_own_types() -> None:
     space = Dict({"a": Box(-1, 1, (2, 2), np.float64), "b": Discrete(4, start=1)})
     space.seed(0)
-    door = SpaceAdapter(space, Box(-1, 1, (1,)), previous_action=True)
+    space_adapter = SpaceAdapter(space, Box(-1, 1, (1,)), previous_action=True)
     told = [space.sample() for _ in range(5)]
-    back = door.world_observations([door.first(each) for each in told])
+    back = space_adapter.world_observations([space_adapter.first(each) for each in told])
     assert back.keys() == {"a", "b"} and back["a"].dtype == np.float64
     assert back["b"].tolist() == [each["b"] for each in told]
     np.testing.assert_allclose(back["a"], [each["a"] for each in told], atol=1e-6)

@@ -43,7 +43,7 @@ class OffPolicy(ActorCritic):
     layer_norm: bool = False  # in the critic's heads, before each ReLU
     reward_scale: PositiveFloat = 1.0  # the critic learns from rewards times this
     tau: UnitFloat = 0.005  # τ
-    policy_delay: PositiveInt = 1  # the actor and all slow copies move at every delay-th update
+    policy_delay: PositiveInt = 1  # the actor and all slow copies move once in so many updates
     n_step: PositiveInt = 1  # n, rewards in a target before it bootstraps; fewer at a window's end
     policy_ema_tau: PositiveUnitFloat = 1.0  # share of the newest weights in the deployed ones
     random_shift: NonNegativeInt = 0  # most pixels by which a window's pictures are moved at random

@@ -104,7 +104,7 @@ class OnPolicy(ActorCritic):
         """Nothing: statistics move after a rollout's update, or its first ratios were not 1."""
 
     def update(self, batch: Batch) -> Metrics:
-        """Learns from a rollout, `num_epochs` times over; gives means of metrics named in `columns`."""
+        """Learns from a rollout, `num_epochs` times over; gives means of `columns`' metrics."""
         batch, metrics = self.scored(batch.to(self.device))
         metrics |= self.learn(batch)
         real = batch.mask.bool()
@@ -126,7 +126,7 @@ class OnPolicy(ActorCritic):
                 yield metrics | self.optimizer.step(loss, self.rate_left())
 
     def minibatches(self, batch: Batch) -> Iterator[Batch]:
-        """All windows once, in a drawn order, `batch` at a time."""
+        """All windows once, in a drawn order, `batch_size` at a time."""
         windows = len(batch.mask)
         order = torch.randperm(windows, generator=self.generator, device=self.device)
         return batch.rows(order).split(self.batch_size or windows)
