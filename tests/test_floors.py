@@ -17,6 +17,7 @@ FLOORS = (
     "baselines",
     "runs",
     "compare deploy",
+    "cli",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package
@@ -30,7 +31,7 @@ ONLY = {  # which files may import a package
     "minari": ["offpcc/training/dataset_io.py"],
     "filelock": ["offpcc/storage/run_folder.py"],
     "pybullet": ["domains"],
-    "domains": ["domains", "launch.py"],
+    "domains": ["domains", "offpcc/cli"],
     "offpcc": ["offpcc", "launch.py"],
 }
 MEMORIES = {

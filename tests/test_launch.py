@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from children import LAUNCH, STEPS, Child, launch, pictures, tiny
 
-import launch as command
 from offpcc import errors as faults
+from offpcc.cli import main as command
 from offpcc.training.loop import CLOCK
 
 RSAC = ("--env", "cartpole-continuous-p-v0", "--algo", "rsac")

@@ -73,13 +73,9 @@ class DDPG(OffPolicy):
         return self.exploration_noise * self.exploration_left() * self.gaussian(like)
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
-        """R + γ (1 - d) min_i Q'_i(h', μ'(h')): algorithm 1, with one head."""
-        action = self.target_action(h_actor)
-        return self.bootstrap(batch, self.target_critic(h_critic, action).amin(0))
-
-    def target_action(self, h_actor: Tensor) -> Tensor:
-        """μ'(h')."""
-        return self.target_actor(h_actor)
+        """R + γ (1 - d) Q'(h', μ'(h')): algorithm 1."""
+        action = self.target_actor(h_actor)
+        return self.bootstrap(batch, self.target_critic(h_critic, action, heads=1)[0])
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """c Σ max(0, |u| - 3)² - Q_1(sg h, tanh u), u being μ(h) before its tanh: equation 6."""

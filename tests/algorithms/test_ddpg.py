@@ -124,7 +124,7 @@ def test_the_next_action_is_the_slow_actors() -> None:
     agent = DDPG(SPEC, hidden_sizes=(4,))
     constant_actor(agent.target_actor, 1.0, -2.0)
     h = torch.zeros(1, 1, 3)
-    torch.testing.assert_close(agent.target_action(h)[0, 0], torch.tensor([1.0, -2.0]).tanh())
+    torch.testing.assert_close(agent.target_actor(h)[0, 0], torch.tensor([1.0, -2.0]).tanh())
 
 
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])

@@ -1,0 +1,28 @@
+"""What there is: environments, algorithms, suites, configs; and the check of an environment."""
+
+
+def list_all(hidden: dict[str, str]) -> int:
+    """Prints the catalog."""
+    from offpcc.config import catalog
+
+    print("environments (any other gymnasium id works, too), and what is hidden from the agent")
+    width = max(map(len, hidden))
+    for name, what in hidden.items():
+        print(f"  {name:{width}s}  {what}")
+    print("\nalgorithms\n  " + " ".join(catalog.algorithms()))
+    print("\nsuites\n  " + " ".join(catalog.suites()))
+    print("\nconfigs\n  " + "\n  ".join(catalog.configs()))
+    return 0
+
+
+def check(env: str) -> int:
+    """Prints what the checks of a world say; 6 if one fails."""
+    from offpcc.config import catalog
+
+    catalog.check_id(env)
+    from offpcc.envs.checker import check_world
+
+    said = check_world(env)
+    for what, verdict in said.items():
+        print(f"{what}: {verdict}")
+    return 6 if any(verdict.startswith("NO") for verdict in said.values()) else 0

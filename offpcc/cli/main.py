@@ -1,0 +1,96 @@
+"""The entry point: from arguments to an exit code."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+
+from offpcc import errors
+from offpcc.cli.parser import parser
+from offpcc.cli.play import plays
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does what the arguments say; gives the exit code."""
+    asked = parser().parse_args(arguments)
+    try:
+        return dispatch(asked)
+    except (Exception, KeyboardInterrupt, SystemExit, errors.CallTimeout) as error:
+        # Where every fault becomes a line and a code. Only other people's code ends a program.
+        if asked.debug:
+            traceback.print_exc()
+        print(f"launch.py: {complaint(error)}", file=sys.stderr)
+        return exit_code(error)
+
+
+def exit_code(error: BaseException) -> int:
+    """What launch.py leaves with; 1 for what it does not know."""
+    known = (
+        (errors.Stopped, 128 + getattr(error, "number", 0)),
+        (KeyboardInterrupt, 130),
+        ((errors.DivergedError, errors.NoUpdateError), 3),
+        (errors.NoCheckpointError, 4),
+        (errors.RunLockedError, 5),
+        ((errors.EnvironmentFault, errors.CallTimeout, SystemExit), errors.FAULT),
+        (OSError, 7),
+        ((ValueError, TypeError, ImportError), 2),
+    )
+    return next((code for kind, code in known if isinstance(error, kind)), 1)
+
+
+def complaint(error: BaseException) -> str:
+    """The line for an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "stopped"
+    if isinstance(error, SystemExit):
+        return f"an environment, or a module of yours, ended the program by exit({error.code!r})"
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    if exit_code(error) != 1:
+        return line
+    return f"{type(error).__name__}: {line}; a bug in offpcc; --debug shows where"
+
+
+def dispatch(asked: argparse.Namespace) -> int:
+    """Chooses what to do. Heavy imports wait until they are needed."""
+    if asked.plot is not None:
+        from offpcc.cli.compare import plot
+
+        return plot(asked)
+    import domains
+
+    if asked.list:
+        from offpcc.cli.catalog import list_all
+
+        return list_all(domains.HIDDEN)
+    for env in filter(None, (asked.env, asked.check)):
+        with suppress(ValueError):  # not one of ours: whether there is such an id is asked later
+            domains.harder(env)
+    if asked.compare or asked.report is not None:
+        from offpcc.cli.compare import compare
+
+        return compare(asked)
+    if asked.check:
+        from offpcc.cli.catalog import check
+
+        return check(asked.check)
+    from offpcc.cli.runs import runs
+
+    return runs(asked)
+
+
+def script() -> int:
+    """What the process does: main(), in a worker that it observes if an environment is played."""
+    from offpcc.processes import streams
+
+    streams.tolerate_write_errors()
+    asked = parser().parse_args()
+    if os.name != "posix":
+        return main()
+    from offpcc.processes import supervisor
+
+    elsewhere = (asked.list, asked.compare, asked.report is not None, asked.plot is not None)
+    plain = any(elsewhere) or asked.jobs or asked.print_config
+    observed = bool(asked.check or asked.env) and not plain
+    return supervisor.run(main, observed, "" if asked.check or plays(asked) else "--resume")

@@ -1,0 +1,105 @@
+"""Flags of the command line, and their checks that need nothing else."""
+
+import argparse
+from difflib import get_close_matches
+from typing import NoReturn
+
+EXAMPLES = """examples:
+  python launch.py --env pendulum-p-v0 --algo rsac --run_id 1
+  python launch.py --env pendulum-p-v0 --algo rsac --run_id 1 --render
+  python launch.py --env pendulum-p-v0 --algo rsac --run_id 2 --bind 'SAC.discount = 0.95'
+  python launch.py --env pendulum-p-v0 --algo rsac --run_id 1 2 3 4 --seed 1 --jobs 2
+  python launch.py --compare memory --jobs 2
+  python launch.py --plot results/pendulum-p-v0
+
+exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
+6 environment fault, 7 storage fault, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue
+with --resume; a second signal, a second later, leaves at once)"""
+
+DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
+WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
+BIND = "gin, on top of everything; each line in quotes"
+REPORT = "with --compare: only the report, from results/ or from the rows that DIR has"
+JOBS = "runs side by side, each a process of its own with its share of the cores"
+PRECISION = "of an update's passes; auto: bf16 where the device has it and it is not slower"
+MEMORY = "ablated: --evaluate plays again with it emptied at every step, and says what it is worth"
+WATCHED, RECORDED = 10, 3  # episodes
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose complaints are one line, with the nearest flags."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints what is wrong and exits with 2."""
+        unknown = message.removeprefix("unrecognized arguments: ").split()
+        if unknown and unknown[0].startswith("--"):
+            near = get_close_matches(unknown[0], self._option_string_actions, 3)
+            message += f"; did you mean {' or '.join(near)}?" if near else ""
+        self.exit(2, f"launch.py: {message}; --help lists all flags\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = Parser(
+        description="Reinforcement learning for agents that must remember.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    what = p.add_argument_group("what to run").add_argument
+    what("--env", metavar="ID", help="a gymnasium id; module:Id-v0 imports module first")
+    what("--algo", metavar="NAME", help="a file in configs/algorithms/")
+    what("--config", metavar="FILE", help="gin, on top of the algorithm's; " + DOMAIN_CONFIG)
+    what(
+        "--run_id",
+        "--run-id",
+        nargs="+",
+        default=["1"],
+        metavar="K",
+        help="runs, one after another (or --jobs J); 1",
+    )
+    what("--results", default="results", metavar="DIR", help="where runs are kept")
+    set_ = p.add_argument_group("settings").add_argument
+    set_("--seed", type=int, metavar="N", help="left out: drawn; several runs take N, N+1, …")
+    set_("--bind", nargs="+", action="extend", default=[], metavar="LINE", help=BIND)
+    set_("--steps", type=int, metavar="N", help="environment steps")
+    set_("--envs", type=int, metavar="N", help="copies of the environment")
+    set_("--jobs", type=int, metavar="J", help=JOBS)
+    set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
+    set_("--precision", choices=("auto", "fp32", "bf16"), help=PRECISION)
+    set_("--wandb", choices=("online", "offline", "off"), help=WANDB)
+    set_("--debug", action="store_true", help="show tracebacks")
+    group = p.add_argument_group("runs that exist")
+    again = group.add_mutually_exclusive_group().add_argument
+    again("--resume", action="store_true", help="continue exactly where it stopped")
+    again("--overwrite", action="store_true", help="begin again")
+    runs = group.add_argument
+    runs("--render", action="store_true", help=f"play {WATCHED} episodes in a window")
+    runs("--record", action="store_true", help=f"play {RECORDED} episodes into videos/*.mp4")
+    runs("--demonstrate", type=int, metavar="N", help="N greedy episodes into demonstrations/*.npy")
+    runs("--record-data", type=int, metavar="N", help="N drawn episodes into a Minari data set")
+    runs("--evaluate", type=int, metavar="N", help="N greedy episodes: mean and interval")
+    runs("--memory", choices=("kept", "ablated"), default="kept", help=MEMORY)
+    other = p.add_argument_group("other").add_argument
+    other("--compare", metavar="SUITE", help="run a file in configs/suites/, and report on it")
+    other("--report", nargs="?", const="", metavar="DIR", help=REPORT)
+    other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
+    other("--list", action="store_true", help="the ids, algorithms, suites and configs there are")
+    other("--print-config", action="store_true", help="every setting of the run and its origin")
+    other("--check", metavar="ID", help="check an environment, its seeding included")
+    return p
+
+
+def refuse_settings(asked: argparse.Namespace) -> None:
+    """Raises ValueError for a flag whose place is a suite's file."""
+    free = {"compare", "report", "results", "jobs", "device", "wandb", "debug"}
+    plain = vars(parser().parse_args([]))
+    for name, value in plain.items():
+        if name not in free and getattr(asked, name) != value:
+            raise ValueError(f"--{name} does not go with --compare; the suite's file says it")
+
+
+def check_jobs(asked: argparse.Namespace) -> None:
+    """Raises ValueError for no jobs."""
+    if asked.jobs is not None and asked.jobs < 1:
+        raise ValueError(f"--jobs {asked.jobs}: it must be at least 1")

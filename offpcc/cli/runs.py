@@ -1,0 +1,99 @@
+"""Runs: begun, continued or played, one after another or side by side."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from offpcc.cli.parser import check_jobs
+from offpcc.cli.play import play, plays
+
+if TYPE_CHECKING:
+    from offpcc.runs.run_spec import RunSpec
+
+
+def runs(asked: argparse.Namespace) -> int:
+    """Trains or plays each run id in turn, once all of them are found to be in order."""
+    for flag in ("evaluate", "demonstrate", "record_data"):
+        episodes = getattr(asked, flag)
+        if episodes is not None and episodes < 1:
+            named = f"--{flag.replace('_', '-')} {episodes}"
+            raise ValueError(f"{named}: it must be at least 1 episode")
+    if asked.memory == "ablated" and asked.evaluate is None:
+        raise ValueError("--memory ablated goes with --evaluate N")
+    check_jobs(asked)
+    playing = plays(asked)
+    if playing and asked.jobs:
+        raise ValueError("--jobs is for training; trained runs are played one after another")
+    asked_for = requests(asked)
+    again = continued(asked, asked_for)
+    if asked.print_config:
+        print(asked_for[0].compose(resume=bool(again)).explained(), end="")
+        return 0
+    for request in asked_for:
+        if playing:
+            request.folder.read()
+        else:
+            request.folder.check(resume=request in again, overwrite=asked.overwrite)
+            request.compose(resume=request in again)
+    if asked.jobs:
+        return side_by_side(asked, asked_for)
+    for request in asked_for:
+        if playing:
+            play(asked, request.folder.path)
+        else:
+            train(asked, request)
+    return 0
+
+
+def side_by_side(asked: argparse.Namespace, asked_for: "list[RunSpec]") -> int:
+    """Trains several runs at a time; the exit code of the first that fails, or 0."""
+    from offpcc.runs import jobs
+
+    flags = [f"--{name}" for name in ("overwrite", "debug") if getattr(asked, name)]
+    again = continued(asked, asked_for)
+    todo = [
+        jobs.Job(each, (*flags, *(["--resume"] if each in again else []))) for each in asked_for
+    ]
+    return jobs.run(todo, asked.jobs)
+
+
+def continued(asked: argparse.Namespace, asked_for: "list[RunSpec]") -> "list[RunSpec]":
+    """Those that --resume continues: all, but of several jobs some may not have begun."""
+    there = [request for request in asked_for if request.folder.exists]
+    return (there if asked.jobs and there else asked_for) if asked.resume else []
+
+
+def requests(asked: argparse.Namespace) -> "list[RunSpec]":
+    """The runs that are meant, checked as far as is possible before torch is imported."""
+    from offpcc.runs.run_spec import RunSpec
+
+    if not (asked.env and asked.algo):
+        raise ValueError("--env and --algo are needed; --list shows what there is")
+    if len(set(asked.run_id)) < len(asked.run_id):
+        raise ValueError(f"--run_id {' '.join(asked.run_id)}: no two may be alike")
+    if "=" in asked.bind:
+        raise ValueError(
+            f"--bind {' '.join(asked.bind)}: a line needs quotes, as 'learning_rate = 0.001'"
+        )
+    macros = {"steps": asked.steps, "num_envs": asked.envs}
+    macros |= {"device": asked.device, "precision": asked.precision}
+    common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
+    return [
+        RunSpec(
+            asked.env, asked.algo, run_id=run_id, config=asked.config,
+            bind=[*common, *asked.bind], results=asked.results, wandb=asked.wandb,
+            seed=None if asked.seed is None else asked.seed + count,
+        )
+        for count, run_id in enumerate(asked.run_id)
+    ]  # fmt: skip
+
+
+def train(asked: argparse.Namespace, request: "RunSpec") -> None:
+    """Begins or continues one run."""
+    from offpcc.runs.experiment import begin, proceed
+
+    folder = proceed(request) if asked.resume else begin(request, asked.overwrite)
+    final = folder.read()["final"]
+    line = f"{folder.path}: {final['env_steps']:.0f} steps in {final['seconds']:.0f} s"
+    if "test_return" in final:
+        line += f", return {final['test_return']:.1f} ± {final['test_return_se']:.1f}"
+    print(line)
