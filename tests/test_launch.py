@@ -154,7 +154,10 @@ def test_the_list_names_every_id_algorithm_and_config(tmp_path):
             "--env pendulum-v0 --algo rsac --bind learning_rate='x'",
             "--bind \"learning_rate='x'\":1: SAC.learning_rate is 'x',",
         ),
-        ("--env pendulum-v0 --algo rsac --bind rat=1.0", "--bind 'rat=1.0':1: unknown macro 'rat'"),
+        (
+            "--env pendulum-v0 --algo rsac --bind rat=1.0",
+            "--bind 'rat=1.0':1: unknown setting 'rat'",
+        ),
         ("--env pendulum-v0 --algo rsac --bind SAC.x=1", "--bind 'SAC.x=1':1: SAC has no param"),
         (
             "--env pendulum-v0 --algo sac --bind memory_hidden_size=9",

@@ -11,6 +11,7 @@ from typing import Any
 from offpcc.config.catalog import nearest
 from offpcc.config.ranges import complaint as out_of_range
 from offpcc.config.registry import REGISTRY, ROOTS, bindable, complaint
+from offpcc.config.synonyms import hint
 from offpcc.config.type_check import Macro, Reference, fits, leaves, said
 from offpcc.errors import ConfigError
 
@@ -133,7 +134,7 @@ class Config:
         for binding in layer:
             unknown = [r for r in leaves(binding.value, Reference) if r.name not in REGISTRY]
             if unknown:
-                near = nearest(unknown[0].name, REGISTRY)
+                near = hint(unknown[0].name, REGISTRY)
                 raise ConfigError(f"{binding.place}: unknown class {unknown[0]!r}{near}")
             if not binding.argument:
                 self._check_macro(binding, macros)
@@ -146,7 +147,7 @@ class Config:
         """Raises ConfigError for a macro of these lines that this run does not use."""
         for binding in lines:
             if not binding.argument and binding.key not in self.macros:
-                near = nearest(binding.key, self.macros)
+                near = hint(binding.key, self.macros)
                 raise ConfigError(f"{binding.place}: nothing in this run uses {binding.key}{near}")
 
     def check_values(self) -> None:
@@ -193,7 +194,7 @@ class Config:
             return value, place
         binding = self.bindings.get(value.name)
         if binding is None:
-            near = nearest(value.name, [b.key for b in self.bindings.values() if not b.argument])
+            near = hint(value.name, [b.key for b in self.bindings.values() if not b.argument])
             raise ConfigError(f"{place}: unknown macro {value!r}{near}")
         if value.name in seen:
             raise ConfigError(f"{place}: the macro {value!r} leads back to itself")
@@ -207,8 +208,8 @@ class Config:
     def _check_macro(self, binding: Binding, macros: Collection[str]) -> None:
         named = {macro.name for b in self.bindings.values() for macro in leaves(b.value, Macro)}
         if binding.key not in (known := {*macros, *named}):
-            near = nearest(binding.key, known)
-            raise ConfigError(f"{binding.place}: unknown macro {binding.key!r}{near}")
+            near = hint(binding.key, self.macros) or nearest(binding.key, known)
+            raise ConfigError(f"{binding.place}: unknown setting {binding.key!r}{near}")
 
     def _check_use(self, binding: Binding, layer: Collection[str]) -> None:
         """Raises ConfigError for what the run does not make, or an earlier layer binds nearer."""

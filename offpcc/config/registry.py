@@ -4,8 +4,8 @@ from collections.abc import Callable
 from inspect import Parameter
 from typing import Any, TypeVar
 
-from offpcc.config.catalog import nearest
 from offpcc.config.schema import Schema, schema_in, schema_of
+from offpcc.config.synonyms import hint
 
 Item = TypeVar("Item", bound=Callable[..., Any])
 
@@ -58,9 +58,9 @@ def bindable(name: str) -> dict[str, Parameter]:
 def complaint(name: str, argument: str) -> str | None:
     """What is wrong with the names in a binding; None if nothing is."""
     if name not in REGISTRY:
-        return f"unknown class {name!r}{nearest(name, REGISTRY)}"
+        return f"unknown class {name!r}{hint(name, REGISTRY)}"
     if argument in bindable(name):
         return None
     if argument in REGISTRY[name].parameters:
         return f"{name}.{argument} is not for a config; the run fills it in"
-    return f"{name} has no parameter {argument!r}{nearest(argument, bindable(name))}"
+    return f"{name} has no parameter {argument!r}{hint(argument, bindable(name))}"

@@ -100,7 +100,7 @@ def test_a_known_macro_of_a_file_may_go_unused(write):
         (
             "rsac",
             "batch_size = 7",
-            "nothing in this run uses batch_size; did you mean .*recurrent_batch_size",
+            "nothing in this run uses batch_size; here it is called recurrent_batch_size",
         ),
     ],
 )
@@ -237,7 +237,7 @@ REFUSED = [
     ("SAC.discont = 0.9", "SAC has no parameter 'discont'; did you mean discount"),
     ("SACC.discount = 0.9", "unknown class 'SACC'; did you mean SAC?"),
     ("agents.SAC.discount = 0.9", "unknown class 'agents.SAC'"),
-    ("discont = 0.9", "unknown macro 'discont'; did you mean discount"),
+    ("discont = 0.9", "unknown setting 'discont'; did you mean discount"),
     ("discount = %discont", "unknown macro %discont; did you mean discount"),
     (
         "hidden_sizes = (3, %memory_hiden_size)",
@@ -267,7 +267,7 @@ REFUSED = [
     ("discount = '0.9'", "SAC.discount is '0.9', which is not a number$"),
     ("discount = 1.5", r"SAC.discount is 1.5; it must lie in \[0, 1\]$"),
     ("LSTM.hidden_size = 0", r"LSTM.hidden_size is 0; it must lie in \[1, 1_000_000\]$"),
-    ("target = 5", "unknown macro 'target'"),
+    ("target = 5", "unknown setting 'target'"),
     ("SAC.target_entropy = 1e400", "SAC.target_entropy is inf; it must be finite$"),
     (
         "buffer_size = 99999999999999999999",
