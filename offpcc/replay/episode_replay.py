@@ -230,10 +230,10 @@ class EpisodeReplay(Replay):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
         self._random.bit_generator.state, self._owed = state["random"], state["owed"]
-        self._table.number_from(state["first"])
         if "open" in state:
             self.extend(state["growing"])
             self._open = state["open"]
+        self._table.number_from(state["first"])  # what grows may have driven out the oldest
         if self._priorities is not None:
             self._priorities.load_state_dict(state["priorities"])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from offpcc.data import AgentSpec, Batch, Episode, Field
@@ -487,6 +487,7 @@ def assert_alike(one: EpisodeReplay, other: EpisodeReplay) -> None:
     stride=st.integers(1, 30),
     priority_alpha=st.sampled_from([0.0, 0.6]),
 )
+@example([(3, False)], 0, None, 0, [1, 1, 1], 2, 0.0)  # what grows drives out the oldest
 def test_a_restored_replay_goes_on_with_the_same_samples(
     lengths: list[tuple[int, bool]],
     spare: int,
