@@ -373,7 +373,7 @@ def test_a_recorded_episode_is_a_video_that_plays(trained):
     told = re.findall(r"episode (\d): return [\d.]+, (\d+) steps: (\S+\.mp4)", said)
     assert [int(number) for number, _, _ in told] == [0, 1, 2]
     for _, steps, name in told:
-        frames = pictures(trained / name, height=256, hidden_size=608)
+        frames = pictures(trained / name, height=256, width=608)
         assert len(frames) == int(steps) + 1
         assert frames[0].std() > 5, "something is drawn"
         assert (frames[0] != frames[-1]).any(), "and it moves"
