@@ -37,14 +37,14 @@ class Task:
     env: str
     words: str
     steps: int
-    epoch: int  # environment steps
-    evaluation: int  # episodes, at the end of each epoch
+    eval_interval: int  # environment steps
+    eval_episodes: int  # episodes, at the end of each epoch
     agents: tuple[Agent, Agent]
 
     def request(self, agent: Agent) -> RunSpec:
         """A run of one of the agents, on one core."""
-        bind = [f"steps = {self.steps}", f"eval_interval = {self.epoch}", "num_threads = 1"]
-        bind.append(f"eval_episodes = {self.evaluation}")
+        bind = [f"steps = {self.steps}", f"eval_interval = {self.eval_interval}", "num_threads = 1"]
+        bind.append(f"eval_episodes = {self.eval_episodes}")
         return RunSpec(self.env, agent.algo, bind=bind, seed=1, results=FOLDER)
 
 
