@@ -1,7 +1,7 @@
-"""The worlds of the project; importing this package registers every id of the table with gymnasium.
+"""The environments of the project; importing this package registers their ids with gymnasium.
 
 `HIDDEN` says, for each id, what its view hides from the agent; `harder` adds noise, dropout, delay
-or repeated actions to an id. No world is imported until it is made.
+or repeated actions to an id. No environment is imported until it is made.
 """
 
 import gymnasium
@@ -21,7 +21,7 @@ def _register(row: TaskView) -> None:
         entry_point="domains.make:single" if ours else "domains.make:foreign",
         vector_entry_point="domains.make:several" if ours else None,
         max_episode_steps=row.task.steps,
-        # Our worlds themselves refuse what these two wrappers watch for, and faster.
+        # Our environments themselves refuse what these two wrappers watch for, and faster.
         order_enforce=not ours,
         disable_env_checker=True,
         kwargs=row.arguments(),

@@ -1,6 +1,6 @@
 """BaseEnv: what all our environments share; each one's file holds little but its physics.
 
-A world is written once, for n copies at a time: its quantities are rows of one array (V, n), and a
+An environment is written once, for n copies: its quantities are rows of one array (V, n), and a
 step is arithmetic on rows. `BaseEnv` is gymnasium's environment, of one copy; `BatchedEnv` has n.
 """
 
@@ -24,7 +24,7 @@ Rows = NDArray[np.float64]  # (·, n): a quantity a row, a copy a column
 
 
 class BaseEnv(RenderedEnv):
-    """A gymnasium world with actions in [-1, 1], float64 physics and float32 observations.
+    """A gymnasium environment with actions in [-1, 1], float64 physics and float32 observations.
 
     A subclass sets the class variables and gives `begin`, `advance`, `observe` and `draw`. Its
     quantities are `values` (V, n): first the physical state, then `extras` more that an episode
@@ -47,7 +47,7 @@ class BaseEnv(RenderedEnv):
         repeat: int = 1,
         **shown: Any,
     ) -> None:
-        """Make a world of which `Views` show what is asked for, as `hidden` says in the picture.
+        """Make an environment behind `Views`; `hidden` says in the picture what they hide.
 
         Each action is taken `repeat` times, or until the episode's end; the rewards are summed.
         """
@@ -91,7 +91,7 @@ class BaseEnv(RenderedEnv):
     def chances(self, concerned: NDArray[np.bool_]) -> Iterator[tuple[int, np.random.Generator]]:
         """Yield the number and the generator of each copy concerned (n,), for chance in a step.
 
-        Copies at rest are left out: a world alone draws nothing after its end either.
+        Copies at rest are left out: an environment alone draws nothing after its end either.
         """
         for copy in np.flatnonzero(concerned & ~self.resting):
             yield int(copy), self.randoms[copy]

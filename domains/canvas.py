@@ -16,7 +16,7 @@ import pygame  # after the line above: it greets on stdout unless told not to
 Point = tuple[float, float]
 Colour = Literal["paper", "ink", "faint", "body", "action", "limit", "goal", "hidden"]
 
-# By role, the same in every world; apart for colour-blind people too (after Okabe and Ito, 2008).
+# By role, the same everywhere; distinct for colour-blind people too (after Okabe and Ito, 2008).
 COLOURS: dict[Colour, tuple[int, int, int]] = {
     "paper": (255, 255, 255),
     "ink": (51, 51, 51),
@@ -33,7 +33,7 @@ MARGIN = 10  # of the text, pixels
 
 
 class Canvas:
-    """A picture of a world; every length is in metres, x to the right and y up."""
+    """A picture of an environment; every length is in metres, x to the right and y up."""
 
     def __init__(self, size: tuple[int, int], scale: float, centre: Point = (0.0, 0.0)) -> None:
         """`size` (width, height) in pixels, `scale` in pixels a metre, `centre` in its middle."""

@@ -1,7 +1,7 @@
-"""Disturbances: what makes any world harder: noise and dropouts of observations, repeated actions.
+"""Disturbances: noise, dropout and delay of observations, and repeated actions.
 
 Chance is drawn from a generator that each episode of each copy has for itself, so that one copy's
-numbers depend on nothing but its seed, and the world's own episode stays what it was.
+numbers depend on nothing but its seed, and the environment's own episode stays what it was.
 """
 
 from abc import abstractmethod
@@ -117,7 +117,7 @@ class Dropout(Disturbance):
 class Repeat(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Any environment, where each action is taken `times` times, or until the episode's end.
 
-    The rewards are summed; observation and info are the last ones. Our own worlds do it themselves.
+    The rewards are summed; observation and info are the last ones. Our environments do it themselves.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], times: int) -> None:

@@ -1,4 +1,4 @@
-"""What gymnasium calls to make a world of the table, or n copies of it at once."""
+"""What gymnasium calls to make an environment of the table, or n copies of it at once."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -14,7 +14,7 @@ Settings = Mapping[str, Any]
 
 
 def single(world: str, settings: Settings, **shown: Any) -> BaseEnv:
-    """Return the world of a class named as `module:Class`; settings are its own."""
+    """Return the environment of a class named as `module:Class`; settings are its own."""
     return cast(BaseEnv, load_env_creator(world)(**settings, **shown))
 
 

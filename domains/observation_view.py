@@ -15,7 +15,7 @@ Randoms = Sequence[np.random.Generator]  # n: a copy's own
 
 
 class ObservationView(ABC):
-    """One step from what a world tells to what is shown."""
+    """One step from what an environment tells to what is shown."""
 
     space: Box  # of what is shown, for one copy
 
@@ -23,7 +23,7 @@ class ObservationView(ABC):
     def begin(self, observation: Rows, fresh: Flags, randoms: Randoms) -> Rows:
         """Return what is shown of (n, X) when the copies at `fresh` (n,) begin an episode.
 
-        A view with chance spawns from `randoms` (n), and so takes no number of a world's.
+        A view with chance spawns from `randoms` (n), and so takes no number of an environment's.
         """
 
     @abstractmethod

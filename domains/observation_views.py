@@ -2,7 +2,7 @@
 
 They know nothing of any world: each takes flat observations of n copies (n, X) and gives flat ones
 back, in the dtype of the observation space, which stays a true bound; a window takes pictures, too.
-Our worlds hold views themselves; `ViewWrapper` puts them on any environment.
+Our environments hold views themselves; `ViewWrapper` puts them on any environment.
 """
 
 from collections.abc import Sequence
@@ -75,9 +75,9 @@ class FirstLook(Zero):
 
 
 class PreviousAction(ObservationView):
-    """Appends the action (A,) that led to an observation, as the world took it; zeros at first.
+    """Appends the action (A,) that led to an observation, clipped to its space; zeros at first.
 
-    A world clips an action to its space, and so does this view. A discrete action is refused.
+    Environments clip an action to its space, and so does this view. A discrete action is refused.
     """
 
     def __init__(self, space: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> None:
@@ -157,7 +157,7 @@ Shown = Rows | dict[str, Rows]
 
 
 class Views:
-    """The views of one world in a row; `zero`, `first_look` and `keep` count its own entries.
+    """The views of one environment in a row; `zero`, `first_look` and `keep` count its own entries.
 
     Zeros, a first look and the entries to keep come first, then noise, dropout and delay of these,
     then the last action, then a window. With `privileged`, the observation is a mapping

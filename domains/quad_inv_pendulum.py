@@ -80,7 +80,7 @@ class QuadInvPendulum(BaseEnv):
         published_b1: bool = True,
         **settings: Any,
     ) -> None:
-        """Make the world as it was published: there B_1 has a_1 m_2 in place of a_1 m_1.
+        """Make the environment as it was published: there B_1 has a_1 m_2 in place of a_1 m_1.
 
         With `published_b1=False` the cart drives the first link as mechanics has it.
         """

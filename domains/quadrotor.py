@@ -77,7 +77,7 @@ class Quadrotor(BaseEnv):
         randomise: bool = True,
         **settings: Any,
     ) -> None:
-        """Make the world; the attributes `noise`, `randomise` and `rotors` stay over resets.
+        """Make the environment; the attributes `noise`, `randomise` and `rotors` stay over resets.
 
         `rotor_noise` is the scale of the rotors' noise, 0 for none; `randomise` says whether a
         reset draws masses, arms, thrust, drag and lag.

@@ -16,12 +16,12 @@ RENDER_MODES = ("human", "rgb_array")
 
 
 def drawn_at(fps: int) -> dict[str, Any]:
-    """Return gymnasium's metadata of a world that is drawn at `fps` frames a second."""
+    """Return gymnasium's metadata of an environment that is drawn at `fps` frames a second."""
     return {"render_modes": list(RENDER_MODES), "render_fps": fps}
 
 
 class Frame(NamedTuple):
-    """The piece of a world that is drawn."""
+    """The piece of an environment that is drawn."""
 
     size: tuple[int, int]  # width and height, pixels; multiples of 16, as video wants them
     scale: float  # pixels a metre
@@ -29,7 +29,7 @@ class Frame(NamedTuple):
 
 
 class RenderedEnv(gymnasium.Env[Any, Any], ABC):
-    """A gymnasium world that `draw`s itself; the picture says what is hidden."""
+    """A gymnasium environment that `draw`s itself; the picture says what is hidden."""
 
     frame: ClassVar[Frame]
     hidden: str = "nothing"  # by the view
@@ -43,7 +43,7 @@ class RenderedEnv(gymnasium.Env[Any, Any], ABC):
 
     @abstractmethod
     def draw(self, canvas: Canvas) -> None:
-        """Draw the world, its first copy if there are several, on a clean canvas."""
+        """Draw the environment, its first copy if there are several, on a clean canvas."""
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the picture (H, W, 3) in mode rgb_array; in mode human, show it in a window."""

@@ -1,4 +1,4 @@
-"""The table of ids: partial observability is a view of one world, and a view is a row."""
+"""The table of ids: partial observability is a view of one environment, and a view is a row."""
 
 from types import MappingProxyType
 from typing import Any

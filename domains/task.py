@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 
 class Task(NamedTuple):
-    """A world, `module:Class`, when an episode is truncated, and the world's own settings.
+    """An environment `module:Class`, its time limit in steps, and its own settings.
 
-    A world that is not `ours` is any environment of flat observations, or of pictures.
+    An environment that is not `ours` is any environment of flat observations, or of pictures.
     """
 
     world: str
@@ -72,7 +72,7 @@ class TaskView(NamedTuple):
     def harder(self, suffix: str) -> "TaskView":
         """Return this row with a suffix, such as -noise0.1 or -dropout0.2-privileged, to its name.
 
-        With -repeat<k> an episode ends after as many steps of the world as before, rounded up.
+        With -repeat<k> an episode ends after as many simulated steps as before, rounded up.
         Raises ValueError for another suffix than -noise, -dropout, -delay, -repeat and -privileged,
         for a size of zero, and for what this row has already.
         """

@@ -16,14 +16,14 @@ Stepped = tuple[Any, Batch, Batch, Batch, dict[str, Any]]
 
 
 class BatchedEnv(VectorEnv[Any, Batch, Batch]):
-    """The same numbers as `num_envs` single worlds, step for step.
+    """The same numbers as `num_envs` single environments, step for step.
 
     Nothing is reset of itself: a copy whose episode has ended rests, and gives reward 0, until a
     reset. `reset(options={"reset_mask": mask})` resets the copies of a boolean mask (n,) alone.
     """
 
     def __init__(self, world: BaseEnv, max_episode_steps: int) -> None:
-        """Take over a world of n copies; episodes are truncated after `max_episode_steps`."""
+        """Wrap an environment of n copies; truncate episodes after `max_episode_steps`."""
         self.world, self.limit = world, max_episode_steps
         num_envs = self.num_envs = world.copies
         facts = {"autoreset_mode": AutoresetMode.DISABLED, "ended_copies_rest": True}

@@ -1,4 +1,4 @@
-"""What passes between parts: the world's shape, a finished episode, a batch of windows.
+"""What passes between parts: the environment's shape, a finished episode, a batch of windows.
 
 The shape letters, used everywhere: B batch, T steps, L episode length, A action size, X input size,
 S state size, F feature size, N critic heads, K atoms per head.
@@ -16,7 +16,10 @@ from torch import Tensor
 Observation = dict[str, np.ndarray]
 
 PRIVILEGED = "privileged"  # the key of what critics may know, and actors may not
-OWN_PAST = ("previous_action", "previous_reward")  # keys that tell the agent's past, not the world
+OWN_PAST = (
+    "previous_action",
+    "previous_reward",
+)  # keys that tell the agent's past, not the environment
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Field:
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """What an agent must know of its world: the observation's keys and the action's size A.
+    """What an agent must know of its environment: the observation's keys and the action's size A.
 
     choices: how many there are in each discrete part of an action, which is one-hot inside, one
     part behind the other; empty where actions are continuous.
@@ -81,8 +84,8 @@ class AgentSpec:
 class Episode:
     """L steps of one episode: all, or a stretch of one under way.
 
-    The last observation is its own, never the next one's first. terminated: the world ended it, so
-    nothing follows; otherwise a time limit cut it, or it goes on in a later stretch (not ended).
+    The last observation is its own, never the next one's first. terminated: the environment ended
+    it, so nothing follows; otherwise a time limit cut it, or it goes on later (not ended).
     state: the acting memory *before* each step; notes: what the agent noted beside its actions.
     """
 
@@ -92,10 +95,10 @@ class Episode:
     terminated: bool
     state: np.ndarray  # (L, S)
     notes: dict[str, np.ndarray] = field(default_factory=dict)  # {name: (L, …)}
-    success: bool | None = None  # where the world says
+    success: bool | None = None  # where the environment says
     terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward, if it says
     ended: bool = True  # False: cut while under way
-    copy: int = 0  # which copy of the world played it
+    copy: int = 0  # which copy of the environment played it
     steps_before: int = 0  # in earlier stretches
     reward_before: float = 0.0  # their sum
 

@@ -38,7 +38,7 @@ class StorageError(OSError):
 
 
 class EnvironmentFault(RuntimeError):  # noqa: N818
-    """A world raised, or gave a number that is not finite; says where and when."""
+    """An environment raised, or gave a number that is not finite; says where and when."""
 
 
 class CallTimeout(BaseException):

@@ -1,6 +1,6 @@
-"""BulletEnv: what the worlds in a scene share, so that each one's file holds little but its own.
+"""BulletEnv: what environments in PyBullet share.
 
-PyBullet simulates one copy at a time; the number of worlds in a process is not limited by it.
+PyBullet simulates one copy at a time; the number of environments in a process is not limited by it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Observation = NDArray[Any]  # (X,) float32
 
 
 class BulletEnv(RenderedEnv):
-    """A gymnasium world in a scene of its own, with actions in [-1, 1].
+    """A gymnasium environment in a scene of its own, with actions in [-1, 1].
 
     A subclass sets the class variables and gives `begin`, `advance` and `observe`.
     """

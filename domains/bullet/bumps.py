@@ -63,7 +63,7 @@ class Bumps(BulletEnv):
         discrete: bool = False,
         action_failure_prob: float = 0.0,
     ) -> None:
-        """Make the world; `discrete` has 4 actions: left softly or hard, right softly or hard.
+        """Make it; `discrete` has 4 actions: left softly or hard, right softly or hard.
 
         An action comes to nothing with `action_failure_prob`.
         """

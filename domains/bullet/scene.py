@@ -1,4 +1,4 @@
-"""Scene: a world in PyBullet of its own, beside any number of others in one process."""
+"""Scene: an environment in PyBullet of its own, beside any number of others in one process."""
 
 import ctypes
 import math

@@ -14,7 +14,7 @@ Colour = tuple[float, float, float, float]  # red, green, blue, opacity
 
 ORIGIN = (0.0, 0.0, 0.0)
 
-# By role, as on the canvas of the other worlds.
+# By role, as on the canvas of the other environments.
 STEEL: Colour = (0.72, 0.75, 0.78, 1.0)
 BODY: Colour = (0.0, 0.447, 0.698, 1.0)
 ACTION: Colour = (0.835, 0.369, 0.0, 1.0)

@@ -1,8 +1,8 @@
 """AMP: adversarial motion priors (Peng et al., 2021, 2104.02180).
 
-PPO on a mixture of the world's reward and of one for moving like an expert, of whom nothing but
-what it saw before and after each step is known. A discriminator tells the expert's transitions
-from the policy's; the less it can, the larger the second reward.
+PPO on a mixture of the environment's reward and a style reward for moving like an expert, of whom
+only the observations before and after each step are known. A discriminator tells the expert's
+transitions from the policy's; the less it can, the larger the style reward.
 
 Differences: the discriminator learns from the observation itself, scaled by the expert's moments,
 and by its own optimizer; its steps follow each rollout.
@@ -30,9 +30,9 @@ class AMP(PPO):
 
     _: KW_ONLY
     expert: str = ""  # a folder of obs.npy and next_obs.npy, or the id of a Minari data set
-    style_keys: Sequence[str] = ()  # of the observation; none: all that the world shows
+    style_keys: Sequence[str] = ()  # of the observation; none: all that the environment shows
     task_reward_scale: PositiveFloat = (
-        1.0  # brings the world's rewards to the size of the style's, 0 to 1
+        1.0  # brings the environment's rewards to the size of the style's, 0 to 1
     )
     task_weight: NonNegativeFloat = 0.5  # w_G
     style_weight: NonNegativeFloat = 0.5  # w_S
@@ -73,8 +73,8 @@ class AMP(PPO):
         wanted, found = self.transitions.shape[1] // 2, before.shape[1]
         if found != wanted:
             raise ValueError(
-                f"{self.expert}: observations of {found} numbers; {self.seen} of this world are "
-                f"{wanted}"
+                f"{self.expert}: observations of {found} numbers; {self.seen} of this "
+                f"environment are {wanted}"
             )
         self.scale.observe(np.concatenate((before, after), -1))
         # A tuple: what is no tensor or module itself is no part of a checkpoint.

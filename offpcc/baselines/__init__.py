@@ -1,6 +1,6 @@
 """Baselines: Stable-Baselines3's algorithms, trained and scored as our own are.
 
-Their replay, rollouts and updates are theirs, untouched; worlds, starts, evaluation, rows and
+Their replay, rollouts and updates are theirs, untouched; environments, starts, evaluation, rows and
 checkpoints are ours. Needs the extra `sb3`, which is imported when a baseline is made.
 """
 

@@ -38,7 +38,7 @@ class Baseline(Learner):
     _: KW_ONLY
     seed: int = 0
     device: str = "cpu"
-    num_envs: PositiveInt = 1  # worlds stepped side by side
+    num_envs: PositiveInt = 1  # environments stepped side by side
     keys: Sequence[str] = ()  # which of the observation it reads; none: all
     hidden_sizes: Sequence[Size] = (256, 256)
     discount: UnitFloat = 0.99  # γ

@@ -136,5 +136,5 @@ class SB3Buffer(Replay):
 def experience_of(
     baseline: Baseline, worlds: VectorEnvAdapter, seed: int
 ) -> tuple[Replay, ExperienceSource]:
-    """A baseline's own replay and its own play in these worlds, in the places of ours."""
+    """A baseline's own replay and its own play in these environments, in the places of ours."""
     return SB3Buffer(baseline), SB3Collector(baseline, worlds, seed)

@@ -21,7 +21,7 @@ class SB3VecEnv(VecEnv):
     An observation is a row of all numbers that the spec has, or, where there are pictures, a
     mapping. `finished` has the episodes that ended, as scores, until somebody takes them.
 
-    Raises EnvironmentFault when a world fails.
+    Raises EnvironmentFault when an environment fails.
     """
 
     worlds: VectorEnvAdapter  # given by whoever trains; until then there are only spaces
@@ -97,7 +97,7 @@ class SB3VecEnv(VecEnv):
         )  # fmt: skip
 
     def close(self) -> None:
-        """Nothing: the worlds are closed by whoever made them."""
+        """Nothing: the environments are closed by whoever made them."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """The same for all copies. Raises AttributeError for what there is not."""

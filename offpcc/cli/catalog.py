@@ -16,7 +16,7 @@ def list_all(hidden: dict[str, str]) -> int:
 
 
 def check(env: str) -> int:
-    """Prints what the checks of a world say; 6 if one fails."""
+    """Prints what the checks of an environment say; 6 if one fails."""
     from offpcc.config import catalog
 
     catalog.check_id(env)

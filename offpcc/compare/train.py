@@ -41,7 +41,7 @@ def train(planned: Sequence[PlannedRun], limit: int, rows: Path, flags: Sequence
 def refuse_others(planned: Sequence[PlannedRun], rows: Path) -> None:
     """Raises ConfigError for a config that cannot be meant, and for what the suite did not ask for.
 
-    That is a run that is there, or rows of one, with another world, algorithm, seed or setting.
+    That is a run, or rows of one, with another environment, algorithm, seed or setting.
     """
     for run in planned:
         config = _composed(tuple(run.request.files), tuple(run.request.bind))

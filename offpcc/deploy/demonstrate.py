@@ -27,8 +27,8 @@ from offpcc.training.evaluator import Evaluator, mean_and_error
 def demonstrate(path: Path | str, episodes: int) -> str:
     """Plays greedy episodes into demonstrations/*.npy of a run's folder, and says what they are.
 
-    obs and next_obs (N, X) hold what the world shows, its keys one behind the other; action (N, A),
-    reward, terminated and truncated (N,) lie beside them, a row a step, episodes end to end.
+    obs and next_obs (N, X) hold the environment's observations, their keys concatenated; action
+    (N, A), reward, terminated and truncated (N,) have a row per step, episodes end to end.
     """
     played, said, _ = _played(path, load(path), episodes)
     rows = [
@@ -59,8 +59,8 @@ def _save(arrays: dict[str, np.ndarray], folder: Path) -> Path:
 def record_data(path: Path | str, episodes: int) -> str:
     """Plays episodes drawn from the policy into a Minari data set, and says what they are.
 
-    Its id is <world>/<algorithm>-<run>-v0. Observations and actions are the world's own. Raises
-    ValueError without minari, and where there is such a data set.
+    Its id is <environment>/<algorithm>-<run>-v0. Observations and actions are those of the
+    environment. Raises ValueError without minari, and where there is such a data set.
     """
     facts = RunFolder(path).read()
     name = _data_set(facts["env"], facts["algo"], Path(path).name)
@@ -94,7 +94,7 @@ def _raw(episode: "list[Step]", space_adapter: SpaceAdapter) -> dict[str, Any]:
 def _played(
     path: Path | str, policy: Policy, episodes: int
 ) -> "tuple[list[list[Step]], str, SpaceAdapter]":
-    """The steps of so many episodes, what to say of them, and the way back to the world's own."""
+    """The steps of so many episodes, a description, and the adapter of the environment."""
     witness = TransitionRecorder(copies_of(path, min(episodes, SIDE_BY_SIDE)))
     try:
         scores = configured(Evaluator)(witness, episodes, SEED)(policy)
@@ -188,6 +188,6 @@ class TransitionRecorder(VectorEnvAdapter):
 
 
 def shown(seen: Observation) -> np.ndarray:
-    """What the world shows (X,), without the agent's own past."""
+    """What the environment shows (X,), without the agent's own past."""
     parts = [value.ravel() for key, value in seen.items() if key not in OWN_PAST]
     return np.concatenate(parts).astype(np.float32)

@@ -26,7 +26,7 @@ Given = Mapping[str, Any] | NDArray[Any] | Tensor
 
 
 class LoadedPolicy(PolicyWrapper):
-    """A trained policy, on the CPU, that takes what a world or a robot gives.
+    """A trained policy, on the CPU, that takes what an environment or a robot gives.
 
     `spec` has the observation's keys that it reads. The memory stays with the caller:
     `initial_state()` at an episode's start, then the state that `act` gave last.
@@ -41,8 +41,8 @@ class LoadedPolicy(PolicyWrapper):
         """Actions in [-1, 1] and the next state (n, S).
 
         observation: a mapping {key: (n, …)}, or its one key's array alone; of arrays or tensors; of
-        one world without n. The action comes back the same way. Raises ValueError for other keys
-        and shapes, and for pictures that are not of whole numbers from 0 to 255.
+        one environment without n. The action comes back the same way. Raises ValueError for other
+        keys and shapes, and for pictures that are not of whole numbers from 0 to 255.
         """
         named = self._named(observation)
         alone = all(np.ndim(named[k]) == len(f.shape) for k, f in self.spec.observation.items())
@@ -64,7 +64,7 @@ class LoadedPolicy(PolicyWrapper):
         if missing:
             raise ValueError(
                 f"the policy reads {wanted}, and {missing} is not there; "
-                "offpcc.env_of(path) is a world that gives them all"
+                "offpcc.env_of(path) is an environment that gives them all"
             )
         return {key: _typed(key, observation[key], f) for key, f in self.spec.observation.items()}
 
@@ -103,17 +103,17 @@ def load(path: str | Path, best: bool = False) -> LoadedPolicy:
 
 
 def env_of(path: str | Path, render_mode: str | None = None) -> EnvAdapter:
-    """A copy of the world that a run is trained on, as its agent sees it and acts in it."""
+    """A copy of the environment that a run is trained on, as its agent sees it and acts in it."""
     return build_world(_configured_env(path), render_mode)
 
 
 def copies_of(path: str | Path, count: int) -> VectorEnvAdapter:
-    """So many copies of that world."""
+    """So many copies of that environment."""
     return build_copies(_configured_env(path), count)
 
 
 def _configured_env(path: str | Path) -> str:
-    """The id of a run's world, its config being given to gin."""
+    """The id of a run's environment, its config being given to gin."""
     folder = RunFolder(path)
     env = folder.read()["env"]
     bindings.give(bindings.compose([folder / "config.gin"]))

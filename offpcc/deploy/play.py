@@ -29,7 +29,7 @@ from offpcc.training.evaluator import (
 )
 
 SEED = 0  # the same starts for every run, so that runs can be compared
-SIDE_BY_SIDE = 20  # copies of a world in an evaluation
+SIDE_BY_SIDE = 20  # copies of an environment in an evaluation
 NORMAL = 1.96  # standard errors to either side hold 95 %
 
 
@@ -123,7 +123,7 @@ def watch(path: Path | str, episodes: int) -> None:
 def record(path: Path | str, episodes: int) -> list[Path]:
     """Plays episodes into videos/*.mp4, prints each, and gives the files.
 
-    Raises ValueError for a world that draws no pictures.
+    Raises ValueError for an environment that draws no pictures.
     """
     world, policy = env_of(path, "rgb_array"), load(path)
     folder = Path(path) / "videos"
@@ -143,13 +143,13 @@ def record(path: Path | str, episodes: int) -> list[Path]:
 
 
 def _played(policy: Policy, worlds: SequentialEnvs, episode: int) -> Score:
-    """What the episode of this number comes to in one world."""
+    """What the episode of this number comes to in one environment."""
     limit = configured(Evaluator)([]).max_episode_steps
     return play(policy, worlds, [SEED + episode], first=episode, max_episode_steps=limit)[0]
 
 
 class VideoRecorder(SequentialEnvs):
-    """A world alone that writes a picture of every step into a video."""
+    """An environment alone that writes a picture of every step into a video."""
 
     def __init__(self, world: EnvAdapter, file: Path) -> None:
         super().__init__([world])
@@ -159,13 +159,13 @@ class VideoRecorder(SequentialEnvs):
     def reset(
         self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
     ) -> list[Observation]:
-        """As the world; the first picture."""
+        """As the environment; the first picture."""
         seen = super().reset(seeds, episodes)
         self._film()
         return seen
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
-        """As the world; the next picture."""
+        """As the environment; the next picture."""
         outcomes = super().step(actions)
         self._film()
         return outcomes

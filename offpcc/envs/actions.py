@@ -24,7 +24,7 @@ class Continuous:
         return np.clip(raw.reshape((*raw.shape[:-1], *space.shape)), space.low, space.high)
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
-        """Actions (L, A) of those (L, …) that a world took; an entry of no width is 0.
+        """Actions (L, A) of those (L, …) that an environment took; an entry of no width is 0.
 
         Raises ValueError for those of another space.
         """
@@ -50,7 +50,7 @@ class Choices:
         return np.asarray(raw.astype(self.space.dtype))[()]
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
-        """Actions (L, A) of those (L, …) that a world took.
+        """Actions (L, A) of those (L, …) that an environment took.
 
         Raises ValueError for those of another space.
         """
@@ -65,7 +65,7 @@ class Choices:
 
 def _check_shape(raw: np.ndarray, shape: tuple[int, ...]) -> None:
     if raw.shape[1:] != shape:
-        raise ValueError(f"actions have shape {raw.shape[1:]}; this world's have {shape}")
+        raise ValueError(f"actions have shape {raw.shape[1:]}; this environment's have {shape}")
 
 
 def chosen_of(actions: np.ndarray, choices: Sequence[int]) -> list[np.ndarray]:

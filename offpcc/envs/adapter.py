@@ -35,7 +35,7 @@ def make_env(
     render_mode: str | None = None,
     copy: int = 0,
 ) -> "EnvAdapter":
-    """The world behind a gymnasium id; `module:Id-v0` imports the module first.
+    """The environment behind a gymnasium id; `module:Id-v0` imports the module first.
 
     max_episode_steps: the time limit of an episode; None: the environment's own. success: the step
     whose `info["success"]`, or else `info["is_success"]`, is an episode's: the "last" one, or
@@ -69,7 +69,7 @@ def make_env(
 
 
 class SpaceAdapter:
-    """Between a world's own spaces and what agents see and do, for one copy or for rows of them.
+    """Converts between an environment's spaces and the agent's, for one copy or for rows.
 
     previous_action, previous_reward: whether the observation has these keys, zero at reset.
     Raises ValueError for spaces that cannot be served.
@@ -100,11 +100,11 @@ class SpaceAdapter:
         self.spec = AgentSpec(keys | past, size, self._actions.choices)
 
     def raw(self, actions: np.ndarray) -> np.ndarray:
-        """Actions (…, A) as the world takes them, never beyond its bounds."""
+        """Actions (…, A) as the environment takes them, never beyond its bounds."""
         return self._actions.raw(actions)
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
-        """The world's actions (…) as agents hold them (…, A); the way back from `raw`."""
+        """The environment's actions (…) as agents hold them (…, A); the way back from `raw`."""
         return self._actions.agents(raw)
 
     def first(self, observation: Any, rows: tuple[int, ...] = ()) -> Observation:
@@ -130,7 +130,7 @@ class SpaceAdapter:
         return seen
 
     def world_observations(self, seen: Sequence[Observation]) -> Any:
-        """What the world showed in these steps (L, …), in its own types."""
+        """What the environment showed in these steps (L, …), in its own types."""
         own = {
             path: reader.original(np.stack([each[reader.key] for each in seen]))
             for path, reader in self._readers.items()
@@ -188,7 +188,7 @@ class EnvAdapter(gymnasium.Wrapper):
         return self.guard.read(self.space_adapter.first, observation), info
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of an action (A,), in [-1, 1] or one-hot; it never leaves the world's bounds."""
+        """One step of an action (A,), in [-1, 1] or one-hot, clipped to its bounds."""
         outcome, info = self._step(action)
         return *outcome[:4], info
 

@@ -92,7 +92,7 @@ def _ends(env: str) -> str:
 
 
 def _episode(world: EnvAdapter, seed: int, beside: EnvAdapter | None = None) -> list[Observation]:
-    """The observations of an episode of random actions, while another world plays beside it."""
+    """The observations of a random episode, while another environment is stepped beside it."""
     random = np.random.default_rng(seed)
     seen = [world.reset(seed=seed)[0]]
     if beside:

@@ -17,7 +17,7 @@ from offpcc.envs.values import SpaceError
 
 
 class VectorEnvAdapter(ABC):
-    """n copies of a world. One whose episode has ended rests until it is reset."""
+    """n copies of an environment. One whose episode has ended rests until it is reset."""
 
     limit: int | None = None  # steps after which the environment itself cuts an episode
 
@@ -58,7 +58,7 @@ class VectorEnvAdapter(ABC):
 
 
 class SequentialEnvs(VectorEnvAdapter):
-    """Worlds of any kind, stepped in turn."""
+    """Environments of any kind, stepped in turn."""
 
     def __init__(self, worlds: Iterable[EnvAdapter]) -> None:
         self.worlds = list(worlds)
@@ -77,7 +77,7 @@ class SequentialEnvs(VectorEnvAdapter):
         return len(self.worlds)
 
     def __getitem__(self, copy: int) -> EnvAdapter:
-        """One of the worlds."""
+        """One of the environments."""
         return self.worlds[copy]
 
     def reset(
@@ -217,5 +217,5 @@ def _apart(seen: Observation, count: int) -> list[Observation]:
 
 
 def side_by_side(worlds: VectorEnvAdapter | Sequence[EnvAdapter]) -> VectorEnvAdapter:
-    """The worlds as copies that are stepped in turn, unless they are copies already."""
+    """The environments as copies that are stepped in turn, unless they are copies already."""
     return worlds if isinstance(worlds, VectorEnvAdapter) else SequentialEnvs(worlds)

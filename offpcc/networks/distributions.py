@@ -58,7 +58,7 @@ class DistributionActor(Actor):
 
 
 class NormalActor(DistributionActor):
-    """N(μ(h), σ²), σ being the same at every history. Worlds cut what lies beyond ±1."""
+    """N(μ(h), σ²), σ being the same at every history. Environments cut what lies beyond ±1."""
 
     def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class NormalActor(DistributionActor):
         return torch.cat((mean, self.log_std.expand_as(mean)), -1)
 
     def mode(self, described: Tensor) -> Tensor:
-        """μ, cut to ±1 as worlds cut it."""
+        """μ, cut to ±1 as environments cut it."""
         return described.chunk(2, -1)[0].clamp(-1, 1)
 
     @torch.no_grad()
@@ -138,7 +138,7 @@ class CategoricalActor(DistributionActor):
 
 
 def distribution_actor(spec: AgentSpec, inputs: int, hidden: Sequence[int]) -> DistributionActor:
-    """The one that fits a world's actions."""
+    """The one that fits an environment's actions."""
     if spec.choices:
         return CategoricalActor(inputs, spec.choices, hidden)
     return NormalActor(inputs, spec.action, hidden)

@@ -10,7 +10,7 @@ from offpcc.data import Batch, Episode
 
 
 class Replay(ABC):
-    """Takes what was played and yields the batches that new steps of the world are worth."""
+    """Takes what was played and yields the batches that new steps of the environment are worth."""
 
     @abstractmethod
     def add(self, episode: Episode) -> None:

@@ -36,8 +36,8 @@ from offpcc.training.evaluator import Evaluator
 from offpcc.training.experience import ExperienceSource
 from offpcc.training.loop import Training
 
-MOST_EVALUATED = 10  # worlds side by side in an evaluation
-MEASURED = 8  # worlds that are made before it is known what one takes
+MOST_EVALUATED = 10  # environments side by side in an evaluation
+MEASURED = 8  # environments that are made before it is known what one takes
 SMALL = 1_000  # steps of a replay that is made to see what a step, or an update, takes
 LONG = 64  # steps of an episode that stands for whole ones in that
 
@@ -45,7 +45,7 @@ LONG = 64  # steps of an episode that stands for whole ones in that
 def build(config: Config, env: str, seed: int) -> Training:
     """The training that a config asks for, without its recorder and checkpoints.
 
-    Raises ValueError for settings and worlds that cannot work; nothing is written.
+    Raises ValueError for settings and environments that cannot work; nothing is written.
     """
     bindings.give(config)
     recipe: TrainingConfig = configured(TrainingConfig)()
@@ -180,7 +180,7 @@ def _source(
 
 
 def build_world(env: str, render_mode: str | None = None, copy: int = 0) -> EnvAdapter:
-    """A fresh copy of a world, as the config given to gin asks for it.
+    """A fresh copy of an environment, as the config given to gin asks for it.
 
     Raises ConfigError for one that cannot be served, EnvironmentFault for one that cannot be made.
     """
@@ -192,7 +192,7 @@ def build_world(env: str, render_mode: str | None = None, copy: int = 0) -> EnvA
 
 
 def build_copies(env: str, count: int) -> VectorEnvAdapter:
-    """So many of them, stepped together where the world can do that."""
+    """So many of them, stepped together where the environment can do that."""
     world = build_world(env)
     together = vectorised(env, count, world.limit) if count > 1 else None
     if together is None:
@@ -202,7 +202,7 @@ def build_copies(env: str, count: int) -> VectorEnvAdapter:
 
 
 def _more_worlds(env: str, count: int) -> list[EnvAdapter]:
-    """So many worlds. Raises ConfigError where, by the first of them, all would not fit."""
+    """So many environments. Raises ConfigError where, by the first of them, all would not fit."""
     worlds, before = [], resident_bytes()
     for made in range(1, count + 1):
         worlds.append(build_world(env, copy=made))
@@ -212,7 +212,7 @@ def _more_worlds(env: str, count: int) -> list[EnvAdapter]:
 
 
 def build_agent(recipe: TrainingConfig, spec: AgentSpec, seed: int, device: str) -> Learner:
-    """The recipe's agent for worlds of this spec."""
+    """The recipe's agent for environments of this spec."""
     keeps = {"critic_state": True} if recipe.store_states else {}
     return recipe.agent(spec, seed=seed, device=device, **keeps)
 

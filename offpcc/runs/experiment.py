@@ -88,7 +88,7 @@ def proceed(request: RunSpec) -> RunFolder:
     config = request.compose(resume=True)
     refuse_changes(old.fixed(MAY_CHANGE), config.fixed(MAY_CHANGE), "its config")
     experiment = Experiment(request, config, before["seed"], before=old)
-    refuse_changes(before["spec"], experiment.spec, "its world")
+    refuse_changes(before["spec"], experiment.spec, "its environment")
     with folder.locked(), Interrupt() as interrupt:
         experiment.resume(interrupt, before)
     return folder
@@ -151,7 +151,7 @@ class Experiment:
         self._train(continued(before, now, {"step": step, "exact": exact}))
 
     def _train(self, description: dict[str, Any]) -> None:
-        """To the end; the description has the final scores then, before worlds are closed."""
+        """To the end; the description has the final scores then, before environments are closed."""
         self.folder.write(description)
         training = self.training
         try:

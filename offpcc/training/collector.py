@@ -1,4 +1,4 @@
-"""Collector: plays copies of a world with an acting copy of the agent and hands over episodes."""
+"""Collector: steps copies of an environment with an acting copy of the agent."""
 
 from collections.abc import Sequence
 from typing import Any, Literal

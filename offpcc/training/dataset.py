@@ -18,7 +18,7 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
 
 class Rows(NamedTuple):
-    """L steps as the world told them; actions in [-1, 1]."""
+    """L steps as the environment told them; actions in [-1, 1]."""
 
     observations: Any  # L + 1 of them: an array, or a mapping of arrays
     actions: np.ndarray  # (L, A)
@@ -49,11 +49,11 @@ class Recording(NamedTuple):
 class Dataset(ExperienceSource):
     """Hands over all episodes of a data set in its first step, and nothing after that.
 
-    No world is stepped: a step is what updates are counted by. source: a folder of .npy files, as
-    `--demonstrate` writes it, or the id of a Minari data set on this machine. description: a line
-    on its episodes.
+    No environment is stepped: a step is what updates are counted by. source: a folder of .npy
+    files, as `--demonstrate` writes it, or the id of a Minari data set on this machine.
+    description: a line on its episodes.
 
-    Raises ValueError for what is neither, and for episodes that are not of this world.
+    Raises ValueError for what is neither, and for episodes that are not of this environment.
     """
 
     def __init__(self, worlds: VectorEnvAdapter, source: str) -> None:
@@ -81,7 +81,7 @@ class Dataset(ExperienceSource):
 def read_episodes(source: str, space_adapter: SpaceAdapter) -> Recording:
     """The episodes of a data set as the collector would have stored them.
 
-    Raises ValueError for a source that is no data set, that is empty, or not of this world.
+    Raises ValueError for a source that is no data set, that is empty, or not of this environment.
     """
     if not source:
         raise ValueError(
@@ -123,14 +123,14 @@ def _seen(played: Rows, space_adapter: SpaceAdapter) -> Episode:
 
 
 def _check(played: Rows, spec: AgentSpec) -> None:
-    """Raises ValueError for actions that are not this world's, and for what is not finite."""
+    """Raises ValueError for actions that are not this environment's, and for what is not finite."""
     if (size := played.actions.shape[1:]) != (spec.action,):
-        raise ValueError(f"actions have shape {size}; this world's have {(spec.action,)}")
+        raise ValueError(f"actions have shape {size}; this environment's have {(spec.action,)}")
     if np.abs(played.actions).max(initial=0.0) > 1 + 1e-6:
         raise ValueError("actions lie beyond ±1, which is where an agent's lie")
     parts = np.split(played.actions, np.cumsum(spec.choices)[:-1], 1) if spec.choices else []
     if any(((part != 0).sum(1) != 1).any() or (part.sum(1) != 1).any() for part in parts):
-        raise ValueError("actions are not one-hot, as this world's choices are")
+        raise ValueError("actions are not one-hot, as this environment's choices are")
     for name, values in (("actions", played.actions), ("rewards", played.rewards)):
         if not np.isfinite(values.astype(np.float32)).all():
             raise ValueError(f"not all {name} are finite as float32, in which they are stored")

@@ -1,4 +1,4 @@
-"""Evaluation: greedy episodes on worlds of their own, with fixed seeds of their own."""
+"""Evaluation: greedy episodes on environments of their own, with fixed seeds of their own."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,10 @@ class Score(NamedTuple):
 
     total: float  # undiscounted return
     length: int  # steps
-    success: bool | None  # of the last step; None where the world does not say
-    terms: Mapping[str, float] = {}  # sums of what the reward is made of, where the world says
+    success: bool | None  # of the last step; None where the environment does not say
+    terms: Mapping[
+        str, float
+    ] = {}  # sums of what the reward is made of, where the environment says
 
     def after(self, step: Outcome) -> "Score":
         """The score with one more step."""
@@ -60,7 +62,7 @@ def summary(prefix: str, scores: Sequence[Score]) -> dict[str, float]:
 
 @dataclass
 class Evaluator:
-    """Plays `episodes` greedy episodes, the same starts each time, on copies of the world.
+    """Plays `episodes` greedy episodes, the same starts each time, on copies of the environment.
 
     Raises ValueError for less than none; none is no evaluation.
     """

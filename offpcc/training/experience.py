@@ -12,9 +12,8 @@ from offpcc.envs.vector import VectorEnvAdapter
 class ExperienceSource(ABC):
     """Hands over episodes, a step at a time.
 
-    worlds: copies of the world that they are of. terms: the names of what its rewards are the sum
-    of. exact: whether, after a restore, everything came out as it was. description: a line for the
-    person who waits, empty where there is nothing to say.
+    worlds: the copies of the environment. terms: names of the terms of its reward. exact: whether
+    a restore reproduced everything. description: a line to print; empty: none.
     """
 
     worlds: VectorEnvAdapter

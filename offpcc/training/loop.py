@@ -1,4 +1,4 @@
-"""The training loop: steps the worlds, makes the updates that are owed, closes epochs.
+"""The training loop: steps the environments, makes the updates that are owed, closes epochs.
 
 It is handed all its parts and builds none; what it learns from, and how often, the replay decides.
 """
@@ -192,7 +192,7 @@ class Training:
         return now | {key: value for key, value in averages.items() if key in known} | rates
 
     def _term_columns(self) -> list[str]:
-        """The columns of what the world's rewards are the sum of."""
+        """The columns of what the environment's rewards are the sum of."""
         return [
             f"{side}_reward_{term}" for side in ("train", "test") for term in self.collector.terms
         ]

@@ -102,7 +102,7 @@ class Trajectory:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores `state_dict` of this episode, but for the observations: the world gives them."""
+        """Restores `state_dict`, but for the observations: the environment gives them again."""
         self.action = [a.numpy() for a in state["action"]]
         self.reward = list(state["reward"])
         self.state = [s.numpy() for s in state["state"]]

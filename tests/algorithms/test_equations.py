@@ -22,12 +22,12 @@ def test_a_true_end_is_not_bootstrapped_and_a_time_limit_is() -> None:
 
 
 def advantages(
-    *, terminated: list[float], last: list[float], trace: float = 0.5, second: float = 20
+    *, terminated: list[float], last: list[float], gae_lambda: float = 0.5, second: float = 20
 ) -> list[float]:
     """Of rewards 1, 2, 3 and values 4, 8, 2, followed by 8, `second`, 6; γ ½."""
     numbers = ([1, 2, 3], [4, 8, 2], [8, second, 6], terminated, last)
     parts = [torch.tensor(part, dtype=torch.float32) for part in numbers]
-    return gae(*parts, discount=0.5, gae_lambda=trace).tolist()
+    return gae(*parts, discount=0.5, gae_lambda=gae_lambda).tolist()
 
 
 def test_after_a_true_end_an_advantage_has_nothing_to_hope_for() -> None:
@@ -45,7 +45,7 @@ def test_within_a_stretch_what_follows_is_discounted_by_both() -> None:
     assert advantages(terminated=[0, 0, 0], last=[0, 0, 1]) == [2.25, 5, 4]
 
 
-def test_a_trace_of_0_is_the_error_of_one_step_and_of_1_that_of_the_whole_return() -> None:
+def test_a_gae_lambda_of_0_is_the_error_of_one_step_and_of_1_that_of_the_whole_return() -> None:
     # 1 + ½ · 8 - 4, 2 + ½ · 2 - 8, 3 - 2
     ends = {"terminated": [0, 0, 1], "last": [0, 0, 1]}
     assert advantages(**ends, gae_lambda=0, second=2) == [1, -5, 1]

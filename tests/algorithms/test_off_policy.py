@@ -142,7 +142,7 @@ def test_the_deployed_policy_scales_by_the_newest_moments() -> None:
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
 def test_a_share_of_the_newest_weights_lies_between_0_and_1(share) -> None:
-    with pytest.raises(ValueError, match=r"average is .*; it must lie in"):
+    with pytest.raises(ValueError, match=r"policy_ema_tau is .*; it must lie in"):
         DDPG(SPEC, policy_ema_tau=share)
 
 
@@ -295,8 +295,8 @@ def test_a_share_of_actions_is_uniform_whatever_the_policy(algorithm) -> None:
             assert drawn.std().item() == pytest.approx(3**-0.5, abs=0.02)
 
 
-def test_random_is_a_share() -> None:
-    with pytest.raises(ValueError, match=r"random is 1.5; it must lie in \[0, 1\]"):
+def test_random_action_prob_is_a_share() -> None:
+    with pytest.raises(ValueError, match=r"random_action_prob is 1.5; it must lie in \[0, 1\]"):
         SAC(SPEC, **SMALL, random_action_prob=1.5)
 
 

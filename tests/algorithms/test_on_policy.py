@@ -352,14 +352,14 @@ def flat(state: Any) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told_"),
+    ("settings", "message"),
     [
-        ({"gae_lambda": 1.1}, r"trace is 1.1; it must lie in \[0, 1\]"),
-        ({"num_epochs": 0}, "epochs is 0; it must be at least 1"),
-        ({"batch_size": 0}, "batch is 0; it must be at least 1"),
+        ({"gae_lambda": 1.1}, r"gae_lambda is 1.1; it must lie in \[0, 1\]"),
+        ({"num_epochs": 0}, "num_epochs is 0; it must be at least 1"),
+        ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"discount": -1.0}, r"discount is -1.0; it must lie in \[0, 1\]"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(settings, told_) -> None:
-    with pytest.raises(ValueError, match=told_):
+def test_settings_that_cannot_work_are_refused(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
         agent_with(**settings)

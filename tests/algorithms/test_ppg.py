@@ -85,7 +85,7 @@ def test_a_phase_under_way_goes_through_the_disk() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("name", ["phase", "auxiliary_epochs"])
+@pytest.mark.parametrize("name", ["phase_rollouts", "auxiliary_epochs"])
 def test_a_phase_of_nothing_is_refused(name) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1"):
         phasic(**{name: 0})

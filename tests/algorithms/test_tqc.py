@@ -54,9 +54,12 @@ def test_the_critics_loss_sums_over_heads_and_averages_over_real_steps() -> None
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"top_quantiles_to_drop": 25}, "dropped is 25; of 25 atoms"),
-        ({"top_quantiles_to_drop": -1}, "dropped"),
-        ({"num_quantiles": 0}, "atoms"),
+        (
+            {"top_quantiles_to_drop": 25},
+            "top_quantiles_to_drop is 25; it must be less than num_quantiles, 25",
+        ),
+        ({"top_quantiles_to_drop": -1}, "top_quantiles_to_drop"),
+        ({"num_quantiles": 0}, "num_quantiles"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, complaint) -> None:

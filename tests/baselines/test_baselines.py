@@ -335,9 +335,9 @@ def test_updates_that_are_not_finite_are_counted() -> None:
         baseline.update(next(iter(replay.batches(1))))
 
 
-def test_a_missing_package_is_told(monkeypatch) -> None:
+def test_a_missing_package_is_named(monkeypatch) -> None:
     for name in [n for n in sys.modules if n.startswith("offpcc.baselines.")]:
-        if name.endswith(("acting", "vec_env", "experience")):
+        if name.endswith(("sb3_policy", "sb3_vec_env", "experience")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     monkeypatch.setitem(sys.modules, "sb3_contrib.common.recurrent.policies", None)

@@ -65,18 +65,18 @@ def test_a_state_counts_the_steps_it_holds_and_keeps_the_newest_last() -> None:
     torch.testing.assert_close(after, block.key_value(block.norms[0](memory.embed(inputs)))[0, -3:])
 
 
-def test_heads_share_the_width_evenly() -> None:
+def test_heads_share_the_hidden_size_evenly() -> None:
     with pytest.raises(
         ValueError, match="hidden_size is 12; it must be a multiple of 8, twice num_heads"
     ):
         Transformer(2, hidden_size=12, num_heads=4)
 
 
-@pytest.mark.parametrize("wrong", [{"context_length": 0}, {"num_layers": 0}, {"num_critics": 0}])
+@pytest.mark.parametrize("wrong", [{"context_length": 0}, {"num_layers": 0}, {"num_heads": 0}])
 def test_sizes_are_at_least_1(wrong) -> None:
     with pytest.raises(ValueError, match=r"Transformer.\w+ is 0; it must lie in \[1, "):
         Transformer(2, **wrong)
-    with pytest.raises(ValueError, match="layers is 0"):
+    with pytest.raises(ValueError, match="num_layers is 0"):
         MinGRU(2, num_layers=0)
 
 

@@ -444,7 +444,9 @@ def test_a_world_that_has_changed_is_refused(small, monkeypatch):
     told = json.loads(next(small.rglob("run.json")).read_text())
     told["spec"]["action"] = 3
     monkeypatch.setattr(RunFolder, "read", lambda self: told)
-    with pytest.raises(ConfigError, match="keeps its world, but this differs: action: 3 -> 1"):
+    with pytest.raises(
+        ConfigError, match="keeps its environment, but this differs: action: 3 -> 1"
+    ):
         resume(small)
 
 

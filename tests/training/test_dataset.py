@@ -183,7 +183,10 @@ def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
     ("changed", "said"),
     [
         ({"obs": np.zeros((5, 3)), "next_obs": np.ones((5, 3))}, r"has shape \(3,\); its space"),
-        ({"action": np.zeros((5, 2))}, r"actions have shape \(2,\); this world's have \(1,\)"),
+        (
+            {"action": np.zeros((5, 2))},
+            r"actions have shape \(2,\); this environment's have \(1,\)",
+        ),
         ({"next_obs": np.ones((5, 3))}, r"obs has shape \(5, 2\), and next_obs \(5, 3\)"),
         ({"reward": np.full(5, np.nan)}, "not all rewards are finite"),
         ({"reward": np.full(5, 1e39)}, "not all rewards are finite as float32"),

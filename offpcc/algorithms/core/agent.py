@@ -84,12 +84,12 @@ class Learner(ABC):
         return self.policy
 
     def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
-        """Takes what it learns from beside the world, before a training.
+        """Takes what it learns from beside the environment, before a training.
 
         read: gives an expert's observations (N, X) and those a step later, by the name of their
-        source. Raises ValueError where they do not fit the world.
+        source. Raises ValueError where they do not fit the environment.
         """
-        return  # most learn from the world alone
+        return  # most learn from the environment alone
 
     def observe(self, observation: Observation) -> None:
         """Takes observations {key: (L, …)} that enter replay into the running normalisation."""
