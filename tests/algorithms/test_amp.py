@@ -147,7 +147,7 @@ def test_the_experts_data_are_no_part_of_a_checkpoint(expert) -> None:
     assert "expert_pairs" not in amp(expert).state_dict()
 
 
-def test_what_is_told_as_skipped_are_steps_of_actor_and_critic(expert) -> None:
+def test_skipped_counts_steps_of_actor_and_critic(expert) -> None:
     agent = amp(expert)
     agent.expert_pairs = tuple(torch.full_like(part, torch.nan) for part in agent.expert_pairs)
     metrics = agent.update(windows_of(state_size=agent.state_size))

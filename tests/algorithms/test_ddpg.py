@@ -49,7 +49,7 @@ def test_greedy_actions_have_no_noise() -> None:
     torch.testing.assert_close(action[0], torch.tensor([0.5, -0.5]).tanh())
 
 
-def test_noise_that_wanders_is_pulled_back_and_carried_behind_the_memorys_state() -> None:
+def test_noise_that_wanders_returns_to_0_and_is_carried_behind_the_memorys_state() -> None:
     agent = DDPG(
         SPEC,
         hidden_sizes=(4,),
@@ -104,7 +104,7 @@ def test_the_acting_copy_learns_with_its_weights_how_far_the_training_is() -> No
     assert acting.exploration_left() == 0.5
 
 
-def test_a_pull_lies_between_0_and_1() -> None:
+def test_ou_theta_lies_between_0_and_1() -> None:
     for theta in (0.0, 1.5):
         with pytest.raises(ValueError, match=rf"ou_theta is {theta}; it must lie in \(0, 1\]"):
             DDPG(SPEC, ou_theta=theta)
@@ -149,7 +149,7 @@ def test_an_actor_far_up_its_tanh_comes_back_though_the_critic_gives_no_slope(al
 
 
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])
-def test_the_actor_climbs_its_first_heads_slope(algorithm) -> None:
+def test_the_actor_follows_its_first_heads_slope(algorithm) -> None:
     """Q_1 = -a_1 + 0 a_2, so the first action falls; the other head would raise it."""
     agent = algorithm(SPEC, hidden_sizes=(4,), learning_rate=0.05, policy_delay=1)
     with torch.no_grad():

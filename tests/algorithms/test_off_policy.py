@@ -436,7 +436,7 @@ def test_a_weight_scales_each_window_s_part_of_the_critic_s_loss_alone(algorithm
     torch.testing.assert_close(agent.loss(ones, due=False)[0], plain)
 
 
-def test_errors_are_told_only_to_a_replay_that_weighs() -> None:
+def test_errors_are_given_only_to_a_replay_that_weighs() -> None:
     agent = DDPG(SPEC, **SMALL)
     batch = batch_for(agent)
     assert "errors" not in agent.update(batch)
@@ -490,7 +490,7 @@ def test_without_a_shift_pictures_stay_where_they_are() -> None:
     spec, batch = picture_batch((1, 7, 9))
     agent = SAC(spec, hidden_sizes=(4,), encoder=partial(Encoder, strides=(1,)))
     assert agent.augmented(batch) is batch
-    with pytest.raises(ValueError, match="shift is -1; it must be at least 0"):
+    with pytest.raises(ValueError, match="random_shift is -1; it must be at least 0"):
         SAC(spec, hidden_sizes=(4,), random_shift=-1, encoder=partial(Encoder, strides=(1,)))
 
 
@@ -535,7 +535,7 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
     assert torch.equal(*actions)
 
 
-def test_what_critics_are_told_no_actor_reads_or_needs() -> None:
+def test_privileged_observations_no_actor_reads_or_needs() -> None:
     spec = AgentSpec({"observation": Field((3,)), "privileged": Field((1,))}, 2)
     for shared in (False, True):
         agent = SAC(
@@ -573,7 +573,7 @@ def test_one_memory_between_actor_and_critic_reads_the_same_keys_for_both() -> N
         ({"reward_scale": 0.0}, "reward_scale is 0.0"),
         ({"precision": "fp16"}, "precision is 'fp16'; it must be 'fp32' or 'bf16' or 'auto'"),
         ({"num_critics": 0}, "num_critics is 0"),
-        ({"policy_delay": 0}, "delay is 0"),
+        ({"policy_delay": 0}, "policy_delay is 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(setting, message) -> None:

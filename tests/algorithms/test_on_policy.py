@@ -133,7 +133,9 @@ def test_ppo_gains_no_more_than_its_clip_allows(ratio, advantage, expected) -> N
         (1 / E, -2.0, -2 * (-0.22314355 - 1)),  # log 0.8 + log π_old
     ],
 )
-def test_copg_climbs_the_likelihood_itself_within_the_same_clip(ratio, advantage, expected) -> None:
+def test_copg_maximizes_the_likelihood_itself_within_the_same_clip(
+    ratio, advantage, expected
+) -> None:
     log_prob = torch.tensor([[ratio]]).log() - 1
     before, gained = torch.tensor([[-1.0]]), torch.tensor([[advantage]])
     gain, _ = agent_with(COPG).surrogate(log_prob, before, gained)
@@ -154,7 +156,7 @@ def test_the_slope_ends_where_the_clip_cuts(algorithm, advantage, log_ratio) -> 
     assert log_prob.grad.item() == pytest.approx(0.0 if cut else ratio * advantage)
 
 
-def test_a2c_climbs_the_likelihood_of_what_was_better_than_expected() -> None:
+def test_a2c_maximizes_the_likelihood_of_what_was_better_than_expected() -> None:
     gain, extra = agent_with(A2C).surrogate(
         torch.tensor(-3.0), torch.tensor(7.0), torch.tensor(2.0)
     )
@@ -226,7 +228,7 @@ def test_advantages_are_normalised_over_real_steps() -> None:
     )  # mean 2, deviation √(2/3)
 
 
-def test_the_divergence_told_is_that_of_the_ratios() -> None:
+def test_approx_kl_is_that_of_the_ratios() -> None:
     agent = agent_with(memory="Identity")
     scored, _ = agent.scored(windows_of())
     described = agent.actor.describe(agent.features(scored)[0])

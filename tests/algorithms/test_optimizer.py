@@ -21,7 +21,7 @@ def test_adams_first_steps_are_the_rate_long() -> None:
     assert quick.item() == pytest.approx(0.6)
 
 
-def test_a_step_uses_the_share_of_the_rates_that_it_is_told() -> None:
+def test_a_step_uses_the_share_of_the_rates_that_it_is_given() -> None:
     moved, places = weight(), []
     optimizer = Optimizer([Group("a", [moved], 0.1)])
     for share in (1, 0.75, 0.5, 0.0):

@@ -26,7 +26,7 @@ def test_all_steps_of_an_update_take_the_same_heads() -> None:
     assert len(agent.min_q(values).unique()) == 1
 
 
-def test_the_actor_climbs_the_mean_of_the_heads() -> None:
+def test_the_actor_maximizes_the_mean_of_the_heads() -> None:
     agent = agent_with(num_critics=4, temperature=0.5, fixed_temperature=True)
     agent.sample = lambda h: (torch.zeros(*h.shape[:-1], 2), torch.full((*h.shape[:-1], 1), -2.0))
     constant_critic(agent.critic, 5.0, 3.0, 1.0, -1.0)

@@ -12,7 +12,7 @@ def loss_of(agent: TD3BC, *lengths: int) -> tuple[torch.Tensor, dict[str, torch.
     return agent.actor_loss(batch, h, h)
 
 
-def test_the_actor_is_near_the_data_and_climbs_a_critic_of_mean_size_1() -> None:
+def test_the_actor_is_near_the_data_and_maximizes_a_critic_of_mean_size_1() -> None:
     agent = TD3BC(SPEC, hidden_sizes=(4,), q_weight=2.5, action_saturation_penalty=0.0)
     constant_actor(agent.policy.actor, 0.0, 0.0)
     constant_critic(agent.critic, -8.0, 100.0)
@@ -22,7 +22,7 @@ def test_the_actor_is_near_the_data_and_climbs_a_critic_of_mean_size_1() -> None
     assert loss.item() == pytest.approx(0.15625 + 2.5)
 
 
-def test_without_a_climb_it_does_nothing_but_imitate() -> None:
+def test_with_a_q_weight_of_0_it_does_nothing_but_imitate() -> None:
     agent = TD3BC(SPEC, hidden_sizes=(4,), q_weight=0.0, action_saturation_penalty=0.0)
     loss, metrics = loss_of(agent, 3, 1)
     assert loss.item() == pytest.approx(metrics["distance"].item()) and loss > 0
@@ -43,6 +43,6 @@ def test_the_size_of_the_values_takes_no_gradient() -> None:
     torch.testing.assert_close(bias, -slope / before.abs().item())
 
 
-def test_a_climb_is_not_negative() -> None:
+def test_a_q_weight_is_not_negative() -> None:
     with pytest.raises(ValueError, match="q_weight is -1; it must be at least 0"):
         TD3BC(SPEC, q_weight=-1)

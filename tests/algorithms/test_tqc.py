@@ -29,7 +29,7 @@ def test_the_target_leaves_the_highest_of_all_heads_atoms_out() -> None:
     assert target[1].tolist() == pytest.approx([1.0] * 4)
 
 
-def test_the_actor_climbs_the_mean_of_all_atoms() -> None:
+def test_the_actor_maximizes_the_mean_of_all_quantiles() -> None:
     agent = agent_with(
         num_quantiles=3, top_quantiles_to_drop=1, temperature=0.5, fixed_temperature=True
     )

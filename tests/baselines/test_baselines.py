@@ -138,7 +138,7 @@ def test_pictures_and_numbers_are_read_side_by_side(kind) -> None:
         kind(PICTURES, normalize_observations=True)
 
 
-def test_keys_are_those_asked_for_and_never_what_critics_are_told() -> None:
+def test_keys_are_those_asked_for_and_never_privileged_ones() -> None:
     spec = AgentSpec({"observation": Field((3,)), "privileged": Field((9,))}, 2)
     assert SB3SAC(spec, **OFF_POLICY).vec_env.observation_space.shape == (3,)
     one = SB3SAC(SPEC, keys=["previous_action"], **OFF_POLICY)
@@ -190,7 +190,7 @@ def test_a_time_limit_is_no_end() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["raise", "nan", "reset"])
-def test_a_worlds_fault_is_told(trouble, monkeypatch) -> None:
+def test_an_environments_fault_is_reported(trouble, monkeypatch) -> None:
     baseline = SB3SAC(SPEC, **OFF_POLICY)
     _, source = experience_of(baseline, walks(1), 3)
     if trouble == "nan":

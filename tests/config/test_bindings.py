@@ -223,7 +223,7 @@ def test_a_config_may_import_and_refer_to_a_class_of_ones_own(write, tmp_path, m
     registry.REGISTRY.pop("Wide")
 
 
-def test_a_name_can_be_served_once():
+def test_a_name_can_be_registered_once():
     class LSTM: ...
 
     with pytest.raises(ValueError, match="configs know another LSTM"):

@@ -105,7 +105,7 @@ def test_a_function_is_refused_by_its_name_and_looks_as_it_did() -> None:
         (lambda: Encoder(None, embedding_size=-1), "Encoder.embedding_size is -1"),
     ],
 )
-def test_who_makes_a_part_in_python_is_told_too(make: Callable[[], Any], wrong: str) -> None:
+def test_a_part_made_in_python_is_checked_too(make: Callable[[], Any], wrong: str) -> None:
     with pytest.raises(ValueError, match=f"^{wrong}; it must lie in "):
         make()
 

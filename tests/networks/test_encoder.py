@@ -35,7 +35,7 @@ def test_one_key_alone_is_its_numbers() -> None:
     ]
 
 
-def test_a_width_gives_a_rectified_linear_layer() -> None:
+def test_an_embedding_size_gives_a_rectified_linear_layer() -> None:
     encoder = Encoder(SPEC, keys=["speed"], embedding_size=2)
     weight, bias = encoder.parameters()
     weight.data.copy_(torch.tensor([[1.0, 1.0], [0.0, -1.0]]))

@@ -148,7 +148,7 @@ def test_identity_is_its_input_and_keeps_nothing() -> None:
     assert (identity.size, identity.state_size) == (INPUTS, 0)
 
 
-def test_the_shortcut_lays_the_input_behind_the_memory_s_output() -> None:
+def test_a_skip_connection_lays_the_input_behind_the_memory_s_output() -> None:
     inputs = torch.randn(4, 6, INPUTS)
     for kind in (LSTM, GRU, RNN):
         without, with_it = (

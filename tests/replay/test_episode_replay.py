@@ -284,14 +284,14 @@ def test_a_truncated_episode_keeps_its_own_last_observation() -> None:
     assert batch.observation["where"][:, 6].tolist() == [[0, 6], [1, 6]]
 
 
-def test_a_capacity_of_1000_steps_holds_five_episodes_of_200() -> None:
+def test_a_buffer_of_1000_steps_holds_five_episodes_of_200() -> None:
     replay = filled([200] * 5, buffer_size=1000)
     assert (len(replay), [*replay.episodes]) == (1000, [0, 1, 2, 3, 4])
     replay.add(episode(5, 1))
     assert (len(replay), [*replay.episodes]) == (801, [1, 2, 3, 4, 5])
 
 
-def test_an_episode_longer_than_the_capacity_is_refused_and_harms_nothing() -> None:
+def test_an_episode_longer_than_the_buffer_is_refused_and_harms_nothing() -> None:
     replay = filled([200, 300], buffer_size=500)
     message = "an episode of 501 steps does not fit a buffer of 500 steps; raise EpisodeReplay"
     with pytest.raises(ValueError, match=message):
@@ -424,7 +424,7 @@ def test_stretches_of_several_copies_are_episodes_of_their_own() -> None:
     assert found == [(0, 0, 3), (1, 0, 3), (0, 3, 6), (1, 3, 6)]
 
 
-def test_an_episode_is_parted_where_it_would_fill_an_eighth_of_the_capacity() -> None:
+def test_an_episode_is_parted_where_it_would_fill_an_eighth_of_the_buffer() -> None:
     replay, whole = replay_of(buffer_size=80, sequence_length=None, store_states=4), episode(0, 100)
     for step in range(len(whole)):
         replay.add(part(whole, step, step + 1))

@@ -54,7 +54,7 @@ def begun(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def test_a_second_process_is_told_who_holds_the_lock(begun):
+def test_a_second_process_is_refused_by_the_name_of_who_holds_the_lock(begun):
     with held(begun.path) as other:
         said = f"process {other} is at work on {begun.path}"
         with pytest.raises(RunLockedError, match=said), begun.locked():
