@@ -117,7 +117,7 @@ class Dropout(Disturbance):
 class Repeat(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Any environment, where each action is taken `times` times, or until the episode's end.
 
-    The rewards are summed; observation and info are the last ones. Our environments do it themselves.
+    Rewards are summed; observation and info are the last ones. Our environments do it themselves.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], times: int) -> None:
