@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-_HOMES = {
+_MODULES = {
     "run": "runs.experiment",
     "load": "deploy.loaded_policy",
     "env_of": "deploy.loaded_policy",
@@ -14,6 +14,6 @@ __all__ = ["env_of", "load", "run"]
 
 def __getattr__(name: str) -> Any:
     # Importing offpcc starts nothing and needs no gin; its functions are imported at first use.
-    if name in _HOMES:
-        return getattr(import_module(f"offpcc.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"offpcc.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'offpcc' has no attribute {name!r}")

@@ -17,7 +17,7 @@ from offpcc.algorithms.core.off_policy import Loss, OffPolicy
 from offpcc.config.ranges import NonNegativeFloat, PositiveUnitFloat, Size
 from offpcc.data import Batch
 from offpcc.networks import Actor, DeterministicActor, Memory, SquashedActor
-from offpcc.networks.target import slow_copy
+from offpcc.networks.target import target_copy
 
 
 @dataclass
@@ -40,10 +40,10 @@ class DDPG(OffPolicy):
 
     def _build(self) -> None:
         super()._build()
-        self.target_actor = slow_copy(self.policy.actor)
+        self.target_actor = target_copy(self.policy.actor)
         self.target_actor_memory = self.target_critic_memory
         if not self.shared:
-            self.target_actor_memory = slow_copy(self.policy.memory)
+            self.target_actor_memory = target_copy(self.policy.memory)
 
     def make_actor(self, inputs: int) -> Actor:
         """μ."""
@@ -88,7 +88,7 @@ class DDPG(OffPolicy):
         """The slow actor's."""
         return self.target_actor_memory
 
-    def slow_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+    def target_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """The critic's, the actor's, and the actor's memory's where it has its own."""
-        pairs = [*super().slow_pairs(), (self.target_actor, self.policy.actor)]
+        pairs = [*super().target_pairs(), (self.target_actor, self.policy.actor)]
         return pairs if self.shared else [*pairs, (self.target_actor_memory, self.policy.memory)]

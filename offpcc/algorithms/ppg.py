@@ -67,7 +67,7 @@ class PPG(PPO):
             for i in torch.randperm(len(rollouts), generator=self.generator, device=self.device):
                 for part in self.minibatches(rollouts[i]):
                     loss, metrics = self.auxiliary_loss(part)
-                    self.optimizer.step(loss, self.rate_left())
+                    self.optimizer.step(loss, self.learning_rate_scale())
                     yield metrics
 
     @torch.no_grad()

@@ -24,7 +24,7 @@ class TD3(DDPG):
     target_noise_clip: NonNegativeFloat = 0.5  # c, its largest size
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
-        """y = R + γ (1 - d) min_i Q'_i(h', ã): algorithm 1."""
+        """y = R + γ (1 - d) min_i Q'_i(h', ã): algorithm 1; `OffPolicy.bootstrap` adds R and γ."""
         value = self.target_critic(h_critic, self.target_action(h_actor))  # (N, B, T, 1)
         return self.bootstrap(batch, value.amin(0))
 

@@ -139,7 +139,7 @@ class Baseline(Learner):
         return self._policy
 
     @property
-    def bad_in_a_row(self) -> Tensor:
+    def consecutive_nonfinite(self) -> Tensor:
         """See `Learner`; it does not leave them out."""
         return self._bad
 

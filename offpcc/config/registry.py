@@ -11,7 +11,7 @@ Item = TypeVar("Item", bound=Callable[..., Any])
 
 # What every run makes; all else is there because a config refers to it.
 ROOTS = ("TrainingConfig", "make_env", "Collector", "Evaluator", "Training")
-HOMES = {
+CLASS_MODULES = {
     "runs.training_config": "TrainingConfig",
     "envs.adapter": "make_env",
     "training.collector": "Collector",
@@ -25,12 +25,12 @@ HOMES = {
 }
 REGISTRY: dict[str, Schema] = {
     name: schema_in(f"offpcc.{home}", name)
-    for home, names in HOMES.items()
+    for home, names in CLASS_MODULES.items()
     for name in names.split()
 }
 
 # Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
-GIVEN = {
+RUN_SUPPLIED = {
     "advance", "agent", "checkpoints", "collector", "copy", "critic_state", "device", "env",
     "evaluator", "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode",
     "replay", "seed", "spec", "state_size", "store_states", "worlds",
@@ -52,7 +52,11 @@ def configurable(item: Item) -> Item:
 def bindable(name: str) -> dict[str, Parameter]:
     """The arguments of a class or function that a config may bind."""
     parameters = REGISTRY[name].parameters
-    return {k: each for k, each in parameters.items() if name == "TrainingConfig" or k not in GIVEN}
+    return {
+        k: each
+        for k, each in parameters.items()
+        if name == "TrainingConfig" or k not in RUN_SUPPLIED
+    }
 
 
 def complaint(name: str, argument: str) -> str | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-def slow_copy(module: nn.Module) -> Any:
+def target_copy(module: nn.Module) -> Any:
     """A copy that follows by Polyak averaging and never takes a gradient."""
     return copy.deepcopy(module).requires_grad_(False)
 

@@ -136,9 +136,9 @@ class Collector(ExperienceSource):
         """Stretches of episodes in progress that are due: all at a cut, else what is long."""
         least = (1 if self._at_a_cut() else np.inf) if self.rollout_steps else self.long_episode
         return [
-            trajectory.cut()
+            trajectory.emit_segment()
             for trajectory in self.trajectories
-            if len(trajectory) - trajectory.handed >= least
+            if len(trajectory) - trajectory.emitted >= least
         ]
 
     def _at_a_cut(self) -> bool:
@@ -164,8 +164,8 @@ class Collector(ExperienceSource):
                 )
                 fresh = self.agent.refresh(past, before)[0]
                 self.state[copy, : len(fresh)] = fresh
-            if len(trajectory.action) >= LONG_EPISODE and trajectory.handed == len(trajectory):
-                trajectory.forget(self.state[copy].clone())
+            if len(trajectory.action) >= LONG_EPISODE and trajectory.emitted == len(trajectory):
+                trajectory.drop_emitted(self.state[copy].clone())
 
     def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uniform actions (n, A), each repeated for `random_action_repeat` steps of an episode."""
@@ -209,7 +209,7 @@ class Collector(ExperienceSource):
             "past": {
                 f"{trajectory.copy}-{trajectory.episode}-{number}": torch.from_numpy(actions)
                 for trajectory in self.trajectories
-                for number, actions in enumerate(trajectory.past)
+                for number, actions in enumerate(trajectory.dropped_actions)
             },
         }
 
@@ -234,9 +234,9 @@ class Collector(ExperienceSource):
         for trajectory, content in zip(old, kept, strict=True):
             trajectory.load_state_dict(content)
         for name, actions in sorted(past.items(), key=lambda each: int(each[0].split("-")[-1])):
-            old[int(name.split("-")[0])].past.append(actions.numpy())
+            old[int(name.split("-")[0])].dropped_actions.append(actions.numpy())
         self.trajectories = [
-            Trajectory(trajectory.copy, trajectory.episode, begin=trajectory.begin)
+            Trajectory(trajectory.copy, trajectory.episode, first_kept=trajectory.first_kept)
             for trajectory in old
         ]
         ended = self._play_again([trajectory.actions() for trajectory in old])
@@ -248,7 +248,7 @@ class Collector(ExperienceSource):
                 self.trajectories[copy] = Trajectory(copy, old[copy].episode + 1)
                 continue
             self.trajectories[copy].load_state_dict(content)
-            self.trajectories[copy].past = old[copy].past
+            self.trajectories[copy].dropped_actions = old[copy].dropped_actions
             self.state[copy] = state[copy]
         self._begin()
 
@@ -268,7 +268,7 @@ class Collector(ExperienceSource):
             for copy, outcome in enumerate(self.worlds.step(rows)):
                 if copy in under_way:
                     trajectory = self.trajectories[copy]
-                    if step - late[copy] < trajectory.begin:
+                    if step - late[copy] < trajectory.first_kept:
                         trajectory.observation.clear()
                     trajectory.observation.append(outcome.seen)
                     if outcome.ended:

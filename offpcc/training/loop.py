@@ -118,7 +118,7 @@ class Training:
 
     def _refuse_divergence(self) -> None:
         # On a GPU a look waits for the device, so there is one in `max_skipped_updates`.
-        bad, most = self.agent.bad_in_a_row, self.max_skipped_updates
+        bad, most = self.agent.consecutive_nonfinite, self.max_skipped_updates
         if (bad.is_cpu or self.updates % most == 0) and bad >= most:
             raise DivergedError(
                 f"{int(bad)} updates in a row had a loss or gradient that is not finite; the "

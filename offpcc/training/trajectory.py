@@ -14,8 +14,8 @@ from offpcc.data import Episode, Observation
 class Trajectory:
     """One copy's episode under way; each list has an entry a step, observations one more.
 
-    Of a long episode, the lists hold what came after step `begin`. Of the steps before, only the
-    actions are kept, which lead there again, and the memory that the agent had there.
+    Of a long episode, the lists hold the steps from `first_kept` on. Of earlier steps only the
+    actions remain, which are replayed on resume, and the recurrent state at `first_kept`.
     """
 
     copy: int
@@ -26,15 +26,15 @@ class Trajectory:
     state: list[np.ndarray] = field(default_factory=list)
     notes: dict[str, list[np.ndarray]] = field(default_factory=dict)
     terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward so far
-    handed: int = 0  # steps that went out in earlier stretches
-    earned: float = 0.0  # the reward of these
-    begin: int = 0
-    past: list[np.ndarray] = field(default_factory=list)  # actions (k, A) before `begin`
-    memory: Tensor | None = None  # the acting state (S,) at `begin`; None: zeros
+    emitted: int = 0  # steps that were handed over in earlier segments
+    emitted_return: float = 0.0  # the reward of these
+    first_kept: int = 0
+    dropped_actions: list[np.ndarray] = field(default_factory=list)  # (k, A), before `first_kept`
+    memory: Tensor | None = None  # the acting state (S,) at `first_kept`; None: zeros
 
     def __len__(self) -> int:
         """Steps of the episode so far."""
-        return self.begin + len(self.action)
+        return self.first_kept + len(self.action)
 
     def note(self, notes: dict[str, np.ndarray]) -> None:
         """Keeps this copy's row of what the agent noted beside its actions, {name: (n, …)}."""
@@ -42,35 +42,36 @@ class Trajectory:
             self.notes.setdefault(name, []).append(values[self.copy])
 
     def stacked(self, since: int = 0) -> dict[str, np.ndarray]:
-        """The observations from a place in the list on, {key: (steps + 1, …)}."""
+        """The observations from index `since` on, {key: (steps + 1, …)}."""
         seen = self.observation[since:]
         return {key: np.stack([each[key] for each in seen]) for key in seen[0]} if seen else {}
 
     def actions(self) -> np.ndarray:
         """All actions of the episode, (L, A)."""
-        latest = [np.stack(self.action)] if self.action else []
-        return np.concatenate([*self.past, *latest]) if self.past or latest else np.zeros((0, 0))
+        kept = [np.stack(self.action)] if self.action else []
+        parts = [*self.dropped_actions, *kept]
+        return np.concatenate(parts) if parts else np.zeros((0, 0))
 
     def finish(self, terminated: bool, success: bool | None) -> Episode:
-        """The finished episode, or what is left of it."""
-        return self._since_handed(terminated, success=success)
+        """The finished episode, or its last segment."""
+        return self._segment(terminated, success=success)
 
-    def cut(self) -> Episode:
-        """The stretch since the last cut, of an episode under way."""
-        stretch = self._since_handed(False, ended=False)
-        self.earned += sum(self.reward[self.handed - self.begin :])
-        self.handed = len(self)
-        return stretch
+    def emit_segment(self) -> Episode:
+        """What is new of an episode in progress since the last segment."""
+        segment = self._segment(False, ended=False)
+        self.emitted_return += sum(self.reward[self.emitted - self.first_kept :])
+        self.emitted = len(self)
+        return segment
 
-    def forget(self, memory: Tensor) -> None:
-        """Lets go of steps that have all been handed over; memory: the acting state (S,) now."""
-        self.past.append(np.stack(self.action))
-        self.begin, self.memory = len(self), memory
+    def drop_emitted(self, memory: Tensor) -> None:
+        """Drops steps that have all been handed over; memory: the acting state (S,) now."""
+        self.dropped_actions.append(np.stack(self.action))
+        self.first_kept, self.memory = len(self), memory
         self.observation = self.observation[-1:]
         self.action, self.reward, self.state, self.notes = [], [], [], {}
 
-    def _since_handed(self, terminated: bool, **facts: Any) -> Episode:
-        since = self.handed - self.begin
+    def _segment(self, terminated: bool, **facts: Any) -> Episode:
+        since = self.emitted - self.first_kept
         return Episode(
             self.stacked(since),
             np.stack(self.action[since:]),
@@ -80,13 +81,13 @@ class Trajectory:
             {name: np.stack(values[since:]) for name, values in self.notes.items()},
             terms=self.terms,
             copy=self.copy,
-            steps_before=self.handed,
-            reward_before=self.earned,
+            steps_before=self.emitted,
+            reward_before=self.emitted_return,
             **facts,
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it but `past`, as tensors and plain containers."""
+        """All of it but `dropped_actions`, as tensors and plain containers."""
         return {
             "episode": self.episode,
             "observation": {k: torch.from_numpy(v) for k, v in self.stacked().items()},
@@ -95,9 +96,9 @@ class Trajectory:
             "state": [torch.from_numpy(s) for s in self.state],
             "notes": {k: torch.from_numpy(np.array(v)) for k, v in self.notes.items()},
             "terms": dict(self.terms),
-            "handed": self.handed,
-            "earned": self.earned,
-            "begin": self.begin,
+            "emitted": self.emitted,
+            "emitted_return": self.emitted_return,
+            "first_kept": self.first_kept,
             "memory": self.memory,
         }
 
@@ -107,6 +108,6 @@ class Trajectory:
         self.reward = list(state["reward"])
         self.state = [s.numpy() for s in state["state"]]
         self.notes = {name: list(values.numpy()) for name, values in state["notes"].items()}
-        self.terms, self.handed = dict(state["terms"]), state["handed"]
-        self.earned = state["earned"]
-        self.begin, self.memory = state.get("begin", 0), state.get("memory")
+        self.terms, self.emitted = dict(state["terms"]), state["emitted"]
+        self.emitted_return = state["emitted_return"]
+        self.first_kept, self.memory = state["first_kept"], state["memory"]

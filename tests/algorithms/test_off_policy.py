@@ -92,7 +92,7 @@ def test_skipped_updates_are_counted_until_a_good_one() -> None:
     for batch in (good, bad, bad, bad, good, bad):
         metrics = agent.update(batch)
         assert metrics["skipped"] == (batch is bad)
-        counts.append(int(agent.bad_in_a_row))
+        counts.append(int(agent.consecutive_nonfinite))
     assert counts == [0, 1, 2, 3, 0, 1]
 
 
@@ -308,7 +308,7 @@ def test_no_step_is_no_target() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_slow_copies_begin_as_their_models(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
-    for slow, quick in agent.slow_pairs():
+    for slow, quick in agent.target_pairs():
         assert slow is not quick
         for a, b in zip(slow.parameters(), quick.parameters(), strict=True):
             assert torch.equal(a, b) and a is not b and not a.requires_grad

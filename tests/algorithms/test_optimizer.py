@@ -69,7 +69,7 @@ def test_a_restored_optimiser_goes_on_as_if_it_had_never_stopped() -> None:
     optimizer.step(moved / 0)
     again.data.copy_(moved.data)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    assert (other.steps, int(other.bad_in_a_row)) == (4, 1)
+    assert (other.steps, int(other.consecutive_nonfinite)) == (4, 1)
     for _ in range(3):
         optimizer.step(moved**2)
         other.step(again**2)

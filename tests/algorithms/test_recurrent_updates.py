@@ -76,7 +76,7 @@ def memories(agent: OffPolicy) -> dict[str, torch.nn.Module]:
 
 def apart(agent: OffPolicy) -> OffPolicy:
     """Moves the slow copies away from their models, as a long training would."""
-    for slow, _ in agent.slow_pairs():
+    for slow, _ in agent.target_pairs():
         for i, weight in enumerate(slow.parameters()):
             draw = torch.Generator().manual_seed(i)
             weight.data += torch.empty(weight.shape).normal_(0, 0.1, generator=draw)

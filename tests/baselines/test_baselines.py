@@ -328,7 +328,7 @@ def test_updates_that_are_not_finite_are_counted() -> None:
         next(baseline.model.critic.parameters()).fill_(torch.nan)
     source.step(uniform=True)
     baseline.update(next(iter(replay.batches(1))))
-    assert int(baseline.bad_in_a_row) == 1
+    assert int(baseline.consecutive_nonfinite) == 1
     with pytest.raises(DivergedError, match="SB3SAC has weights that are not finite"):
         source.step()
     with pytest.raises(DivergedError, match="SB3SAC has weights that are not finite"):

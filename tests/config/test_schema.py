@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from offpcc.config.registry import GIVEN, HOMES
+from offpcc.config.registry import CLASS_MODULES, RUN_SUPPLIED
 from offpcc.config.schema import schema_in, schema_of
 from offpcc.config.type_check import Reference
 from offpcc.networks import LSTM
@@ -26,7 +26,8 @@ def default_and_kind(parameter: Parameter) -> tuple[Any, str]:
 
 
 @pytest.mark.parametrize(
-    ("home", "name"), [(home, name) for home, names in HOMES.items() for name in names.split()]
+    ("home", "name"),
+    [(home, name) for home, names in CLASS_MODULES.items() for name in names.split()],
 )
 def test_the_source_says_what_the_imported_class_takes(home: str, name: str) -> None:
     read = schema_in(f"offpcc.{home}", name)
@@ -36,7 +37,11 @@ def test_the_source_says_what_the_imported_class_takes(home: str, name: str) -> 
     assert list(read.lineage) == known, "in the same order"
     assert set(made.lineage) - set(known) <= {"object", "ABC", "Module"}
     ours, theirs = (
-        {key: default_and_kind(each) for key, each in schema.parameters.items() if key not in GIVEN}
+        {
+            key: default_and_kind(each)
+            for key, each in schema.parameters.items()
+            if key not in RUN_SUPPLIED
+        }
         for schema in (read, made)
     )
     assert list(ours) == list(theirs), "in the same order"
@@ -65,5 +70,5 @@ def test_knowing_all_settings_imports_neither_torch_nor_any_class() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    count = sum(len(names.split()) for names in HOMES.values())
+    count = sum(len(names.split()) for names in CLASS_MODULES.values())
     assert done.stdout.split() == [str(count), "False", "False"]

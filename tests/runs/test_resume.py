@@ -221,8 +221,8 @@ NO_MATTER = {
     *("recorder/unwritten", "collector/exact", "training/due"),
     # Of stretches, and of worlds that tell their rewards' terms: test_collector.py, test_loop.py.
     *("collector/terms", "collector/trajectories/0/terms", "collector/trajectories/0/notes"),
-    *("collector/trajectories/0/handed", "collector/trajectories/0/earned"),
-    *("collector/trajectories/0/begin", "collector/trajectories/0/memory"),
+    *("collector/trajectories/0/emitted", "collector/trajectories/0/emitted_return"),
+    *("collector/trajectories/0/first_kept", "collector/trajectories/0/memory"),
 }
 
 

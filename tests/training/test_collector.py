@@ -466,11 +466,13 @@ def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
     handed = stretches(collector, 47)
     stretches(plain, 47)
     trajectory = collector.trajectories[0]
-    assert trajectory.begin >= 40 and len(trajectory.observation) <= 8 and len(trajectory) == 47
+    assert (
+        trajectory.first_kept >= 40 and len(trajectory.observation) <= 8 and len(trajectory) == 47
+    )
     # The weights never changed, so forgetting changed nothing but rounding.
     torch.testing.assert_close(collector.state, plain.state, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(trajectory.actions(), plain.trajectories[0].actions(), atol=1e-5)
-    assert sum(map(len, handed)) == trajectory.handed >= 45
+    assert sum(map(len, handed)) == trajectory.emitted >= 45
     restored = made()
     restored.load_state_dict(through_the_disk(collector.state_dict()))
     assert restored.exact and torch.equal(restored.state, collector.state)
@@ -478,7 +480,7 @@ def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
     assert len(one) == len(two) > 2 and all(map(same, one, two))
 
 
-@pytest.mark.parametrize("part", ["past", "begin", "memory"])
+@pytest.mark.parametrize("part", ["past", "first_kept", "memory"])
 def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
     monkeypatch.setattr("offpcc.training.collector.LONG_EPISODE", 10)
     learner = agent_with(SAC)
@@ -490,7 +492,7 @@ def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
     if part == "past":
         state["past"] = {}
     else:
-        state["trajectories"][0][part] = {"begin": 0, "memory": None}[part]
+        state["trajectories"][0][part] = {"first_kept": 0, "memory": None}[part]
     restored.load_state_dict(state)
     learn(learner)
     one, two = stretches(collector, 20), stretches(restored, 20)

@@ -301,7 +301,7 @@ def test_a_run_within_a_long_episode_goes_on_from_its_checkpoint(tmp_path, monke
     unbroken.run()
     first = prepared(tmp_path / "two", steps=33)
     first.run()
-    assert len(first.collector.trajectories[0].past) == 3
+    assert len(first.collector.trajectories[0].dropped_actions) == 3
     second = prepared(tmp_path / "two")
     second.restore(second.checkpoints.load(second.replay)[0])
     second.run()
@@ -363,7 +363,7 @@ def test_too_many_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path) -> 
         DivergedError, match=r"10 updates in a row.*not finite.*Lower learning_rate"
     ):
         training.run()
-    assert training.updates == training.agent.bad_in_a_row == 10
+    assert training.updates == training.agent.consecutive_nonfinite == 10
     assert equal(weights(training.agent), before)
 
 
@@ -371,7 +371,7 @@ def test_patience_decides_how_many_are_too_many(tmp_path) -> None:
     training = made(tmp_path, walk=Ruined, steps=150, max_skipped_updates=1_000)
     training.run()
     assert column(tmp_path, "skipped")[-1] == 1.0
-    assert training.agent.bad_in_a_row == 135
+    assert training.agent.consecutive_nonfinite == 135
 
 
 def test_the_deployed_policy_is_evaluated_and_kept(tmp_path) -> None:

@@ -99,14 +99,14 @@ class ActorCritic(Agent):
         own = [] if self.shared else [*self.policy.memory.parameters()]
         return [*groups, Group("actor", own, self.memory_learning_rate)]
 
-    def rate_left(self) -> float:
+    def learning_rate_scale(self) -> float:
         """The share of the rates that is used at this point of the training."""
         return 1 - self.progress if self.anneal_learning_rate else 1.0
 
     @property
-    def bad_in_a_row(self) -> Tensor:
+    def consecutive_nonfinite(self) -> Tensor:
         """See `Agent`."""
-        return self.optimizer.bad_in_a_row
+        return self.optimizer.consecutive_nonfinite
 
     @property
     def nbytes(self) -> int:

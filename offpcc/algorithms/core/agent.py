@@ -71,7 +71,7 @@ class Learner(ABC):
 
     @property
     @abstractmethod
-    def bad_in_a_row(self) -> Tensor:
+    def consecutive_nonfinite(self) -> Tensor:
         """How many of the latest updates, one after another, were left out as not finite: ()."""
 
     @abstractmethod

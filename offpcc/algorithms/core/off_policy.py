@@ -24,7 +24,7 @@ from offpcc.config.ranges import (
 from offpcc.data import Batch
 from offpcc.networks import Critic, Memory
 from offpcc.networks.convolution import shifted
-from offpcc.networks.target import frozen, polyak, slow_copy
+from offpcc.networks.target import frozen, polyak, target_copy
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 
@@ -81,10 +81,10 @@ class OffPolicy(ActorCritic):
 
     def _build(self) -> None:
         super()._build()
-        self.target_critic = slow_copy(self.critic)
-        self.target_critic_memory = slow_copy(self.critic_memory)
+        self.target_critic = target_copy(self.critic)
+        self.target_critic_memory = target_copy(self.critic_memory)
         if self.policy_ema_tau < 1:
-            memory, actor = slow_copy(self.policy.memory), slow_copy(self.policy.actor)
+            memory, actor = target_copy(self.policy.memory), target_copy(self.policy.actor)
             self.average_policy = Policy(self.policy.normalizer, memory, actor)
 
     @property
@@ -121,7 +121,7 @@ class OffPolicy(ActorCritic):
         """The memory from which a' is drawn: the online actor's, or the slow one if shared."""
         return self.target_critic_memory if self.shared else self.policy.memory
 
-    def slow_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+    def target_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """Each slow copy with the module that it follows."""
         return [
             (self.target_critic, self.critic),
@@ -174,9 +174,9 @@ class OffPolicy(ActorCritic):
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
         ):
             loss, metrics = self.loss(batch, due)
-        metrics |= self.optimizer.step(loss, self.rate_left())
+        metrics |= self.optimizer.step(loss, self.learning_rate_scale())
         if due:
-            slow, online = zip(*self.slow_pairs(), strict=True)
+            slow, online = zip(*self.target_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.tau)
         if self.policy_ema_tau < 1:
             polyak(self.average_policy.parameters(), self.policy.parameters(), self.policy_ema_tau)

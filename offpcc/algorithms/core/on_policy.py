@@ -123,7 +123,7 @@ class OnPolicy(ActorCritic):
                 loss, metrics = self.loss(part)
                 if self.kl_exceeded(metrics["approx_kl"]):
                     return
-                yield metrics | self.optimizer.step(loss, self.rate_left())
+                yield metrics | self.optimizer.step(loss, self.learning_rate_scale())
 
     def minibatches(self, batch: Batch) -> Iterator[Batch]:
         """All windows once, in a drawn order, `batch_size` at a time."""

@@ -40,7 +40,7 @@ class Optimizer:
         )
         device = self.groups[0].parameters[0].device
         self.steps = 0
-        self.bad_in_a_row = torch.zeros((), dtype=torch.int64, device=device)
+        self.consecutive_nonfinite = torch.zeros((), dtype=torch.int64, device=device)
 
     def step(self, loss: Tensor, share: float = 1.0) -> dict[str, Tensor]:
         """Goes down the gradient of a loss (); gives each network's norm, and what was skipped.
@@ -57,7 +57,7 @@ class Optimizer:
             held["lr"] = group.learning_rate * share
         self.adam.step()
         self.steps += 1
-        self.bad_in_a_row.add_(1).mul_(bad)
+        self.consecutive_nonfinite.add_(1).mul_(bad)
         return norms | {"skipped": bad.float()}
 
     def _clipped_norms(self) -> dict[str, Tensor]:
@@ -78,11 +78,14 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Adam's moments and the counters."""
-        counters = {"steps": self.steps, "bad_in_a_row": self.bad_in_a_row.clone()}
+        counters = {
+            "steps": self.steps,
+            "consecutive_nonfinite": self.consecutive_nonfinite.clone(),
+        }
         return {"adam": self.adam.state_dict()} | counters
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
         self.adam.load_state_dict(state["adam"])
         self.steps = state["steps"]
-        self.bad_in_a_row.copy_(state["bad_in_a_row"])
+        self.consecutive_nonfinite.copy_(state["consecutive_nonfinite"])
