@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from domains.car import Car, EpisodicCar, told
+from domains.car import Car, EpisodicCar, cue
 
 HEAVEN = 2  # row of `values`
 
@@ -50,7 +50,7 @@ def test_the_priest_is_heard_from_0_3_to_0_7(heaven, x, heard):
 
 def test_a_narrower_earshot_includes_its_ends():
     x = np.array([0.4499, 0.45, 0.55, 0.5501])
-    assert told(x, -np.ones(4), 0.05).tolist() == [0, -1, -1, 0]
+    assert cue(x, -np.ones(4), 0.05).tolist() == [0, -1, -1, 0]
 
 
 @pytest.mark.parametrize(
