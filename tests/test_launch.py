@@ -265,7 +265,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
         (["--env", "odd:Words-v0"], "odd:Words-v0: observation 'observation' is a Text space"),
         (["--envs", "0"], r"TrainingConfig.num_envs is 0; it must lie in \[1, 10_000\]"),
         (["--steps", "0"], "Training.steps is 0; it must be at least 1"),
-        (["--device", "cuda:7"], "device 'cuda:7' is not to be had"),
+        (["--device", "cuda:7"], "device 'cuda:7' is not available"),
         (["--seed", "-1"], "seed is -1; it lies in 0 … 2"),
         (["--run_id", "a", "b/c"], "run_id is 'b/c'"),
         (["--run_id", ""], "run_id is ''"),

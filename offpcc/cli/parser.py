@@ -16,13 +16,13 @@ exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid check
 6 environment fault, 7 storage fault, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue
 with --resume; a second signal, a second later, leaves at once)"""
 
-DOMAIN_CONFIG = "left out: the file in configs/domains/ with the longest name that begins the id"
-WANDB = "left out: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
-BIND = "gin, on top of everything; each line in quotes"
-REPORT = "with --compare: only the report, from results/ or from the rows that DIR has"
-JOBS = "runs side by side, each a process of its own with its share of the cores"
-PRECISION = "of an update's passes; auto: bf16 where the device has it and it is not slower"
-MEMORY = "ablated: --evaluate plays again with it emptied at every step, and says what it is worth"
+DOMAIN_CONFIG = "default: the recipe in configs/domains/ with the longest name that begins the id"
+WANDB = "default: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
+BIND = "gin lines that override all files; each in quotes"
+REPORT = "with --compare: train nothing, report on the runs in results/ or on the rows in DIR"
+JOBS = "runs to train at the same time, each in its own process on its share of the cores"
+PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
+MEMORY = "ablated: --evaluate also runs with the memory reset at every step, and compares"
 WATCHED, RECORDED = 10, 3  # episodes
 
 
@@ -49,18 +49,22 @@ def parser() -> argparse.ArgumentParser:
     what = p.add_argument_group("what to run").add_argument
     what("--env", metavar="ID", help="a gymnasium id; module:Id-v0 imports module first")
     what("--algo", metavar="NAME", help="a file in configs/algorithms/")
-    what("--config", metavar="FILE", help="gin, on top of the algorithm's; " + DOMAIN_CONFIG)
+    what(
+        "--config",
+        metavar="FILE",
+        help="a gin file that overrides the algorithm's; " + DOMAIN_CONFIG,
+    )
     what(
         "--run_id",
         "--run-id",
         nargs="+",
         default=["1"],
         metavar="K",
-        help="runs, one after another (or --jobs J); 1",
+        help="names of the runs, trained in turn (or --jobs J); default: 1",
     )
-    what("--results", default="results", metavar="DIR", help="where runs are kept")
+    what("--results", default="results", metavar="DIR", help="folder of all runs; default: results")
     set_ = p.add_argument_group("settings").add_argument
-    set_("--seed", type=int, metavar="N", help="left out: drawn; several runs take N, N+1, …")
+    set_("--seed", type=int, metavar="N", help="default: random; several runs take N, N+1, …")
     set_("--bind", nargs="+", action="extend", default=[], metavar="LINE", help=BIND)
     set_("--steps", type=int, metavar="N", help="environment steps")
     set_("--envs", type=int, metavar="N", help="copies of the environment")
@@ -71,22 +75,40 @@ def parser() -> argparse.ArgumentParser:
     set_("--debug", action="store_true", help="show tracebacks")
     group = p.add_argument_group("runs that exist")
     again = group.add_mutually_exclusive_group().add_argument
-    again("--resume", action="store_true", help="continue exactly where it stopped")
-    again("--overwrite", action="store_true", help="begin again")
+    again("--resume", action="store_true", help="continue exactly where the run stopped")
+    again("--overwrite", action="store_true", help="delete the run and start it again")
     runs = group.add_argument
-    runs("--render", action="store_true", help=f"play {WATCHED} episodes in a window")
-    runs("--record", action="store_true", help=f"play {RECORDED} episodes into videos/*.mp4")
-    runs("--demonstrate", type=int, metavar="N", help="N greedy episodes into demonstrations/*.npy")
-    runs("--record-data", type=int, metavar="N", help="N drawn episodes into a Minari data set")
-    runs("--evaluate", type=int, metavar="N", help="N greedy episodes: mean and interval")
-    runs("--memory", choices=("kept", "ablated"), default="kept", help=MEMORY)
+    runs("--render", action="store_true", help=f"show {WATCHED} episodes in a window")
+    runs("--record", action="store_true", help=f"record {RECORDED} episodes into videos/*.mp4")
+    runs(
+        "--demonstrate",
+        type=int,
+        metavar="N",
+        help="write N greedy episodes to demonstrations/*.npy",
+    )
+    runs(
+        "--record-data", type=int, metavar="N", help="write N sampled episodes to a Minari data set"
+    )
+    runs(
+        "--evaluate",
+        type=int,
+        metavar="N",
+        help="mean return of N greedy episodes, with its interval",
+    )
+    runs("--memory", choices=("intact", "ablated"), default="intact", help=MEMORY)
     other = p.add_argument_group("other").add_argument
-    other("--compare", metavar="SUITE", help="run a file in configs/suites/, and report on it")
+    other(
+        "--compare", metavar="SUITE", help="train what a suite of configs/suites/ lacks, and report"
+    )
     other("--report", nargs="?", const="", metavar="DIR", help=REPORT)
-    other("--plot", nargs="*", metavar="PATH", help="curves and tables from results/")
-    other("--list", action="store_true", help="the ids, algorithms, suites and configs there are")
-    other("--print-config", action="store_true", help="every setting of the run and its origin")
-    other("--check", metavar="ID", help="check an environment, its seeding included")
+    other("--plot", nargs="*", metavar="PATH", help="draw learning curves and tables of runs")
+    other("--list", action="store_true", help="list environments, algorithms, suites and configs")
+    other(
+        "--print-config",
+        action="store_true",
+        help="print every setting and where its value is from",
+    )
+    other("--check", metavar="ID", help="check an environment and its seeding")
     return p
 
 

@@ -238,5 +238,5 @@ def definite(device: str) -> str:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} is not to be had: {error}") from error
+        raise ConfigError(f"device {device!r} is not available: {error}") from error
     return device

@@ -316,7 +316,7 @@ def test_wandb_that_is_missing_is_told_before_anything_is_written(tmp_path, monk
             "TrainingConfig.num_checkpoints is 0; it must be at least 1",
         ),
         ({"bind": ["num_threads = 0"]}, "TrainingConfig.num_threads is 0"),
-        ({"bind": ["device = 'tpu9'"]}, "device 'tpu9' is not to be had"),
+        ({"bind": ["device = 'tpu9'"]}, "device 'tpu9' is not available"),
         ({"steps": 1e4}, "which is not a whole number; write 10_000"),
         ({"wandb": "on"}, "wandb is 'on'; it is online, offline, off"),
         ({"seed": 2**63}, "seed is 9223372036854775808; it lies in 0 "),
