@@ -201,7 +201,7 @@ class Views:
             self._add(Window(self.space, window, newest_first))
         if privileged:
             self.space = Dict(
-                {"observation": self.space, "privileged": flat_box(space, "what is privileged")}
+                {"observation": self.space, "privileged": flat_box(space, "the privileged key")}
             )
 
     def _add(self, view: ObservationView) -> None:

@@ -247,8 +247,8 @@ def test_suffixes_name_a_row_of_their_own(id):
     ]
 
 
-def test_pictures_are_not_told():
-    with pytest.raises(TypeError, match="what is told from a Box of shape"):
+def test_pictures_are_not_privileged():
+    with pytest.raises(TypeError, match="the privileged key from a Box of shape"):
         gymnasium.make(domains.harder("pendulum-img-privileged-v0"))
 
 

@@ -217,7 +217,7 @@ policy_ema_tau = 0.3
 IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait for a row
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.
 NO_MATTER = {
-    *("training/seconds", "training/epoch", "training/last_row", "training/row_at"),
+    *("training/seconds", "training/eval_interval", "training/last_row", "training/row_at"),
     *("recorder/unwritten", "collector/exact", "training/due"),
     # Of stretches, and of worlds that tell their rewards' terms: test_collector.py, test_loop.py.
     *("collector/terms", "collector/trajectories/0/terms", "collector/trajectories/0/notes"),
