@@ -46,6 +46,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    _add_run(p)
+    _add_settings(p)
+    _add_uses(p)
+    _add_other(p)
+    return p
+
+
+def _add_run(p: Parser) -> None:
+    """Which run."""
     what = p.add_argument_group("what to run").add_argument
     what("--env", metavar="ID", help="a gymnasium id; module:Id-v0 imports module first")
     what("--algo", metavar="NAME", help="a file in configs/algorithms/")
@@ -63,6 +72,10 @@ def parser() -> argparse.ArgumentParser:
         help="names of the runs, trained in turn (or --jobs J); default: 1",
     )
     what("--results", default="results", metavar="DIR", help="folder of all runs; default: results")
+
+
+def _add_settings(p: Parser) -> None:
+    """Its settings."""
     set_ = p.add_argument_group("settings").add_argument
     set_("--seed", type=int, metavar="N", help="default: random; several runs take N, N+1, …")
     set_("--bind", nargs="+", action="extend", default=[], metavar="LINE", help=BIND)
@@ -73,6 +86,10 @@ def parser() -> argparse.ArgumentParser:
     set_("--precision", choices=("auto", "fp32", "bf16"), help=PRECISION)
     set_("--wandb", choices=("online", "offline", "off"), help=WANDB)
     set_("--debug", action="store_true", help="show tracebacks")
+
+
+def _add_uses(p: Parser) -> None:
+    """What to do with runs that exist."""
     group = p.add_argument_group("runs that exist")
     again = group.add_mutually_exclusive_group().add_argument
     again("--resume", action="store_true", help="continue exactly where the run stopped")
@@ -96,6 +113,10 @@ def parser() -> argparse.ArgumentParser:
         help="mean return of N greedy episodes, with its interval",
     )
     runs("--memory", choices=("intact", "ablated"), default="intact", help=MEMORY)
+
+
+def _add_other(p: Parser) -> None:
+    """What needs no run."""
     other = p.add_argument_group("other").add_argument
     other(
         "--compare", metavar="SUITE", help="train what a suite of configs/suites/ lacks, and report"
@@ -109,7 +130,6 @@ def parser() -> argparse.ArgumentParser:
         help="print every setting and where its value is from",
     )
     other("--check", metavar="ID", help="check an environment and its seeding")
-    return p
 
 
 def refuse_settings(asked: argparse.Namespace) -> None:
