@@ -35,6 +35,7 @@ import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
 from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.envs.adapter import make_env
+from offpcc.envs.vector import SequentialEnvs
 from offpcc.networks import GRU, LSTM, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.tracking import Recorder
@@ -88,7 +89,7 @@ def memories(clock: Clock) -> Iterator[Row]:
         agent = SAC(SPEC, summarizer=memory, hidden_sizes=(128, 128))
         calls = [partial(a.update, random_batch(a, 32, 64)) for a in (agent, lstm)]
         yield Row(f"RSAC, {name}, 32 × 64", "updates/s", *clock.duel(*calls), "ours with LSTM-128")
-        calls = [partial(a.act, seen, torch.zeros(1, a.state_size)) for a in (agent, lstm)]
+        calls = [partial(a.policy.act, seen, a.policy.initial_state()) for a in (agent, lstm)]
         yield Row(f"one action, {name}", "µs", *clock.duel(*calls), "ours with LSTM-128")
 
 
@@ -107,7 +108,7 @@ def priorities(clock: Clock) -> Iterator[Row]:
 
     def draw() -> None:
         batch = urgent.sample()
-        urgent.weigh(batch, batch.reward)
+        urgent.update_priorities(batch, batch.reward)
 
     times = clock.duel(draw, alike.sample)
     yield Row("32 × 32 of 100,000 steps by priority", "µs", *times, "ours, all alike")
@@ -158,9 +159,9 @@ def acting(clock: Clock) -> Iterator[Row]:
     agent = rsac(256, 256, layers=2)
     peer = UsualRSAC(3, 1, hidden=(256, 256), width=256, layers=2)
     seen = {key: torch.ones(1, *field.shape) for key, field in SPEC.observation.items()}
-    inputs, state = torch.ones(1, 1, 3), torch.zeros(1, agent.state_size)
+    inputs, state = torch.ones(1, 1, 3), agent.policy.initial_state()
     cells = (torch.zeros(2, 1, 256), torch.zeros(2, 1, 256))
-    times = clock.duel(lambda: agent.act(seen, state), lambda: peer.act(inputs, cells))
+    times = clock.duel(lambda: agent.policy.act(seen, state), lambda: peer.act(inputs, cells))
     yield Row("one action, 2-layer LSTM-256", "µs", *times, "torch.nn.LSTM, step by step")
 
 
@@ -170,7 +171,7 @@ def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
     agent, replay = algorithm(world.spec_of_agent), EpisodeReplay(world.spec_of_agent)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
     collector = Collector(agent, [world], weight_sync="step")  # as SAC and TD3 do by default
-    ours = Training(agent, replay, collector, Evaluator([]), recorder)
+    ours = Training(agent, replay, collector, Evaluator(SequentialEnvs([]), episodes=0), recorder)
     peer = getattr(sb3, algorithm.__name__)(
         "MlpPolicy", "Pendulum-v1", learning_starts=1_000, batch_size=256, train_freq=1,
         gradient_steps=1, policy_kwargs={"net_arch": [256, 256]}, device="cpu",
@@ -223,7 +224,14 @@ def on_policy(
     )
     collector = Collector(agent, worlds, rollout_steps=steps)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
-    training = Training(agent, replay, collector, Evaluator([]), recorder, learning_starts=0)
+    training = Training(
+        agent,
+        replay,
+        collector,
+        Evaluator(SequentialEnvs([]), episodes=0),
+        recorder,
+        learning_starts=0,
+    )
 
     def play() -> None:
         for _ in range(steps):

@@ -5,9 +5,9 @@ S state size, F feature size, N critic heads, K atoms per head.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -82,11 +82,11 @@ class AgentSpec:
 
 @dataclass(frozen=True)
 class Episode:
-    """L steps of one episode: all, or a stretch of one under way.
+    """L steps of one episode: all of it, or a segment of one in progress.
 
     The last observation is its own, never the next one's first. terminated: the environment ended
     it, so nothing follows; otherwise a time limit cut it, or it goes on later (not ended).
-    state: the acting memory *before* each step; notes: what the agent noted beside its actions.
+    state: the acting memory *before* each step.
     """
 
     observation: Observation  # {key: (L+1, …)}
@@ -94,12 +94,12 @@ class Episode:
     reward: np.ndarray  # (L,)
     terminated: bool
     state: np.ndarray  # (L, S)
-    notes: dict[str, np.ndarray] = field(default_factory=dict)  # {name: (L, …)}
+    log_prob: np.ndarray | None = None  # (L,), of the actions, where the agent gives it
     success: bool | None = None  # where the environment says
-    terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward, if it says
-    ended: bool = True  # False: cut while under way
-    copy: int = 0  # which copy of the environment played it
-    steps_before: int = 0  # in earlier stretches
+    reward_terms: dict[str, float] = field(default_factory=dict)  # sums, if the environment says
+    ended: bool = True  # False: cut while in progress
+    env_index: int = 0  # which copy of the environment played it
+    steps_before: int = 0  # in earlier segments
     reward_before: float = 0.0  # their sum
 
     def __len__(self) -> int:
@@ -121,26 +121,43 @@ class Batch:
     mask: Tensor  # (B, T), 1 at a real step
     state: Tensor  # (B, S)
     burn_in: Tensor  # (B,) int64, on the CPU
-    notes: dict[str, Tensor] = field(default_factory=dict)  # {name: (B, T)}
+    weight: Tensor | None = None  # (B, T), of each step's loss, where draws go by priority
 
-    def to(self, device: torch.device | str) -> "Batch":
+    def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors (but `burn_in`) on a device."""
         return replace(self._each(lambda part: part.to(device)), burn_in=self.burn_in)
 
-    def rows(self, index: Tensor) -> "Batch":
+    def rows(self, index: Tensor) -> Self:
         """The windows with these numbers."""
         chosen = self.burn_in[index.cpu()]
         return replace(self._each(lambda part: part[index.to(part.device)]), burn_in=chosen)
 
-    def split(self, rows: int) -> Iterator["Batch"]:
+    def split(self, rows: int) -> Iterator[Self]:
         """The windows in their order, this many at a time."""
         for start in range(0, len(self.mask), rows):
             yield self._each(itemgetter(slice(start, start + rows)))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+    def real_observation(self) -> Observation:
+        """The observations {key: (N, …)} before each of the N real steps, as arrays."""
+        real = self.mask.bool()
+        columns = slice(-real.shape[1] - 1, -1)  # the burn-in comes before, the last one after
+        return {k: v[:, columns][real].cpu().numpy() for k, v in self.observation.items()}
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         """A batch of every tensor's change."""
-        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts: dict[str, Any] = dict(vars(self))
         for name, part in parts.items():
-            named = isinstance(part, dict)
-            parts[name] = {k: change(v) for k, v in part.items()} if named else change(part)
-        return Batch(**parts)
+            if isinstance(part, dict):
+                parts[name] = {key: change(values) for key, values in part.items()}
+            elif part is not None:
+                parts[name] = change(part)
+        return type(self)(**parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutBatch(Batch):
+    """A whole rollout: windows in the order of their steps, those of a segment end to end."""
+
+    log_prob: Tensor  # (B, T), of the actions when they were played
+    segment_end: Tensor  # (B, T), 1 at the last step of an episode, or of what there is of it
+    discounted_return: Tensor  # (B, T), Σ γ^k r_{t-k} of the episode so far

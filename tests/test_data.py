@@ -36,11 +36,11 @@ def test_a_batch_moves_as_a_whole_but_for_its_burn_in() -> None:
         mask=torch.ones(2, 3),
         state=torch.zeros(2, 4),
         burn_in=torch.tensor([1, 0]),
-        notes={"log_prob": torch.zeros(2, 3)},
+        weight=torch.zeros(2, 3),
     )
     moved = batch.to("meta")
     plain = [v for v in vars(moved).values() if isinstance(v, torch.Tensor)]
-    named = [*moved.observation.values(), *moved.notes.values()]
+    named = [*moved.observation.values()]
     assert {v.device.type for v in plain + named if v is not moved.burn_in} == {"meta"}
     assert moved.observation["pixels"].dtype == torch.uint8
     assert moved.burn_in is batch.burn_in
@@ -48,13 +48,13 @@ def test_a_batch_moves_as_a_whole_but_for_its_burn_in() -> None:
 
 def test_rows_of_a_batch_are_of_everything_in_it() -> None:
     t = torch.arange(6.0).view(3, 2)
-    batch = Batch({"seen": t}, t[..., None], t, t, t, t, torch.tensor([4, 5, 6]), {"noted": t})
+    batch = Batch({"seen": t}, t[..., None], t, t, t, t, torch.tensor([4, 5, 6]), t)
     rows = batch.rows(torch.tensor([2, 0]))
     expected = [[4, 5], [0, 1]]
-    assert rows.observation["seen"].tolist() == rows.notes["noted"].tolist() == expected
+    assert rows.observation["seen"].tolist() == rows.weight.tolist() == expected
     for name in ("reward", "terminated", "mask", "state"):
         assert getattr(rows, name).tolist() == expected
     assert rows.action.squeeze(-1).tolist() == expected and rows.burn_in.tolist() == [6, 4]
     parts = list(batch.split(2))
     assert [part.burn_in.tolist() for part in parts] == [[4, 5], [6]]
-    assert [part.notes["noted"].tolist() for part in parts] == [[[0, 1], [2, 3]], [[4, 5]]]
+    assert [part.weight.tolist() for part in parts] == [[[0, 1], [2, 3]], [[4, 5]]]

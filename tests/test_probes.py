@@ -211,8 +211,8 @@ def trained_on_rollouts(
         agent, [EnvAdapter(probe()) for _ in range(8)], seed=1, rollout_steps=rollout
     )
     while collector.steps < steps:
-        for stretch in collector.step():
-            replay.add(stretch)
+        for segment in collector.step():
+            replay.add(segment)
         for batch in replay.batches(8):
             agent.update(batch)
     return agent

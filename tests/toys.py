@@ -12,11 +12,17 @@ from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from offpcc.algorithms import Agent
+from offpcc.algorithms.core.agent import ActOutput
 from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.networks import Actor, Critic
 
 SPEC = AgentSpec({"observation": Field((3,))}, 2)
 GARBAGE = 1e3
+
+
+def act(agent: Agent, observation: dict[str, Tensor], state: Tensor) -> ActOutput:
+    """What an agent does at an episode's start, or where its noise is white."""
+    return agent.act(observation, state, torch.zeros(len(state), agent.noise_size))
 
 
 def make_batch(

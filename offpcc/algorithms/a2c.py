@@ -8,7 +8,8 @@ from dataclasses import KW_ONLY, dataclass
 
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import Metrics, OnPolicy
+from offpcc.algorithms.core.agent import Metrics
+from offpcc.algorithms.core.on_policy import OnPolicy
 from offpcc.config.ranges import PositiveInt, UnitFloat
 
 

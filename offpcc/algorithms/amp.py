@@ -10,17 +10,18 @@ and by its own optimizer; its steps follow each rollout.
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import Metrics, means
+from offpcc.algorithms.core.agent import Metrics, UpdateOutput
+from offpcc.algorithms.core.on_policy import means
 from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.algorithms.ppo import PPO
 from offpcc.config.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size
-from offpcc.data import OWN_PAST, Batch
+from offpcc.data import OWN_PAST, RolloutBatch
 from offpcc.networks import MLP, Moments
 
 
@@ -62,10 +63,20 @@ class AMP(PPO):
         size = 2 * sum(self.spec.observation[key].size for key in self.seen)
         self.discriminator = MLP(size, self.style_hidden, 1).to(self.device)
         learned = Group("style", [*self.discriminator.parameters()], self.style_rate)
-        self.style_optimiser = Optimizer([learned])
+        self.style_optimizer = Optimizer([learned])
         self.scale = Moments((size,)).to(self.device)
         self.transitions = torch.zeros(self.past, size, device=self.device)  # the policy's, a ring
         self.written = torch.zeros((), dtype=torch.int64)  # how many, ever
+
+    def parts(self) -> dict[str, Any]:
+        """With the discriminator, and the policy's transitions."""
+        return super().parts() | {
+            "discriminator": self.discriminator,
+            "style_optimizer": self.style_optimizer,
+            "scale": self.scale,
+            "transitions": self.transitions,
+            "written": self.written,
+        }
 
     def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
         """Reads the expert's transitions; see `Agent`."""
@@ -77,10 +88,9 @@ class AMP(PPO):
                 f"environment are {wanted}"
             )
         self.scale.observe(np.concatenate((before, after), -1))
-        # A tuple: what is no tensor or module itself is no part of a checkpoint.
         self.expert_pairs = tuple(torch.from_numpy(x).to(self.device) for x in (before, after))
 
-    def update(self, batch: Batch) -> Metrics:
+    def update(self, batch: RolloutBatch) -> UpdateOutput:  # type: ignore[override]
         """PPO's update on w_G r + w_S r_S, then the discriminator's steps."""
         batch = batch.to(self.device)
         pairs = self.pairs(batch)
@@ -88,13 +98,12 @@ class AMP(PPO):
         task = self.task_reward_scale * batch.reward
         mixed = self.task_weight * task + self.style_weight * style
         real = batch.mask.bool()
-        metrics = super().update(replace(batch, reward=mixed)) | {
-            "style_reward": style[real].mean()
-        }
+        metrics = super().update(replace(batch, reward=mixed)).metrics
         self.keep(pairs[real])
-        return means(self.style_step() for _ in range(self.style_steps)) | metrics
+        style_metrics = means(self.style_step() for _ in range(self.style_steps))
+        return UpdateOutput(style_metrics | metrics | {"style_reward": style[real].mean()})
 
-    def pairs(self, batch: Batch) -> Tensor:
+    def pairs(self, batch: RolloutBatch) -> Tensor:
         """What was seen before and after each step (B, T, X)."""
         seen = torch.cat([batch.observation[key].flatten(2).float() for key in self.seen], -1)
         return torch.cat((seen[:, :-1], seen[:, 1:]), -1)
@@ -115,7 +124,7 @@ class AMP(PPO):
         """One step of the discriminator's optimizer on transitions drawn from both."""
         mine = self.transitions[: min(int(self.written), self.past)]
         loss, metrics = self.style_loss(self.drawn(*self.expert_pairs), self.drawn(mine))
-        return metrics | self.style_optimiser.step(loss)
+        return metrics | self.style_optimizer.step(loss)
 
     def drawn(self, *parts: Tensor) -> Tensor:
         """Some of the transitions (N, X) that these are the columns of, with replacement."""

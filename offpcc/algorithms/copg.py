@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import Metrics
+from offpcc.algorithms.core.agent import Metrics
 from offpcc.algorithms.ppo import PPO
 
 

@@ -6,12 +6,10 @@ place of the state.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-import torch
 from torch import Tensor, nn
 
-from offpcc.algorithms.core.agent import Notes
 from offpcc.algorithms.core.losses import masked_mean, saturation
 from offpcc.algorithms.core.off_policy import Loss, OffPolicy
 from offpcc.config.ranges import NonNegativeFloat, PositiveUnitFloat, Size
@@ -33,44 +31,36 @@ class DDPG(OffPolicy):
         0.001  # c, the price of losing the tanh's slope; 0: the paper's
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.noise_type == "ou":
-            self.state_size += self.spec.action  # the noise is carried along
-
     def _build(self) -> None:
         super()._build()
         self.target_actor = target_copy(self.policy.actor)
         self.target_actor_memory = self.target_critic_memory
         if not self.shared:
             self.target_actor_memory = target_copy(self.policy.memory)
+        self.noise_size = self.spec.action if self.noise_type == "ou" else 0
+
+    def parts(self) -> dict[str, Any]:
+        """With the slow actor."""
+        slow = {
+            "target_actor": self.target_actor,
+            "target_actor_memory": self.target_actor_memory,
+        }
+        return super().parts() | slow
 
     def make_actor(self, inputs: int) -> Actor:
         """μ."""
         return DeterministicActor(inputs, self.spec.action, self.hidden_sizes)
 
-    def explore(self, feature: Tensor) -> Tensor:
-        """clip(μ(h) + σ N, ±1): section 7, with white noise."""
+    def explore(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """clip(μ(h) + n, ±1): section 7. White noise n is σ N; else n' = (1 - θ) n + σ N.
+
+        Uhlenbeck & Ornstein (1930).
+        """
         action = self.policy.actor(feature)
-        return (action + self.noise_drawn(action)).clamp(-1, 1)
-
-    @torch.no_grad()
-    def act(
-        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
-    ) -> tuple[Tensor, Tensor, Notes]:
-        """See `Agent.act`; n' = (1 - θ) n + σ N, which wanders (Ornstein & Uhlenbeck, 1930)."""
-        if self.noise_type == "white":
-            return super().act(observation, state, greedy)
-        action, after, notes = super().act(observation, state, greedy=True)
-        noise = state[:, -self.spec.action :]
-        if not greedy:
-            noise = (1 - self.ou_theta) * noise + self.noise_drawn(action)
-            action = self.sometimes_random((action + noise).clamp(-1, 1))
-        return action, torch.cat((after, noise), 1), notes
-
-    def noise_drawn(self, like: Tensor) -> Tensor:
-        """σ N, with what is left of σ."""
-        return self.exploration_noise * self.exploration_left() * self.gaussian(like)
+        drawn = self.exploration_noise * self.exploration_left() * self.gaussian(action)
+        if self.noise_type == "ou":
+            noise = drawn = (1 - self.ou_theta) * noise + drawn
+        return (action + drawn).clamp(-1, 1), noise
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) Q'(h', μ'(h')): algorithm 1."""

@@ -8,18 +8,25 @@ when the rollouts were played; an auxiliary minibatch is of one rollout.
 """
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from offpcc.algorithms.core.agent import Metrics
 from offpcc.algorithms.core.losses import masked_mean
-from offpcc.algorithms.core.on_policy import Metrics, means
+from offpcc.algorithms.core.on_policy import ScoredRollout, means
 from offpcc.algorithms.core.optimizer import Group
 from offpcc.algorithms.ppo import PPO
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt
-from offpcc.data import Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuxiliaryRollout(ScoredRollout):
+    """A rollout of the phase that is over, with π_old, today's policy, as (B, T, ·)."""
+
+    old_policy: Tensor
 
 
 @dataclass
@@ -41,7 +48,11 @@ class PPG(PPO):
         super()._build()
         last = cast(nn.Linear, self.actor.trunk[-1])
         self.auxiliary_head = nn.Linear(last.in_features, 1).to(self.device)
-        self.kept: list[Batch] = []  # the phase's rollouts, scored
+        self.rollouts: list[ScoredRollout] = []  # the phase's
+
+    def parts(self) -> dict[str, Any]:
+        """With the second head; `state_dict` adds the phase's rollouts."""
+        return super().parts() | {"auxiliary_head": self.auxiliary_head}
 
     def groups(self) -> list[Group]:
         """With the second head, a part of the actor."""
@@ -51,18 +62,18 @@ class PPG(PPO):
             Group(network, [*self.auxiliary_head.parameters()], self.learning_rate),
         ]
 
-    def learn(self, batch: Batch) -> Metrics:
+    def learn(self, batch: ScoredRollout) -> Metrics:
         """Algorithm 1: the policy phase's step, and the auxiliary phase when its turn has come."""
         metrics = super().learn(batch)
-        self.kept.append(batch)
-        if len(self.kept) == self.phase_rollouts:
+        self.rollouts.append(batch)
+        if len(self.rollouts) == self.phase_rollouts:
             metrics |= means(self.auxiliary_steps())
-            self.kept = []
+            self.rollouts = []
         return metrics
 
     def auxiliary_steps(self) -> Iterator[Metrics]:
         """One step of the optimizer for each minibatch of the phase's rollouts, E_aux times."""
-        rollouts = [self.described(batch) for batch in self.kept]
+        rollouts = [self.with_old_policy(batch) for batch in self.rollouts]
         for _ in range(self.auxiliary_epochs):
             for i in torch.randperm(len(rollouts), generator=self.generator, device=self.device):
                 for part in self.minibatches(rollouts[i]):
@@ -71,28 +82,30 @@ class PPG(PPO):
                     yield metrics
 
     @torch.no_grad()
-    def described(self, batch: Batch) -> Batch:
-        """The rollout with today's policy, π_old, in its notes."""
-        before = self.actor.describe(self.features(batch)[0])
-        return replace(batch, notes=batch.notes | {"before": before})
+    def with_old_policy(self, batch: ScoredRollout) -> AuxiliaryRollout:
+        """The rollout with today's policy as π_old."""
+        return AuxiliaryRollout(
+            **vars(batch), old_policy=self.actor.describe(self.features(batch)[0])
+        )
 
-    def auxiliary_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+    def auxiliary_loss(self, batch: AuxiliaryRollout) -> tuple[Tensor, Metrics]:
         """½ (V_π - V_targ)² + β KL(π_old ‖ π), and ½ (V - V_targ)²: L^joint and L^value."""
-        target, mask = batch.notes["target"], batch.mask
+        target, mask = batch.value_target, batch.mask
         h_actor, h_critic = self.features(batch)
         second = self.auxiliary_head(self.actor.trunk.inner(h_actor)).squeeze(-1)
         auxiliary = masked_mean(0.5 * (second - target).square(), mask)
         described = self.actor.describe(h_actor)
-        cloned = masked_mean(self.actor.divergence(batch.notes["before"], described), mask)
+        cloned = masked_mean(self.actor.divergence(batch.old_policy, described), mask)
         error = self.critic(h_critic).squeeze(-1) - target
         loss = auxiliary + self.clone_coef * cloned + masked_mean(0.5 * error.square(), mask)
         return loss, {"auxiliary_loss": auxiliary.detach(), "cloned": cloned.detach()}
 
     def state_dict(self) -> dict[str, Any]:
         """With the phase's rollouts."""
-        return super().state_dict() | {"kept": [dict(vars(batch)) for batch in self.kept]}
+        return super().state_dict() | {"rollouts": [dict(vars(batch)) for batch in self.rollouts]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
         super().load_state_dict(state)
-        self.kept = [Batch(**parts).to(self.device) for parts in state["kept"]]
+        kept = [ScoredRollout(**parts) for parts in state["rollouts"]]
+        self.rollouts = [rollout.to(self.device) for rollout in kept]

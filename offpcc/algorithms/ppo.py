@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from offpcc.algorithms.core.on_policy import Metrics, OnPolicy
+from offpcc.algorithms.core.agent import Metrics
+from offpcc.algorithms.core.on_policy import OnPolicy
 from offpcc.config.ranges import PositiveFloat
 
 

@@ -5,7 +5,7 @@ parameters; the temperature's loss has log α where the paper has α.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -38,6 +38,10 @@ class SAC(OffPolicy):
         log_temperature = torch.tensor(self.temperature, device=self.device).log()
         self.log_temperature = log_temperature.requires_grad_(not self.fixed_temperature)
 
+    def parts(self) -> dict[str, Any]:
+        """With log α."""
+        return super().parts() | {"log_temperature": self.log_temperature}
+
     def make_actor(self, inputs: int) -> GaussianActor:
         """π."""
         return GaussianActor(inputs, self.spec.action, self.hidden_sizes)
@@ -46,9 +50,9 @@ class SAC(OffPolicy):
         """a ~ π(·|h) (…, A) and log π(a|h) (…, 1)."""
         return cast(GaussianActor, self.policy.actor).sample(feature, self.generator)
 
-    def explore(self, feature: Tensor) -> Tensor:
+    def explore(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """a ~ π(·|h)."""
-        return self.policy.actor.draw(feature, self.generator)
+        return self.policy.actor.draw(feature, self.generator), noise
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms import Learner, Policy
+from offpcc.algorithms.core.agent import UpdateOutput
 from offpcc.config.ranges import (
     LearningRate,
     PositiveFloat,
@@ -143,7 +144,7 @@ class Baseline(Learner):
         """See `Learner`; it does not leave them out."""
         return self._bad
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def update(self, batch: Batch) -> UpdateOutput:
         """Learns from what the model has kept itself."""
         self.model._current_progress_remaining = 1 - self.progress
         values = self.model.logger.name_to_value
@@ -157,7 +158,7 @@ class Baseline(Learner):
         }
         sound = all(value.isfinite() for value in found.values())
         self._bad = torch.zeros_like(self._bad) if sound else self._bad + 1
-        return found
+        return UpdateOutput(found)
 
     @contextmanager
     def watched(self) -> Iterator[None]:

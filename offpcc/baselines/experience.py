@@ -39,18 +39,22 @@ class SB3Collector(ExperienceSource):
             model.num_timesteps = self.steps
         with self.baseline.watched():
             self.baseline.collect(self._callback, uniform)
-        self.terms = self.terms if self.steps else self.vec_env.terms
+        self.reward_terms = self.reward_terms if self.steps else self.vec_env.reward_terms
         self.steps = int(model.num_timesteps)
         finished, self.vec_env.finished = self.vec_env.finished, []
         return finished
 
     def state_dict(self) -> dict[str, Any]:
         """Counters."""
-        return {"steps": self.steps, "numbers": list(self.vec_env.numbers), "terms": self.terms}
+        return {
+            "steps": self.steps,
+            "numbers": list(self.vec_env.numbers),
+            "reward_terms": self.reward_terms,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`; episodes under way are lost."""
-        self.steps, self.terms = state["steps"], tuple(state["terms"])
+        self.steps, self.reward_terms = state["steps"], tuple(state["reward_terms"])
         self.vec_env.numbers = list(state["numbers"])
         self.exact = not self.steps
         self.baseline.model.num_timesteps = self.steps

@@ -31,7 +31,7 @@ class SB3VecEnv(VecEnv):
         self.numbers = [0] * copies  # how many episodes each copy has begun
         self.scores = [Score(0.0, 0, None)] * copies
         self.finished: list[Episode] = []
-        self.terms: tuple[str, ...] = ()
+        self.reward_terms: tuple[str, ...] = ()
         self._kind = actions_of(action_space(spec))
         self._actions = np.zeros((copies, spec.action), np.float32)
         super().__init__(copies, observation_space(spec), action_space(spec))
@@ -53,7 +53,7 @@ class SB3VecEnv(VecEnv):
             infos.append({})
             seen.append(outcome.seen)
             self.scores[copy] = self.scores[copy].after(outcome)
-            self.terms = self.terms or tuple(outcome.terms)
+            self.reward_terms = self.reward_terms or tuple(outcome.reward_terms)
             if outcome.ended:
                 infos[copy] = {
                     "terminal_observation": self.shown(outcome.seen),
@@ -91,7 +91,7 @@ class SB3VecEnv(VecEnv):
         self.finished.append(
             Episode(
                 {}, nothing, np.zeros(0, np.float32), terminated, nothing,
-                success=score.success, terms=dict(score.terms), copy=copy,
+                success=score.success, reward_terms=dict(score.reward_terms), env_index=copy,
                 steps_before=score.length, reward_before=score.total,
             )
         )  # fmt: skip

@@ -144,7 +144,7 @@ def record(path: Path | str, episodes: int) -> list[Path]:
 
 def _played(policy: Policy, worlds: SequentialEnvs, episode: int) -> Score:
     """What the episode of this number comes to in one environment."""
-    limit = configured(Evaluator)([]).max_episode_steps
+    limit = configured(Evaluator)(worlds).max_episode_steps
     return play(policy, worlds, [SEED + episode], first=episode, max_episode_steps=limit)[0]
 
 

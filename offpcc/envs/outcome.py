@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     terminated: bool
     truncated: bool
     success: bool | None = None  # None: the environment did not say
-    terms: Mapping[str, float] = {}  # what the reward is the sum of, where it says
+    reward_terms: Mapping[str, float] = {}  # what the reward is the sum of, where it says
 
     @property
     def ended(self) -> bool:

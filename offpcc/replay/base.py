@@ -14,7 +14,7 @@ class Replay(ABC):
 
     @abstractmethod
     def add(self, episode: Episode) -> None:
-        """Takes an episode in, or a stretch of one: see `Episode`."""
+        """Takes in an episode, or a segment of one: see `Episode`."""
 
     @abstractmethod
     def batches(self, steps: int) -> Iterator[Batch]:
@@ -25,7 +25,7 @@ class Replay(ABC):
     def lack(self) -> str:
         """What was missing, in words, where nothing was owed."""
 
-    def weigh(self, batch: Batch, errors: Tensor) -> None:
+    def update_priorities(self, batch: Batch, td_error: Tensor) -> None:
         """Takes the critic's errors |δ| (B, T) on the last batch."""
         return  # unless draws go by them
 

@@ -1,7 +1,7 @@
 """Episode replay: episodes in rings of steps, learned from whole or as windows."""
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ from offpcc.replay.ring import Ring
 class EpisodeReplay(Replay):
     """Stores the newest `buffer_size` steps by episode; yields `replay_ratio` batches a step.
 
-    Stretches that come one behind the other are one episode, learned from as it grows; it is parted
-    at 2,000 steps, or an eighth of the buffer, so that its beginning can leave and be saved.
+    An episode in progress grows in place, and is learned from as it grows; it is split at 2,000
+    steps, or an eighth of the buffer, so that its beginning can be saved and dropped.
 
     A whole episode is drawn uniformly; a window is drawn by its first learned step s in
     -(T-1) … L-1, and learns the steps s … s+T-1 that exist, so that every stored step is learned
@@ -96,8 +96,8 @@ class EpisodeReplay(Replay):
         return live[:-1] if self._open else live
 
     def add(self, episode: Episode) -> None:
-        """Stores L steps, an episode or what comes next of one; the oldest ones make room."""
-        goes_on = self._open == (episode.copy, episode.steps_before)
+        """Stores L steps, an episode or its next segment; the oldest ones make room."""
+        goes_on = self._open == (episode.env_index, episode.steps_before)
         before = int(self._table["length"][-1]) if goes_on else 0
         if before + len(episode) > min(self.buffer_size // 8, LONG_EPISODE):
             before = 0
@@ -105,7 +105,7 @@ class EpisodeReplay(Replay):
         states = {"state": kept[:, : self._states.arrays["state"].shape[1]]}
         steps = {"action": episode.action, "reward": episode.reward}
         self._store(episode.observation, steps, states, episode.terminated, goes_on=before > 0)
-        reached = episode.copy, episode.steps_before + len(episode)
+        reached = episode.env_index, episode.steps_before + len(episode)
         self._open = None if episode.ended else reached
 
     def _store(
@@ -167,7 +167,7 @@ class EpisodeReplay(Replay):
     def sample(self) -> Batch:
         """B draws, as one batch; the cost hardly depends on the buffer's size.
 
-        By priority, the batch's notes have `weight`, how much each step's loss counts.
+        By priority, the batch has a weight for each step's loss.
         """
         drawn = self._table if self._priorities is None else self._priorities
         self._drawn = drawn.draw(self._random, self.batch_size)
@@ -181,13 +181,13 @@ class EpisodeReplay(Replay):
         batch = self._gather(row, first, last)
         if self._priorities is not None:
             weight = torch.from_numpy(self._priorities.weights(self._drawn))
-            batch.notes["weight"] = weight.unsqueeze(1).expand_as(batch.mask)
+            batch = replace(batch, weight=weight.unsqueeze(1).expand_as(batch.mask))
         return batch
 
-    def weigh(self, batch: Batch, errors: Tensor) -> None:
+    def update_priorities(self, batch: Batch, td_error: Tensor) -> None:
         """Draws the windows of the last batch by these errors (B, T) from now on."""
         if self._priorities is not None:
-            self._priorities.weigh(self._drawn, errors.cpu().numpy(), batch.mask.cpu().numpy())
+            self._priorities.update(self._drawn, td_error.cpu().numpy(), batch.mask.cpu().numpy())
 
     def _gather(self, row: np.ndarray, first: np.ndarray, last: np.ndarray) -> Batch:
         """Windows over the steps first … last-1 of the episodes in these rows of the table."""

@@ -62,7 +62,7 @@ class Priorities:
         weight = (share * len(self)) ** -self.importance
         return (weight / weight.max()).astype(np.float32)
 
-    def weigh(self, place: np.ndarray, errors: np.ndarray, mask: np.ndarray) -> None:
+    def update(self, place: np.ndarray, errors: np.ndarray, mask: np.ndarray) -> None:
         """Takes the errors |δ| (B, T) of rows that were drawn at these places (B,)."""
         errors = np.where(mask > 0, np.abs(errors), 0.0)
         known = np.isfinite(errors).all(1)  # else the update was left out

@@ -1,15 +1,15 @@
-"""Rollout: the newest stretches, learned from by the policy that played them, then forgotten."""
+"""Rollout: the newest experience, learned from by the policy that collected it, then dropped."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from offpcc.config.ranges import PositiveInt, UnitFloat, check_fields
-from offpcc.data import AgentSpec, Batch, Episode
+from offpcc.data import AgentSpec, Episode, RolloutBatch
 from offpcc.replay.base import Replay
 
 
@@ -17,19 +17,18 @@ from offpcc.replay.base import Replay
 class Rollout(Replay):
     """Collects `rollout_steps` steps of every copy, and yields all of them as one batch of windows.
 
-    A window starts from the acting state that was stored there, and a stretch's windows follow
-    each other. Beside what the agent noted, the batch's notes have `last`, 1 at the last step of
-    a stretch, and `discounted`, the sum Σ γ^k r_{t-k} of the episode so far.
+    A window starts from the acting state that was stored there, and a segment's windows follow
+    each other.
 
     Raises ValueError for settings that cannot work.
     """
 
     spec: AgentSpec
-    state_size: int = 0  # S of the states that stretches bring along
+    state_size: int = 0  # S of the states that segments bring along
     _: KW_ONLY
     rollout_steps: PositiveInt = 2_048  # of every copy, in a rollout
     num_envs: PositiveInt = 1
-    sequence_length: PositiveInt | None = 1  # T, steps of a window; None: whole stretches
+    sequence_length: PositiveInt | None = 1  # T, steps of a window; None: whole segments
     discount: UnitFloat = 0.99  # γ of the sums
     shortest: PositiveInt = 1  # steps; a shorter episode is left out
     seed: int = 0
@@ -37,22 +36,22 @@ class Rollout(Replay):
     def __post_init__(self) -> None:
         check_fields(self)
         self._held: list[Episode] = []
-        self._earned = [0.0] * self.num_envs  # each copy's discounted sum so far
+        self._sums = [0.0] * self.num_envs  # each copy's discounted sum so far
 
     def add(self, episode: Episode) -> None:
-        """Takes one stretch in, or the rest of an episode."""
+        """Takes one segment in, or the rest of an episode."""
         self._held.append(episode)
 
-    def batches(self, steps: int) -> Iterator[Batch]:
+    def batches(self, steps: int) -> Iterator[RolloutBatch]:
         """One batch when the rollout is complete."""
         if sum(map(len, self._held)) < self.rollout_steps * self.num_envs:
             return
-        stretches, self._held = self._held, []
-        sums = [self._discounted(stretch) for stretch in stretches]
+        segments, self._held = self._held, []
+        sums = [self._discounted(segment) for segment in segments]
         long = [
-            (stretch, sum_)
-            for stretch, sum_ in zip(stretches, sums, strict=True)
-            if not stretch.ended or stretch.steps_before + len(stretch) >= self.shortest
+            (segment, sum_)
+            for segment, sum_ in zip(segments, sums, strict=True)
+            if not segment.ended or segment.steps_before + len(segment) >= self.shortest
         ]
         if long:
             yield self._windows(*zip(*long, strict=True))
@@ -62,47 +61,47 @@ class Rollout(Replay):
         """See `Replay`."""
         return f"a rollout is {self.rollout_steps:_} steps of each copy (rollout_steps)"
 
-    def _discounted(self, stretch: Episode) -> np.ndarray:
-        """Σ γ^k r_{t-k} (L,) of an episode so far, going on where the copy's last stretch ended."""
-        total = self._earned[stretch.copy] if stretch.steps_before else 0.0
-        sums = np.empty(len(stretch), np.float32)
-        for step, reward in enumerate(stretch.reward.tolist()):
+    def _discounted(self, segment: Episode) -> np.ndarray:
+        """Σ γ^k r_{t-k} (L,) of an episode so far, going on where the copy's last segment ended."""
+        total = self._sums[segment.env_index] if segment.steps_before else 0.0
+        sums = np.empty(len(segment), np.float32)
+        for step, reward in enumerate(segment.reward.tolist()):
             sums[step] = total = self.discount * total + reward
-        self._earned[stretch.copy] = total
+        self._sums[segment.env_index] = total
         return sums
 
-    def _windows(self, stretches: Sequence[Episode], sums: Sequence[np.ndarray]) -> Batch:
-        """All windows of the stretches, in the order of their steps."""
-        lengths = np.array([len(stretch) for stretch in stretches])
+    def _windows(self, segments: Sequence[Episode], sums: Sequence[np.ndarray]) -> RolloutBatch:
+        """All windows of the segments, in the order of their steps."""
+        lengths = np.array([len(segment) for segment in segments])
         width = min(self.sequence_length or lengths.max(), lengths.max())
-        windows = -(-lengths // width)  # of each stretch
-        owner = np.repeat(np.arange(len(stretches)), windows)
+        windows = -(-lengths // width)  # of each segment
+        owner = np.repeat(np.arange(len(segments)), windows)
         first = width * (np.arange(len(owner)) - np.repeat(windows.cumsum() - windows, windows))
         length, start = lengths[owner, None], (lengths.cumsum() - lengths)[owner, None]
         column = first[:, None] + np.arange(width + 1)
         step = start + np.minimum(column[:, :-1], length - 1)
-        seen = start + owner[:, None] + np.minimum(column, length)  # one more a stretch before it
+        seen = start + owner[:, None] + np.minimum(column, length)  # one more a segment before it
         mask = column[:, :-1] < length
         last = (column[:, :-1] == length - 1).astype(np.float32)
-        ended = np.array([stretch.terminated for stretch in stretches], np.float32)
+        ended = np.array([segment.terminated for segment in segments], np.float32)
 
         def joined(values: Sequence[np.ndarray], index: np.ndarray) -> Tensor:
             return torch.from_numpy(np.concatenate(values)[index])
 
-        noted = {name: [s.notes[name] for s in stretches] for name in stretches[0].notes}
-        notes = {name: joined(v, step) for name, v in (noted | {"discounted": sums}).items()}
-        return Batch(
+        return RolloutBatch(
             observation={
-                key: joined([stretch.observation[key] for stretch in stretches], seen)
+                key: joined([segment.observation[key] for segment in segments], seen)
                 for key in self.spec.observation
             },
-            action=joined([stretch.action for stretch in stretches], step),
-            reward=joined([stretch.reward for stretch in stretches], step),
+            action=joined([segment.action for segment in segments], step),
+            reward=joined([segment.reward for segment in segments], step),
             terminated=torch.from_numpy(last * ended[owner, None]),
             mask=torch.from_numpy(mask.astype(np.float32)),
-            state=joined([stretch.state for stretch in stretches], step[:, 0]),
+            state=joined([segment.state for segment in segments], step[:, 0]),
             burn_in=torch.zeros(len(owner), dtype=torch.int64),
-            notes=notes | {"last": torch.from_numpy(last)},
+            log_prob=joined([cast(np.ndarray, s.log_prob) for s in segments], step),
+            segment_end=torch.from_numpy(last),
+            discounted_return=joined(sums, step),
         )
 
     @property
@@ -129,17 +128,17 @@ class Rollout(Replay):
 
     def state_dict(self) -> dict[str, Any]:
         """The rollout under way."""
-        return {"held": [_plain(stretch) for stretch in self._held], "earned": list(self._earned)}
+        return {"held": [_plain(segment) for segment in self._held], "sums": list(self._sums)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
         self._held = [_episode(plain) for plain in state["held"]]
-        self._earned = list(state["earned"])
+        self._sums = list(state["sums"])
 
 
-def _plain(stretch: Episode) -> dict[str, Any]:
-    """A stretch as tensors and plain numbers."""
-    return {f.name: _tensors(getattr(stretch, f.name)) for f in fields(stretch)}
+def _plain(segment: Episode) -> dict[str, Any]:
+    """A segment as tensors and plain numbers."""
+    return {f.name: _tensors(getattr(segment, f.name)) for f in fields(segment)}
 
 
 def _tensors(value: Any) -> Any:

@@ -1,9 +1,9 @@
-"""Build: makes a run's parts from its config: environments, agent, replay, training loop."""
+"""Build: makes a run's parts from its config: agent, replay, experience source, evaluator."""
 
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +34,6 @@ from offpcc.training.dataset import Dataset
 from offpcc.training.dataset_io import read_transitions
 from offpcc.training.evaluator import Evaluator
 from offpcc.training.experience import ExperienceSource
-from offpcc.training.loop import Training
 
 MOST_EVALUATED = 10  # environments side by side in an evaluation
 MEASURED = 8  # environments that are made before it is known what one takes
@@ -42,8 +41,17 @@ SMALL = 1_000  # steps of a replay that is made to see what a step, or an update
 LONG = 64  # steps of an episode that stands for whole ones in that
 
 
-def build(config: Config, env: str, seed: int) -> Training:
-    """The training that a config asks for, without its recorder and checkpoints.
+class Parts(NamedTuple):
+    """What a training is made of, apart from where it writes; the order is `Training`'s."""
+
+    agent: Learner
+    replay: Replay
+    collector: ExperienceSource
+    evaluator: Evaluator
+
+
+def build(config: Config, env: str, seed: int) -> Parts:
+    """The parts of the training that a config asks for.
 
     Raises ValueError for settings and environments that cannot work; nothing is written.
     """
@@ -60,22 +68,20 @@ def build(config: Config, env: str, seed: int) -> Training:
     agent = build_agent(recipe, worlds.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
     replay, source = _experience(config, recipe, agent, worlds, seed)
-    evaluator: Evaluator = configured(Evaluator)([], seed=seed)
-    if evaluator.episodes:
-        evaluator.worlds = build_copies(env, min(evaluator.episodes, MOST_EVALUATED))
-    training: Training = configured(Training)(agent, replay, source, evaluator, None)
-    return training
+    evaluated = min(config.values["Evaluator.episodes"], MOST_EVALUATED)
+    evaluation = build_copies(env, evaluated) if evaluated else SequentialEnvs([])
+    return Parts(agent, replay, source, configured(Evaluator)(evaluation, seed=seed))
 
 
 def settle_precision(
-    config: Config, training: Training, before: Config | None = None
+    config: Config, parts: Parts, before: Config | None = None
 ) -> tuple[Config, str]:
-    """Makes the precision of a training's agent definite; gives its config, and what to say of it.
+    """Makes the precision of an agent definite; gives its config, and what to say of it.
 
     before: the config that a resumed run has had. Raises ValueError for bf16 that the device does
     not have.
     """
-    agent, replay = training.agent, training.replay
+    agent, replay = parts.agent, parts.replay
     if agent.precision == "fp32":
         return config, ""
     assert isinstance(agent, OffPolicy) and isinstance(replay, EpisodeReplay)

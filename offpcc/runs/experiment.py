@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from offpcc.config import bindings
+from offpcc.config.bindings import configured
 from offpcc.config.config import Config
-from offpcc.envs.vector import side_by_side
 from offpcc.errors import ConfigError, DivergedError, Stopped, StorageError
 from offpcc.processes.interrupt import Interrupt
 from offpcc.runs.build import build, settle_precision
@@ -20,7 +20,7 @@ from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
 from offpcc.tracking import Mirror, Recorder, TensorBoard, WandB, account
 from offpcc.tracking.progress import Progress
-from offpcc.training.loop import columns
+from offpcc.training.loop import Training, columns
 
 MAY_CHANGE = (  # at a resume
     "Training.steps",
@@ -110,53 +110,45 @@ class Experiment:
     ) -> None:
         self.request, self.seed = request, seed
         self.folder = request.folder
-        self.training = build(config, request.env, seed)
-        self.config, self.precision = settle_precision(config, self.training, before)
-        self.spec = self.training.agent.spec.as_dict()
-        self.training.facts = {
-            "env": request.env,
-            "algo": request.algo,
-            "spec": self.spec,
-            "config": hashlib.sha256(self.config.text().encode()).hexdigest(),
-            "versions": versions(self.training.agent.packages),
-        }
-        self.training.checkpoints = self.checkpoints = Checkpoints(
+        self.parts = build(config, request.env, seed)
+        self.config, self.precision = settle_precision(config, self.parts, before)
+        self.spec = self.parts.agent.spec.as_dict()
+        self.checkpoints = Checkpoints(
             self.folder / "checkpoints", config.values["TrainingConfig.num_checkpoints"]
         )
 
     def start(self, interrupt: Interrupt) -> None:
         """Trains from the first step. The run is there once its first checkpoint is."""
-        device = self.training.agent.policy.device
+        device = self.parts.agent.policy.device
         print(f"{self.folder.path}: seed {self.seed}, on {device}{self.precision}", flush=True)
-        self._connect(interrupt, 0)
+        training = self._training(interrupt, 0)
         self.folder.replace("config.gin", self.config.text())
-        self.training.save()
-        self._refuse_unsaved()
-        self._train(self._describe())
+        training.save()
+        self._refuse_unsaved(training)
+        self._train(training, self._describe())
 
     def resume(self, interrupt: Interrupt, before: dict[str, Any]) -> None:
         """Trains on from the newest valid checkpoint."""
-        parts, manifest = self.checkpoints.load(self.training.replay)
+        saved, manifest = self.checkpoints.load(self.parts.replay)
         step = manifest["step"]
-        self._connect(interrupt, step)
-        self.training.restore(parts)
+        training = self._training(interrupt, step)
+        training.restore(saved)
         self.checkpoints.forget_after(step)
         print(f"{self.folder.path}: goes on at step {step}{self.precision}", flush=True)
-        exact, now = self.training.collector.exact, self._describe()
+        exact, now = self.parts.collector.exact, self._describe()
         for line in differences(before, now):
             print(f"not as before, so numbers may differ in their last digits: {line}")
         if not exact:
             print("an open episode did not come out as it was and is dropped: the run is not exact")
         self.folder.replace("config.gin", self.config.text())
-        self._train(continued(before, now, {"step": step, "exact": exact}))
+        self._train(training, continued(before, now, {"step": step, "exact": exact}))
 
-    def _train(self, description: dict[str, Any]) -> None:
+    def _train(self, training: Training, description: dict[str, Any]) -> None:
         """To the end; the description has the final scores then, before environments are closed."""
         self.folder.write(description)
-        training = self.training
         try:
             training.run()
-            self._refuse_unsaved()
+            self._refuse_unsaved(training)
             final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
             exact = training.collector.exact
             self.folder.write(description | {"final": final, "resume_exact": exact})
@@ -164,27 +156,43 @@ class Experiment:
             self.folder.replace("diverged.json", strict_json(diagnosis(training, error)))
             raise
         except Stopped:
-            self._refuse_unsaved()
+            self._refuse_unsaved(training)
             raise
         finally:
             training.recorder.close()
             training.collector.worlds.close()
-            side_by_side(training.evaluator.worlds).close()
+            training.evaluator.worlds.close()
 
-    def _refuse_unsaved(self) -> None:
-        if self.training.save_failed:
+    def _refuse_unsaved(self, training: Training) -> None:
+        if training.save_failed:
             raise StorageError(f"the last checkpoint of {self.folder.path} could not be written")
 
-    def _connect(self, interrupt: Interrupt, step: int) -> None:
-        """Gives the training what it writes to, and what may stop it."""
-        training = self.training
-        if training.collector.description:
-            print(training.collector.description, flush=True)
-        progress = Progress(training.steps, step, training.learning_starts)
-        training.evaluator.interrupt = training.interrupt = interrupt
-        training.advance = progress.advance
-        names = columns(training.agent)
-        training.recorder = Recorder(self.folder.path, names, [progress, *self._mirrors()])
+    def _training(self, interrupt: Interrupt, start: int) -> Training:
+        """The training, with what it writes to and what may stop it; start: its first step."""
+        if self.parts.collector.description:
+            print(self.parts.collector.description, flush=True)
+        values = self.config.values
+        progress = Progress(values["Training.steps"], start, values["Training.learning_starts"])
+        names = columns(self.parts.agent)
+        training: Training = configured(Training)(
+            *self.parts,
+            Recorder(self.folder.path, names, [progress, *self._mirrors()]),
+            checkpoints=self.checkpoints,
+            interrupt=interrupt,
+            advance=progress.advance,
+            facts=self._facts(),
+        )
+        return training
+
+    def _facts(self) -> dict[str, Any]:
+        """What the manifest of a checkpoint says of its run."""
+        return {
+            "env": self.request.env,
+            "algo": self.request.algo,
+            "spec": self.spec,
+            "config": hashlib.sha256(self.config.text().encode()).hexdigest(),
+            "versions": versions(self.parts.agent.packages),
+        }
 
     def _mirrors(self) -> list[Mirror]:
         """TensorBoard where it is installed, and wandb where it is asked for."""
@@ -207,4 +215,6 @@ class Experiment:
         return mirrors
 
     def _describe(self) -> dict[str, Any]:
-        return describe(self.request, self.seed, self.training)
+        return describe(
+            self.request, self.seed, self.parts.agent, self.config.values["Evaluator.episodes"]
+        )

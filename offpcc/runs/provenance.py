@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from offpcc.algorithms import Learner
 from offpcc.config.catalog import CONFIGS
 from offpcc.runs.run_spec import RunSpec
 from offpcc.training.loop import Training
 
 
-def describe(request: RunSpec, seed: int, training: Training) -> dict[str, Any]:
-    """What run.json says of a run at its start."""
+def describe(request: RunSpec, seed: int, agent: Learner, episodes: int) -> dict[str, Any]:
+    """What run.json says of a run at its start; episodes: of an evaluation."""
     return {
         "command": shlex.join(sys.argv),
         "env": request.env,
@@ -29,15 +30,15 @@ def describe(request: RunSpec, seed: int, training: Training) -> dict[str, Any]:
         "config": str(request.config) if request.config else None,
         "bind": list(request.bind),
         "seed": seed,
-        "spec": training.agent.spec.as_dict(),
-        "evaluation_episodes": training.evaluator.episodes,
-        "device": str(training.agent.policy.device),
-        "precision": training.agent.precision,
+        "spec": agent.spec.as_dict(),
+        "evaluation_episodes": episodes,
+        "device": str(agent.policy.device),
+        "precision": agent.precision,
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "processor": processor(),
         "platform": platform.platform(),
-        "versions": versions(training.agent.packages),
+        "versions": versions(agent.packages),
         "git_commit": commit(),
         "pid": os.getpid(),
     }

@@ -24,7 +24,7 @@ from offpcc.storage.verified_files import (
     write_state,
 )
 
-FORMAT = 1
+FORMAT = 2
 FILE = re.compile(r"[a-z]+\.pt|(chunks|actions)/[\d-]+\.pt")
 STEP = re.compile(r"(\.old-)?step-(\d{9,})")
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)

@@ -73,83 +73,86 @@ class Collector(ExperienceSource):
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(worlds)])
         self.trajectories = [Trajectory(copy, 0) for copy in range(len(worlds))]
-        self.state = torch.zeros(len(worlds), agent.state_size, device=agent.policy.device)
+        device = agent.policy.device
+        self.state = torch.zeros(len(worlds), agent.state_size, device=device)
+        self.noise = torch.zeros(len(worlds), agent.noise_size, device=device)
         self._begin()
 
     def step(self, uniform: bool = False) -> list[Episode]:
         """Steps every copy once, with uniform actions if asked; gives what is handed over."""
-        if self.sync_each == "step" or (self.rollout_steps and self._at_a_cut()):
+        if self.sync_each == "step" or (self.rollout_steps and self._at_rollout_end()):
             self.sync()
         self._begin()
         generators = self.agent.generator.get_state(), self.random.bit_generator.state
         try:
-            actions, after, noted = self._choose(uniform)
+            output = self.agent.act(self._latest(), self.state, self.noise)
+            actions = output.action.cpu().numpy()
+            actions = self._uniform(actions.shape) if uniform else actions
             outcomes = self.worlds.step(actions)
         except EnvironmentFault:
             self.agent.generator.set_state(generators[0])
             self.random.bit_generator.state = generators[1]
             raise
-        self._note(actions, noted)
-        self.state = after
-        episodes = self._take(outcomes)
+        self._append_actions(actions, output.log_prob)
+        self.state, self.noise = output.state, output.noise
+        episodes = self._append_outcomes(outcomes)
         if not self.steps:
-            self.terms = tuple(outcomes[0].terms)
+            self.reward_terms = tuple(outcomes[0].reward_terms)
         self.steps += len(self.worlds)
         grown = self._grown()
         if (episodes and self.sync_each == "episode") or (grown and not self.rollout_steps):
             self.sync()
         return episodes + grown
 
-    def _choose(self, uniform: bool) -> tuple[np.ndarray, torch.Tensor, dict[str, np.ndarray]]:
-        """Actions (n, A) for the latest observations, the next states, and the agent's notes."""
+    def _latest(self) -> dict[str, torch.Tensor]:
+        """The latest observation of every copy, {key: (n, …)}."""
         latest = [trajectory.observation[-1] for trajectory in self.trajectories]
         batch = {k: np.stack([seen[k] for seen in latest]) for k in latest[0]}
-        inputs = {k: torch.from_numpy(v).to(self.state.device) for k, v in batch.items()}
-        action, after, notes = self.agent.act(inputs, self.state)
-        actions = action.cpu().numpy()
-        noted = {k: v.cpu().numpy() for k, v in notes.items()}
-        return self._uniform(actions.shape) if uniform else actions, after, noted
+        return {k: torch.from_numpy(v).to(self.state.device) for k, v in batch.items()}
 
-    def _note(self, actions: np.ndarray, noted: dict[str, np.ndarray]) -> None:
-        """Writes down what each copy did, and from which state."""
-        for trajectory, action, state in zip(
-            self.trajectories, actions, self.state.cpu().numpy(), strict=True
-        ):
-            trajectory.state.append(state[self.kept])
-            trajectory.note(noted)
+    def _append_actions(self, actions: np.ndarray, log_prob: torch.Tensor | None) -> None:
+        """Appends each copy's action, log π, and the state that it acted from."""
+        states = self.state.cpu().numpy()[:, self.kept]
+        for trajectory, action, state in zip(self.trajectories, actions, states, strict=True):
+            trajectory.state.append(state)
             trajectory.action.append(action)
+        if log_prob is not None:
+            for trajectory, value in zip(self.trajectories, log_prob.tolist(), strict=True):
+                trajectory.log_prob.append(value)
 
-    def _take(self, outcomes: Sequence[Outcome]) -> list[Episode]:
-        """Writes down what a step came to; gives the episodes that ended."""
+    def _append_outcomes(self, outcomes: Sequence[Outcome]) -> list[Episode]:
+        """Appends what a step came to; gives the episodes that ended."""
         ended = []
         for copy, (trajectory, outcome) in enumerate(zip(self.trajectories, outcomes, strict=True)):
-            trajectory.terms = added(trajectory.terms, outcome.terms)
+            trajectory.reward_terms = added(trajectory.reward_terms, outcome.reward_terms)
             trajectory.observation.append(outcome.seen)
             trajectory.reward.append(outcome.reward)
             if outcome.ended:
                 ended.append(trajectory.finish(outcome.terminated, outcome.success))
                 self.trajectories[copy] = Trajectory(copy, trajectory.episode + 1)
-                self.state[copy] = 0
+                self.state[copy] = self.noise[copy] = 0
         return ended
 
     def _grown(self) -> list[Episode]:
-        """Stretches of episodes in progress that are due: all at a cut, else what is long."""
-        least = (1 if self._at_a_cut() else np.inf) if self.rollout_steps else self.long_episode
+        """Segments of episodes in progress to hand over: all at a rollout's end, else long ones."""
+        least = (
+            (1 if self._at_rollout_end() else np.inf) if self.rollout_steps else self.long_episode
+        )
         return [
             trajectory.emit_segment()
             for trajectory in self.trajectories
             if len(trajectory) - trajectory.emitted >= least
         ]
 
-    def _at_a_cut(self) -> bool:
-        """Whether a stretch has just come to its end."""
+    def _at_rollout_end(self) -> bool:
+        """Whether a rollout has just come to its end."""
         made = self.steps // len(self.worlds)
         return made > 0 and made % (self.rollout_steps or 1) == 0
 
     def sync(self) -> None:
-        """The acting copy takes over the learner's weights; open episodes are remembered anew.
+        """The acting copy takes over the learner's weights and unrolls open episodes' memories.
 
-        What has been handed over of a long episode is let go of then.
+        What has been handed over of a long episode is dropped then.
         """
         self.agent.sync(self.learner)
         remembers = bool(self.agent.policy.memory.state_size)
@@ -162,8 +165,7 @@ class Collector(ExperienceSource):
                     if trajectory.memory is None
                     else trajectory.memory[None].to(self.state.device)
                 )
-                fresh = self.agent.refresh(past, before)[0]
-                self.state[copy, : len(fresh)] = fresh
+                self.state[copy] = self.agent.refresh(past, before)[0]
             if len(trajectory.action) >= LONG_EPISODE and trajectory.emitted == len(trajectory):
                 trajectory.drop_emitted(self.state[copy].clone())
 
@@ -180,7 +182,7 @@ class Collector(ExperienceSource):
     def _begin(self) -> None:
         """Resets the copies whose episode is yet to begin."""
         self._reset(
-            [trajectory.copy for trajectory in self.trajectories if not trajectory.observation]
+            [trajectory.env_index for trajectory in self.trajectories if not trajectory.observation]
         )
 
     def _reset(self, copies: Sequence[int]) -> None:
@@ -193,7 +195,7 @@ class Collector(ExperienceSource):
     def state_dict(self) -> dict[str, Any]:
         """Acting weights, generators, counters, and every open episode.
 
-        "past": actions (k, A) of steps that were let go of; what has a name there never changes.
+        "past": actions (k, A) of steps that were dropped; what has a name there never changes.
         """
         weights = {name: part.state_dict() for name, part in self.agent.acting_parts().items()}
         return {
@@ -203,11 +205,12 @@ class Collector(ExperienceSource):
             "random": self.random.bit_generator.state,
             "steps": self.steps,
             "exact": self.exact,
-            "terms": self.terms,
+            "reward_terms": self.reward_terms,
             "state": self.state,
+            "noise": self.noise,
             "trajectories": [trajectory.state_dict() for trajectory in self.trajectories],
             "past": {
-                f"{trajectory.copy}-{trajectory.episode}-{number}": torch.from_numpy(actions)
+                f"{trajectory.env_index}-{trajectory.episode}-{number}": torch.from_numpy(actions)
                 for trajectory in self.trajectories
                 for number, actions in enumerate(trajectory.dropped_actions)
             },
@@ -223,24 +226,27 @@ class Collector(ExperienceSource):
         restore_generator(self.agent.generator, state["generator"])
         self.agent.progress = state.get("progress", 0.0)
         self.random.bit_generator.state = state["random"]
-        self.steps, self.exact, self.terms = state["steps"], state["exact"], state["terms"]
-        self._replay(state["trajectories"], state["past"], state["state"])
+        self.steps, self.exact, self.reward_terms = (
+            state["steps"],
+            state["exact"],
+            state["reward_terms"],
+        )
+        self._replay(state)
 
-    def _replay(
-        self, kept: list[dict[str, Any]], past: dict[str, torch.Tensor], state: torch.Tensor
-    ) -> None:
+    def _replay(self, saved: dict[str, Any]) -> None:
         """Brings every copy to where its trajectory had stopped, or to the next episode's start."""
+        kept, past = saved["trajectories"], saved["past"]
         old = [Trajectory(copy, trajectory["episode"]) for copy, trajectory in enumerate(kept)]
         for trajectory, content in zip(old, kept, strict=True):
             trajectory.load_state_dict(content)
         for name, actions in sorted(past.items(), key=lambda each: int(each[0].split("-")[-1])):
             old[int(name.split("-")[0])].dropped_actions.append(actions.numpy())
         self.trajectories = [
-            Trajectory(trajectory.copy, trajectory.episode, first_kept=trajectory.first_kept)
+            Trajectory(trajectory.env_index, trajectory.episode, first_kept=trajectory.first_kept)
             for trajectory in old
         ]
         ended = self._play_again([trajectory.actions() for trajectory in old])
-        self.state = torch.zeros_like(self.state)
+        self.state, self.noise = torch.zeros_like(self.state), torch.zeros_like(self.noise)
         for copy, content in enumerate(kept):
             again, before = self.trajectories[copy].stacked(), content["observation"]
             if copy in ended or any(not np.array_equal(again[k], v) for k, v in before.items()):
@@ -249,7 +255,7 @@ class Collector(ExperienceSource):
                 continue
             self.trajectories[copy].load_state_dict(content)
             self.trajectories[copy].dropped_actions = old[copy].dropped_actions
-            self.state[copy] = state[copy]
+            self.state[copy], self.noise[copy] = saved["state"][copy], saved["noise"][copy]
         self._begin()
 
     def _play_again(self, actions: list[np.ndarray]) -> set[int]:

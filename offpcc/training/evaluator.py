@@ -10,9 +10,8 @@ import torch
 from offpcc.algorithms import Policy
 from offpcc.config.limits import MAX_EVALUATED
 from offpcc.config.ranges import NonNegativeInt, PositiveInt, check_fields
-from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.outcome import Outcome
-from offpcc.envs.vector import VectorEnvAdapter, side_by_side
+from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.processes.notices import say_once
 
 NO_LIMIT = "the environment has no time limit; make_env.max_episode_steps sets one"
@@ -24,13 +23,11 @@ class Score(NamedTuple):
     total: float  # undiscounted return
     length: int  # steps
     success: bool | None  # of the last step; None where the environment does not say
-    terms: Mapping[
-        str, float
-    ] = {}  # sums of what the reward is made of, where the environment says
+    reward_terms: Mapping[str, float] = {}  # sums, where the environment says
 
     def after(self, step: Outcome) -> "Score":
         """The score with one more step."""
-        terms = added(self.terms, step.terms)
+        terms = added(self.reward_terms, step.reward_terms)
         return Score(self.total + step.reward, self.length + 1, step.success, terms)
 
 
@@ -55,8 +52,10 @@ def summary(prefix: str, scores: Sequence[Score]) -> dict[str, float]:
     row = {f"{prefix}_return": mean, f"{prefix}_return_se": error, f"{prefix}_length": length}
     known = [score.success for score in scores if score.success is not None]
     row |= {f"{prefix}_success": float(np.mean(known))} if known else {}
-    names = {name: None for score in scores for name in score.terms}
-    means = {name: float(np.mean([s.terms.get(name, 0.0) for s in scores])) for name in names}
+    names = {name: None for score in scores for name in score.reward_terms}
+    means = {
+        name: float(np.mean([s.reward_terms.get(name, 0.0) for s in scores])) for name in names
+    }
     return row | {f"{prefix}_reward_{name}": mean for name, mean in means.items()}
 
 
@@ -67,23 +66,21 @@ class Evaluator:
     Raises ValueError for less than none; none is no evaluation.
     """
 
-    worlds: VectorEnvAdapter | Sequence[EnvAdapter]
+    worlds: VectorEnvAdapter
     episodes: NonNegativeInt = 10
     seed: int = 0
-    interrupt: Callable[[], None] = lambda: None  # called at every step
     max_episode_steps: PositiveInt | None = None  # None: the environment's time limit, else 10,000
 
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def __call__(self, policy: Policy) -> list[Score]:
-        """One score an episode, in the order of their seeds."""
+    def __call__(self, policy: Policy, interrupt: Callable[[], None] = lambda: None) -> list[Score]:
+        """One score an episode, in the order of their seeds; calls `interrupt` at every step."""
         scores: list[Score] = []
-        worlds = side_by_side(self.worlds)
         while len(scores) < self.episodes:
             first = len(scores)
-            seeds = [self._seed(first + copy) for copy in range(len(worlds))]
-            scores += play(policy, worlds, seeds, self.interrupt, first, self.max_episode_steps)
+            seeds = [self._seed(first + copy) for copy in range(len(self.worlds))]
+            scores += play(policy, self.worlds, seeds, interrupt, first, self.max_episode_steps)
         return scores[: self.episodes]
 
     def _seed(self, episode: int) -> int:

@@ -62,7 +62,7 @@ class Training:
     def __post_init__(self) -> None:
         check_fields(self)
         self.epochs = self.updates = self.episodes = 0
-        self.due = False  # whether an evaluation and a row are
+        self.evaluation_due = False  # and a row
         self.scores: list[Score] = []  # of the training episodes since the last row
         self.best = float("-inf")
         self.seconds = 0.0
@@ -77,7 +77,7 @@ class Training:
         try:
             self.learn(0)  # the rest of what was owed when a stop came between two updates
             while True:
-                if self.due or self.collector.steps // self.eval_interval > self.epochs:
+                if self.evaluation_due or self.collector.steps // self.eval_interval > self.epochs:
                     self.end_epoch()
                 if self.collector.steps >= self.steps:
                     break
@@ -108,10 +108,12 @@ class Training:
             return
         self.tell_progress()
         for batch in self.replay.batches(made):
-            metrics = self.agent.update(batch)
-            if "errors" in metrics:
-                self.replay.weigh(batch, metrics.pop("errors"))
-            self.recorder.add(metrics)
+            output = self.agent.update(batch)
+            if output.td_error is not None:
+                self.replay.update_priorities(batch, output.td_error)
+            if self.agent.observe_after_update:
+                self.agent.observe(batch.real_observation())
+            self.recorder.add(output.metrics)
             self.updates += 1
             self._refuse_divergence()
             self.interrupt()
@@ -139,27 +141,28 @@ class Training:
             self.agent.progress = min(self.collector.steps / self.steps, 1.0)
 
     def take(self, episode: Episode) -> None:
-        """Takes what was played into statistics, replay and scores."""
-        self.agent.observe({key: values[:-1] for key, values in episode.observation.items()})
+        """Takes an episode, or a segment of one, into the normaliser, replay and scores."""
+        if not self.agent.observe_after_update:
+            self.agent.observe({key: values[:-1] for key, values in episode.observation.items()})
         self.replay.add(episode)
         if episode.ended:
             self.episodes += 1
             total = episode.reward_before + float(episode.reward.sum())
             length = episode.steps_before + len(episode)
-            self.scores.append(Score(total, length, episode.success, episode.terms))
+            self.scores.append(Score(total, length, episode.success, episode.reward_terms))
 
     def end_epoch(self) -> None:
         """Saves, evaluates what is deployed, and writes the row.
 
         An evaluation changes nothing that is saved, and may fail; a resumed run makes it again.
         """
-        self.due = True
+        self.evaluation_due = True
         self.save()
-        scores = self.evaluator(self.agent.deployed)
+        scores = self.evaluator(self.agent.deployed, self.interrupt)
         self.epochs = self.collector.steps // self.eval_interval
         self.last_row = self._row(scores)
         skipped = self.recorder.write(self.last_row).get("skipped", 0.0)
-        self.due = False
+        self.evaluation_due = False
         if skipped > MOST_SKIPPED:
             say_once(
                 "skipped",
@@ -194,7 +197,9 @@ class Training:
     def _term_columns(self) -> list[str]:
         """The columns of what the environment's rewards are the sum of."""
         return [
-            f"{side}_reward_{term}" for side in ("train", "test") for term in self.collector.terms
+            f"{side}_reward_{term}"
+            for side in ("train", "test")
+            for term in self.collector.reward_terms
         ]
 
     def _tick(self) -> None:
@@ -233,7 +238,7 @@ class Training:
         own = {
             "eval_interval": self.eval_interval,
             "epochs": self.epochs,
-            "due": self.due,
+            "evaluation_due": self.evaluation_due,
             "updates": self.updates,
             "episodes": self.episodes,
             "scores": [tuple(score) for score in self.scores],

@@ -12,20 +12,20 @@ from offpcc.data import Episode, Observation
 
 @dataclass
 class Trajectory:
-    """One copy's episode under way; each list has an entry a step, observations one more.
+    """One copy's episode in progress; each list has an entry a step, observations one more.
 
     Of a long episode, the lists hold the steps from `first_kept` on. Of earlier steps only the
     actions remain, which are replayed on resume, and the recurrent state at `first_kept`.
     """
 
-    copy: int
+    env_index: int
     episode: int  # how many this copy had finished before
     observation: list[Observation] = field(default_factory=list)  # empty before the reset
     action: list[np.ndarray] = field(default_factory=list)
     reward: list[float] = field(default_factory=list)
     state: list[np.ndarray] = field(default_factory=list)
-    notes: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    terms: dict[str, float] = field(default_factory=dict)  # of the episode's reward so far
+    log_prob: list[float] = field(default_factory=list)  # empty where the agent gives none
+    reward_terms: dict[str, float] = field(default_factory=dict)  # sums of the episode so far
     emitted: int = 0  # steps that were handed over in earlier segments
     emitted_return: float = 0.0  # the reward of these
     first_kept: int = 0
@@ -35,11 +35,6 @@ class Trajectory:
     def __len__(self) -> int:
         """Steps of the episode so far."""
         return self.first_kept + len(self.action)
-
-    def note(self, notes: dict[str, np.ndarray]) -> None:
-        """Keeps this copy's row of what the agent noted beside its actions, {name: (n, …)}."""
-        for name, values in notes.items():
-            self.notes.setdefault(name, []).append(values[self.copy])
 
     def stacked(self, since: int = 0) -> dict[str, np.ndarray]:
         """The observations from index `since` on, {key: (steps + 1, …)}."""
@@ -68,7 +63,7 @@ class Trajectory:
         self.dropped_actions.append(np.stack(self.action))
         self.first_kept, self.memory = len(self), memory
         self.observation = self.observation[-1:]
-        self.action, self.reward, self.state, self.notes = [], [], [], {}
+        self.action, self.reward, self.state, self.log_prob = [], [], [], []
 
     def _segment(self, terminated: bool, **facts: Any) -> Episode:
         since = self.emitted - self.first_kept
@@ -78,9 +73,9 @@ class Trajectory:
             np.array(self.reward[since:], np.float32),
             terminated,
             np.stack(self.state[since:]),
-            {name: np.stack(values[since:]) for name, values in self.notes.items()},
-            terms=self.terms,
-            copy=self.copy,
+            np.array(self.log_prob[since:], np.float32) if self.log_prob else None,
+            reward_terms=self.reward_terms,
+            env_index=self.env_index,
             steps_before=self.emitted,
             reward_before=self.emitted_return,
             **facts,
@@ -94,8 +89,8 @@ class Trajectory:
             "action": [torch.from_numpy(a) for a in self.action],
             "reward": list(self.reward),
             "state": [torch.from_numpy(s) for s in self.state],
-            "notes": {k: torch.from_numpy(np.array(v)) for k, v in self.notes.items()},
-            "terms": dict(self.terms),
+            "log_prob": list(self.log_prob),
+            "reward_terms": dict(self.reward_terms),
             "emitted": self.emitted,
             "emitted_return": self.emitted_return,
             "first_kept": self.first_kept,
@@ -107,7 +102,7 @@ class Trajectory:
         self.action = [a.numpy() for a in state["action"]]
         self.reward = list(state["reward"])
         self.state = [s.numpy() for s in state["state"]]
-        self.notes = {name: list(values.numpy()) for name, values in state["notes"].items()}
-        self.terms, self.emitted = dict(state["terms"]), state["emitted"]
+        self.log_prob = list(state["log_prob"])
+        self.reward_terms, self.emitted = dict(state["reward_terms"]), state["emitted"]
         self.emitted_return = state["emitted_return"]
         self.first_kept, self.memory = state["first_kept"], state["memory"]

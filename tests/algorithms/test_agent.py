@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from toys import SPEC, make_batch, through_the_disk, weights
+from toys import SPEC, act, make_batch, through_the_disk, weights
 
 from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, Agent, OffPolicy
 from offpcc.networks import GRU, LSTM, RNN, Identity
@@ -21,11 +21,20 @@ def seen(rows: int, seed: int = 0) -> dict[str, Tensor]:
     return {"observation": torch.randn(rows, 3, generator=torch.Generator().manual_seed(seed))}
 
 
-def acts(agent: Agent, greedy: bool, steps: int = 4) -> list[Tensor]:
+def explores(agent: Agent, steps: int = 4) -> list[Tensor]:
     """The actions of a few steps of two copies."""
     state, actions = torch.zeros(2, agent.state_size), []
     for t in range(steps):
-        action, state, _ = agent.act(seen(2, t), state, greedy)
+        action, state, *_ = act(agent, seen(2, t), state)
+        actions.append(action)
+    return actions
+
+
+def acts(agent: Agent, steps: int = 4) -> list[Tensor]:
+    """The greedy actions of a few steps of two copies."""
+    state, actions = agent.policy.initial_state(2), []
+    for t in range(steps):
+        action, state = agent.policy.act(seen(2, t), state)
         actions.append(action)
     return actions
 
@@ -43,40 +52,40 @@ def test_refreshing_a_memory_equals_acting_step_by_step(algorithm, memory, criti
     past = torch.stack([seen(3, t)["observation"] for t in range(5)], 1)
     state = torch.zeros(3, agent.state_size)
     for t in range(5):
-        state = agent.act({"observation": past[:, t]}, state)[1]
+        state = act(agent, {"observation": past[:, t]}, state).state
     torch.testing.assert_close(agent.refresh({"observation": past}), state, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_actions_are_in_bounds_and_states_have_their_size(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
-    action, state, notes = agent.act(seen(5), torch.zeros(5, agent.state_size))
+    action, state, noise, log_prob = act(agent, seen(5), torch.zeros(5, agent.state_size))
     assert action.shape == (5, 2) and action.abs().max() <= 1
     assert state.shape == (5, agent.state_size) and agent.state_size == 12
-    assert notes == {}
+    assert noise.shape == (5, 0) and log_prob is None
 
 
 def test_a_state_of_zeros_forgets_a_row_and_leaves_the_others() -> None:
     agent = DDPG(SPEC, **SMALL)
-    state = agent.act(seen(2), torch.zeros(2, agent.state_size))[1]
+    state = act(agent, seen(2), torch.zeros(2, agent.state_size)).state
     kept = state.clone()
     kept[0] = 0
-    fresh = agent.act(seen(2, 1), torch.zeros(2, agent.state_size), greedy=True)[0]
-    lasting = agent.act(seen(2, 1), state, greedy=True)[0]
-    mixed = agent.act(seen(2, 1), kept, greedy=True)[0]
+    fresh = agent.policy.act(seen(2, 1), agent.policy.initial_state(2))[0]
+    lasting = agent.policy.act(seen(2, 1), state)[0]
+    mixed = agent.policy.act(seen(2, 1), kept)[0]
     assert torch.equal(mixed[0], fresh[0]) and torch.equal(mixed[1], lasting[1])
     assert not torch.equal(fresh[1], lasting[1])
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_policy_alone_acts_as_its_greedy_agent(algorithm) -> None:
+def test_the_policy_alone_remembers_as_its_agent_does(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL, critic_state=True)
     learn(agent)
     state, own = torch.zeros(2, agent.state_size), agent.policy.initial_state(2)
     for t in range(4):
-        action, state, _ = agent.act(seen(2, t), state, greedy=True)
-        alone, own = agent.policy.act(seen(2, t), own)
-        assert torch.equal(action, alone) and torch.equal(state[:, : own.shape[1]], own)
+        state = act(agent, seen(2, t), state).state
+        own = agent.policy.act(seen(2, t), own)[1]
+        assert torch.equal(state[:, : own.shape[1]], own)
 
 
 def test_a_stochastic_policy_draws_and_a_deterministic_one_does_not() -> None:
@@ -96,13 +105,13 @@ def test_a_stochastic_policy_draws_and_a_deterministic_one_does_not() -> None:
 def test_an_acting_copy_keeps_its_weights_until_it_is_synced(algorithm, shared) -> None:
     learner = algorithm(SPEC, **SMALL, shared=shared, critic_state=True, learning_rate=0.01)
     actor = learner.acting_copy(seed=5)
-    before, states = acts(actor, greedy=True), actor.refresh(sequence())
+    before, states = acts(actor), actor.refresh(sequence())
     learn(learner)
-    assert all(map(torch.equal, acts(actor, greedy=True), before))
+    assert all(map(torch.equal, acts(actor), before))
     assert torch.equal(actor.refresh(sequence()), states)
-    assert not all(map(torch.equal, acts(learner, greedy=True), before))
+    assert not all(map(torch.equal, acts(learner), before))
     actor.sync(learner)
-    assert all(map(torch.equal, acts(actor, greedy=True), acts(learner, greedy=True)))
+    assert all(map(torch.equal, acts(actor), acts(learner)))
     assert torch.equal(actor.refresh(sequence()), learner.refresh(sequence()))
     assert not torch.equal(actor.refresh(sequence()), states)
 
@@ -116,29 +125,29 @@ def test_an_acting_copy_takes_no_gradient_and_draws_its_own_noise() -> None:
     actor, twin = learner.acting_copy(seed=5), learner.acting_copy(seed=5)
     assert not any(p.requires_grad for p in actor.policy.parameters())
     kept = learner.generator.get_state()
-    noisy = acts(actor, greedy=False)
+    noisy = explores(actor)
     assert torch.equal(learner.generator.get_state(), kept)
-    assert all(map(torch.equal, acts(twin, greedy=False), noisy))
+    assert all(map(torch.equal, explores(twin), noisy))
     other = learner.acting_copy(seed=6)
-    assert not all(map(torch.equal, acts(other, greedy=False), noisy))
+    assert not all(map(torch.equal, explores(other), noisy))
 
 
 def test_statistics_reach_the_acting_copy_only_when_it_is_synced() -> None:
     learner = DDPG(SPEC, **SMALL, normalize_observations=True)
     actor = learner.acting_copy(seed=0)
-    before = acts(actor, greedy=True)
+    before = acts(actor)
     learner.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
-    assert all(map(torch.equal, acts(actor, greedy=True), before))
+    assert all(map(torch.equal, acts(actor), before))
     actor.sync(learner)
-    assert all(map(torch.equal, acts(actor, greedy=True), acts(learner, greedy=True)))
-    assert not all(map(torch.equal, acts(actor, greedy=True), before))
+    assert all(map(torch.equal, acts(actor), acts(learner)))
+    assert not all(map(torch.equal, acts(actor), before))
 
 
 def test_neither_acting_nor_learning_moves_the_statistics() -> None:
     agent = SAC(SPEC, **SMALL, normalize_observations=True)
     agent.observe({"observation": np.arange(30, dtype=np.float32).reshape(10, 3)})
     before = {k: v.clone() for k, v in agent.policy.normalizer.state_dict().items()}
-    acts(agent, greedy=False)
+    explores(agent)
     learn(agent)
     after = agent.policy.normalizer.state_dict()
     assert all(torch.equal(after[k], before[k]) for k in before) and before
@@ -165,7 +174,7 @@ def test_a_restored_agent_continues_as_the_saved_one(algorithm, shared) -> None:
         learn(agent)
     one, other = weights(saved), weights(restored)
     assert all(torch.equal(one[k], other[k]) for k in one | other)
-    assert all(map(torch.equal, acts(saved, greedy=False), acts(restored, greedy=False)))
+    assert all(map(torch.equal, explores(saved), explores(restored)))
 
 
 @pytest.mark.parametrize("part", ["target_critic", "optimizer", "generator", "log_temperature"])
@@ -181,3 +190,13 @@ def test_a_restored_agent_without_one_of_its_parts_goes_another_way(part) -> Non
     learn(restored, 1)
     one, other = weights(saved), weights(restored)
     assert not all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_a_part_that_no_checkpoint_would_hold_is_refused() -> None:
+    class Forgetful(SAC):
+        def _build(self) -> None:
+            super()._build()
+            self.bonus = torch.zeros(3)
+
+    with pytest.raises(TypeError, match=r"Forgetful.parts\(\) lacks bonus"):
+        Forgetful(SPEC, **SMALL)

@@ -53,7 +53,7 @@ def test_a_rollout_is_learned_from_with_both_rewards_weighted(expert, monkeypatc
         AMP, "scored", lambda self, batch: (learned.append(batch.reward), scored(self, batch))[1]
     )
     batch = windows_of(state_size=agent.state_size)
-    metrics = agent.update(batch)
+    metrics = agent.update(batch).metrics
     torch.testing.assert_close(learned[0], 0.025 * batch.reward + 1.5)
     assert metrics["style_reward"] == 0.75
 
@@ -150,7 +150,7 @@ def test_the_experts_data_are_no_part_of_a_checkpoint(expert) -> None:
 def test_skipped_counts_steps_of_actor_and_critic(expert) -> None:
     agent = amp(expert)
     agent.expert_pairs = tuple(torch.full_like(part, torch.nan) for part in agent.expert_pairs)
-    metrics = agent.update(windows_of(state_size=agent.state_size))
+    metrics = agent.update(windows_of(state_size=agent.state_size)).metrics
     assert metrics["skipped"] == 0  # the discriminator's were
 
 

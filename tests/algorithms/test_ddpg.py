@@ -1,6 +1,6 @@
 import pytest
 import torch
-from toys import SPEC, Walk, constant_actor, constant_critic, make_batch
+from toys import SPEC, Walk, act, constant_actor, constant_critic, make_batch
 
 from offpcc.algorithms import DDPG, TD3
 from offpcc.envs.adapter import EnvAdapter
@@ -10,7 +10,7 @@ from offpcc.training.collector import Collector
 
 def explored(agent: DDPG, count: int = 20_000) -> torch.Tensor:
     seen = {"observation": torch.zeros(count, 3)}
-    return agent.act(seen, torch.zeros(count, 0))[0]
+    return act(agent, seen, torch.zeros(count, 0)).action
 
 
 @pytest.mark.parametrize("algorithm", [DDPG, TD3])
@@ -45,11 +45,11 @@ def test_explored_actions_never_leave_their_bounds() -> None:
 def test_greedy_actions_have_no_noise() -> None:
     agent = DDPG(SPEC, hidden_sizes=(4,), exploration_noise=5.0)
     constant_actor(agent.policy.actor, 0.5, -0.5)
-    action = agent.act({"observation": torch.zeros(1, 3)}, torch.zeros(1, 0), greedy=True)[0]
+    action = agent.policy.act({"observation": torch.zeros(1, 3)}, torch.zeros(1, 0))[0]
     torch.testing.assert_close(action[0], torch.tensor([0.5, -0.5]).tanh())
 
 
-def test_noise_that_wanders_returns_to_0_and_is_carried_behind_the_memorys_state() -> None:
+def test_ou_noise_returns_to_0_and_leaves_the_memorys_state_alone() -> None:
     agent = DDPG(
         SPEC,
         hidden_sizes=(4,),
@@ -63,28 +63,28 @@ def test_noise_that_wanders_returns_to_0_and_is_carried_behind_the_memorys_state
     constant_actor(agent.policy.actor, 0.5, -0.5)
     greedy, drawn = torch.tensor([0.5, -0.5]).tanh(), torch.Generator().manual_seed(3)
     seen, state = {"observation": torch.ones(4, 3)}, torch.zeros(4, agent.state_size)
-    assert agent.state_size == 2 * 256 + 2
-    noise = torch.zeros(4, 2)
+    assert (agent.state_size, agent.noise_size) == (2 * 256, 2)
+    before = noise = torch.zeros(4, 2)
     for step in range(1, 4):
         noise = 0.75 * noise + 0.1 * torch.randn((4, 2), generator=drawn)
-        action, state, _ = agent.act(seen, state)
+        action, state, before, _ = agent.act(seen, state, before)
         torch.testing.assert_close(action, greedy + noise)
-        torch.testing.assert_close(state[:, -2:], noise)
+        torch.testing.assert_close(before, noise)
         past = {"observation": torch.ones(4, step, 3)}
-        torch.testing.assert_close(state[:, :-2], agent.refresh(past))
-    action, after, _ = agent.act(seen, state, greedy=True)
-    torch.testing.assert_close(action, greedy.expand(4, 2))
-    assert torch.equal(after[:, -2:], state[:, -2:])
+        torch.testing.assert_close(state, agent.refresh(past))
 
 
-def test_wandering_noise_is_not_forgotten_when_weights_are_taken_over() -> None:
+def test_ou_noise_goes_on_when_weights_are_taken_over_and_begins_at_0_in_an_episode() -> None:
     learner = DDPG(SPEC, hidden_sizes=(4,), noise_type="ou", ou_theta=0.1, summarizer=LSTM)
-    collector = Collector(learner, [EnvAdapter(Walk(steps=9)) for _ in range(2)])
+    collector = Collector(learner, [EnvAdapter(Walk(steps=4)) for _ in range(2)])
     collector.step()
-    before = collector.state.clone()
+    before, noise = collector.state.clone(), collector.noise.clone()
     collector.sync()
     torch.testing.assert_close(collector.state, before)
-    assert before[:, -2:].all()
+    assert torch.equal(collector.noise, noise) and noise.all()
+    for _ in range(3):
+        collector.step()
+    assert not collector.noise.any()
 
 
 def test_noise_fades_with_the_training() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from toys import make_batch
+from toys import act, make_batch
 
 from offpcc.algorithms import DSAC
 from offpcc.data import AgentSpec, Batch, Field
@@ -54,7 +54,7 @@ ENTROPY = -0.2 * math.log(0.2) - 0.8 * math.log(0.8)
 def test_random_choices_are_all_alike_and_one_hot() -> None:
     agent = agent_with(random_action_prob=0.5)
     choose(agent, 1e-9, 1.0)
-    action = agent.act({"observation": torch.zeros(20_000, 3)}, torch.zeros(20_000, 0))[0]
+    action = act(agent, {"observation": torch.zeros(20_000, 3)}, torch.zeros(20_000, 0)).action
     assert set(action.unique().tolist()) == {0, 1} and (action.sum(-1) == 1).all()
     assert action[:, 0].mean().item() == pytest.approx(0.25, abs=0.01)
 
@@ -101,7 +101,7 @@ def test_the_critic_learns_the_taken_choices_value(agent) -> None:
 def test_an_update_moves_everything_and_tells_of_it(summarizer) -> None:
     agent = agent_with(**({"summarizer": summarizer} if summarizer else {}), learning_rate=0.01)
     before = {k: v.clone() for k, v in agent.policy.state_dict().items()}
-    metrics = agent.update(batch_of(4, 1, 3, state_size=agent.state_size))
+    metrics = agent.update(batch_of(4, 1, 3, state_size=agent.state_size)).metrics
     assert metrics.keys() <= agent.columns.keys() and metrics["skipped"] == 0
     after = agent.policy.state_dict()
     assert all(not torch.equal(before[k], after[k]) for k in before if k.endswith("weight"))

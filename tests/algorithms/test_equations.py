@@ -40,7 +40,7 @@ def test_after_a_cut_an_advantage_is_bootstrapped_once_with_its_own_last_value()
     assert advantages(terminated=[0, 0, 0], last=[0, 1, 1]) == [2, 4, 4]
 
 
-def test_within_a_stretch_what_follows_is_discounted_by_both() -> None:
+def test_within_a_segment_what_follows_is_discounted_by_both() -> None:
     # δ = 1, 4, 4; Â = 1 + ¼ · (4 + ¼ · 4), 4 + ¼ · 4, 4
     assert advantages(terminated=[0, 0, 0], last=[0, 0, 1]) == [2.25, 5, 4]
 

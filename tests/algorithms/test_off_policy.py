@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from toys import SPEC, gradients, make_batch, weights, without_bf16
+from toys import SPEC, act, gradients, make_batch, weights, without_bf16
 
 from offpcc.algorithms import DDPG, DSAC, REDQ, SAC, TD3, TQC, OffPolicy
 from offpcc.data import AgentSpec, Batch, Field
@@ -50,7 +50,7 @@ def test_an_update_whose_loss_is_not_finite_is_skipped(algorithm, value) -> None
     before, adam, slow = online(agent), moments(agent), weights(agent)
     bad = replace(good, reward=good.reward.clone())
     bad.reward[1, 0] = value  # 3e38 is finite; its square is not
-    metrics = agent.update(bad)
+    metrics = agent.update(bad).metrics
     assert metrics["skipped"] == 1
     assert same(online(agent), before)
     assert same(moments(agent), adam)
@@ -65,7 +65,7 @@ def test_an_update_with_a_gradient_that_is_not_finite_is_skipped(part) -> None:
     before, adam = online(agent), moments(agent)
     weight = next(getattr(agent, part).parameters())
     handle = weight.register_hook(lambda gradient: gradient / 0)
-    metrics = agent.update(batch_for(agent))
+    metrics = agent.update(batch_for(agent)).metrics
     handle.remove()
     assert torch.isfinite(metrics["critic_loss"]) and torch.isfinite(metrics["actor_loss"])
     assert metrics["skipped"] == 1
@@ -90,7 +90,7 @@ def test_skipped_updates_are_counted_until_a_good_one() -> None:
     bad = replace(good, reward=good.reward / 0)
     counts = []
     for batch in (good, bad, bad, bad, good, bad):
-        metrics = agent.update(batch)
+        metrics = agent.update(batch).metrics
         assert metrics["skipped"] == (batch is bad)
         counts.append(int(agent.consecutive_nonfinite))
     assert counts == [0, 1, 2, 3, 0, 1]
@@ -98,7 +98,7 @@ def test_skipped_updates_are_counted_until_a_good_one() -> None:
 
 def test_garbage_in_the_padding_is_no_reason_to_skip() -> None:
     agent = SAC(SPEC, **SMALL)
-    assert agent.update(batch_for(agent, padding=3))["skipped"] == 0
+    assert agent.update(batch_for(agent, padding=3)).metrics["skipped"] == 0
 
 
 # The deployed policy
@@ -204,7 +204,7 @@ def norm(found: dict[str, Tensor], *parts: str) -> Tensor:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_gradient_norms_are_those_of_actor_and_critic_with_their_memories(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
-    metrics = agent.update(batch_for(agent))
+    metrics = agent.update(batch_for(agent)).metrics
     found = gradients(agent)
     torch.testing.assert_close(metrics["actor_gradient"], norm(found, "policy."))
     torch.testing.assert_close(metrics["critic_gradient"], norm(found, "critic"))
@@ -214,8 +214,8 @@ def test_the_gradient_norms_are_those_of_actor_and_critic_with_their_memories(al
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_clipping_shortens_each_gradient_and_keeps_its_direction(algorithm, shared) -> None:
     free, clipped = (algorithm(SPEC, **SMALL, shared=shared, max_grad_norm=c) for c in (None, 1e-3))
-    before = free.update(batch_for(free))
-    after = clipped.update(batch_for(clipped))
+    before = free.update(batch_for(free)).metrics
+    after = clipped.update(batch_for(clipped)).metrics
     long, short = gradients(free), gradients(clipped)
     critic = [k for k in long if k.startswith("critic")]
     actor = [k for k in long if k.startswith("policy.") and not (shared and "memory" in k)]
@@ -258,7 +258,7 @@ def test_with_a_delay_the_actor_and_all_slow_copies_wait() -> None:
     agent = SAC(SPEC, **SMALL, policy_delay=3)
     for update in range(7):
         before = weights(agent)
-        metrics = agent.update(batch_for(agent))
+        metrics = agent.update(batch_for(agent)).metrics
         after = weights(agent)
         moved = {k.split(".")[0] for k in before if (before[k] != after[k]).any()}
         quick = {"critic", "critic_memory"}
@@ -283,10 +283,11 @@ def test_a_share_of_actions_is_uniform_whatever_the_policy(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL, random_action_prob=0.25, anneal_exploration=True)
     seen = {"observation": torch.zeros(20_000, 3)}
     state = torch.zeros(20_000, agent.state_size)
-    agent.explore = lambda feature: torch.full((len(feature), 2), 5.0)  # not a uniform one
+    five = torch.full((20_000, 2), 5.0)  # not a uniform one
+    agent.explore = lambda feature, noise: (five, noise)
     for progress, share in ((0.0, 0.25), (0.6, 0.1), (1.0, 0.0)):
         agent.progress = progress
-        action = agent.act(seen, state)[0]
+        action = act(agent, seen, state).action
         drawn = action[(action != 5).all(-1)]
         assert len(drawn) / 20_000 == pytest.approx(share, abs=0.01)
         if share:
@@ -332,7 +333,7 @@ def test_an_agent_is_a_function_of_its_seed_and_leaves_the_global_generator_alon
 def test_metrics_are_finite_numbers_with_a_column_and_without_a_graph(algorithm) -> None:
     agent = algorithm(SPEC, **SMALL)
     for _ in range(2):
-        for name, value in agent.update(batch_for(agent)).items():
+        for name, value in agent.update(batch_for(agent)).metrics.items():
             assert name in agent.columns
             assert value.shape == () and torch.isfinite(value) and not value.requires_grad
 
@@ -353,7 +354,7 @@ def test_bf16_gives_nearly_the_gradients_of_fp32(algorithm, memory) -> None:
             hidden_sizes=(32, 32),
             precision=precision,
         )
-        metrics = agent.update(batch_for(agent))
+        metrics = agent.update(batch_for(agent)).metrics
         assert metrics["skipped"] == 0
         assert all(w.dtype == torch.float32 for w in weights(agent).values())
         found.append(gradients(agent))
@@ -372,7 +373,7 @@ def test_kept_critic_states_follow_the_critics_own_memory() -> None:
     state = torch.zeros(2, agent.state_size)
     for t in range(4):
         seen = {"observation": observation[:, t]}
-        state = agent.act(seen, state)[1]
+        state = act(agent, seen, state).state
         past = {"observation": observation[:, : t + 1]}
         halves = [
             memory.unroll(past, torch.zeros(2, memory.state_size))[1]
@@ -387,8 +388,8 @@ def test_keeping_the_critics_state_changes_no_action(critic_state) -> None:
     agent = DDPG(SPEC, **SMALL, critic_state=critic_state)
     plain = DDPG(SPEC, **SMALL)
     seen = {"observation": torch.randn(3, 3, generator=torch.Generator().manual_seed(0))}
-    action = agent.act(seen, torch.zeros(3, agent.state_size), greedy=True)[0]
-    assert torch.equal(action, plain.act(seen, torch.zeros(3, plain.state_size), greedy=True)[0])
+    action = act(agent, seen, torch.zeros(3, agent.state_size)).action
+    assert torch.equal(action, act(plain, seen, torch.zeros(3, plain.state_size)).action)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -400,7 +401,7 @@ def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared) 
     zeros = torch.zeros(2, whole.state_size)
     state = zeros
     for t in range(4):
-        state = stored.act({"observation": long.observation["observation"][:, t]}, state)[1]
+        state = act(stored, {"observation": long.observation["observation"][:, t]}, state).state
     window = {
         "action": long.action[:, 4:],
         "reward": long.reward[:, 4:],
@@ -410,7 +411,7 @@ def test_a_window_from_a_stored_state_teaches_what_the_whole_past_would(shared) 
     from_start = replace(long, **window, state=zeros, burn_in=torch.tensor([4, 4]))
     seen = {"observation": long.observation["observation"][:, 4:]}
     from_state = replace(long, **window, state=state, observation=seen)
-    torch.testing.assert_close(whole.update(from_start), stored.update(from_state))
+    torch.testing.assert_close(whole.update(from_start).metrics, stored.update(from_state).metrics)
     torch.testing.assert_close(gradients(whole), gradients(stored), rtol=1e-4, atol=1e-6)
 
 
@@ -423,27 +424,26 @@ def test_a_weight_scales_each_window_s_part_of_the_critic_s_loss_alone(algorithm
     batch = batch_for(agent, padding=2)
     rows = [batch.rows(torch.tensor([i])) for i in range(len(LENGTHS))]
     weight = torch.tensor([0.5, 1.0, 0.25, 0.0])
-    noted = replace(batch, notes={"weight": weight.unsqueeze(1).expand_as(batch.mask)})
-    found = agent.loss(noted, due=False)[0]
+    noted = replace(batch, weight=weight.unsqueeze(1).expand_as(batch.mask))
+    found = agent.loss(noted, update_actor=False)[0]
     each = zip(rows, weight, LENGTHS, strict=True)
-    parts = [agent.loss(row, due=False)[0] * w * n for row, w, n in each]
+    parts = [agent.loss(row, update_actor=False)[0] * w * n for row, w, n in each]
     if algorithm is DDPG:  # others draw their target's actions in another order
         torch.testing.assert_close(found, sum(parts) / sum(LENGTHS))
-    ones = replace(batch, notes={"weight": torch.ones_like(batch.mask)})
+    ones = replace(batch, weight=torch.ones_like(batch.mask))
     agent.generator.manual_seed(1)
-    plain = agent.loss(batch, due=False)[0]
+    plain = agent.loss(batch, update_actor=False)[0]
     agent.generator.manual_seed(1)
-    torch.testing.assert_close(agent.loss(ones, due=False)[0], plain)
+    torch.testing.assert_close(agent.loss(ones, update_actor=False)[0], plain)
 
 
 def test_errors_are_given_only_to_a_replay_that_weighs() -> None:
     agent = DDPG(SPEC, **SMALL)
     batch = batch_for(agent)
-    assert "errors" not in agent.update(batch)
-    metrics = agent.loss(replace(batch, notes={"weight": torch.ones_like(batch.mask)}), due=False)[
-        1
-    ]
-    loss = (0.5 * metrics["errors"].square() * batch.mask).sum() / batch.mask.sum()
+    assert agent.update(batch).td_error is None
+    ones = replace(batch, weight=torch.ones_like(batch.mask))
+    _, metrics, td_error = agent.loss(ones, update_actor=False)
+    loss = (0.5 * td_error.square() * batch.mask).sum() / batch.mask.sum()
     torch.testing.assert_close(loss, metrics["critic_loss"])  # one head: ½ δ²
 
 
@@ -521,14 +521,12 @@ def test_a_critic_may_read_what_its_actor_never_sees() -> None:
     values = []
     for secret in secrets:
         privileged = replace(batch, observation=batch.observation | {"secret": secret})
-        values.append(agent.loss(privileged, due=False)[1]["q"])
+        values.append(agent.loss(privileged, update_actor=False)[1]["q"])
         agent.generator.manual_seed(0)
     assert values[0] != values[1]
     actions = [
-        agent.act(
-            {"observation": torch.ones(1, 3), "secret": secret[:1, 0]},
-            torch.zeros(1, agent.state_size),
-            greedy=True,
+        agent.policy.act(
+            {"observation": torch.ones(1, 3), "secret": secret[:1, 0]}, agent.policy.initial_state()
         )[0]
         for secret in secrets
     ]

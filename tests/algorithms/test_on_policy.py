@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from toys import SPEC, Walk, make_batch, through_the_disk, weights
+from toys import SPEC, Walk, act, make_batch, through_the_disk, weights
 
 from offpcc.algorithms import A2C, COPG, PPO, OnPolicy
 from offpcc.algorithms.core.on_policy import normalized
-from offpcc.data import AgentSpec, Batch, Field
+from offpcc.data import AgentSpec, Field, RolloutBatch
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.networks import GRU, LSTM, Encoder, Identity
 from offpcc.replay import Rollout
@@ -37,31 +37,34 @@ def agent_with(algorithm: type[OnPolicy] = PPO, memory: str = "LSTM", **settings
     return algorithm(**given)
 
 
-def rollouts(agent: OnPolicy, count: int = 1, *, sequence_length: int | None = 3) -> list[Batch]:
+def rollouts(
+    agent: OnPolicy, count: int = 1, *, sequence_length: int | None = 3
+) -> list[RolloutBatch]:
     """What the agent plays, learning from none of it, in three copies of a walk."""
     rollout = Rollout(
         SPEC, agent.state_size, rollout_steps=10, num_envs=3, sequence_length=sequence_length
     )
     collector = Collector(agent, [EnvAdapter(Walk()) for _ in range(3)], seed=2, rollout_steps=10)
-    found: list[Batch] = []
+    found: list[RolloutBatch] = []
     while len(found) < count:
-        for stretch in collector.step():
-            rollout.add(stretch)
+        for segment in collector.step():
+            rollout.add(segment)
         found += rollout.batches(3)
     return found
 
 
 def windows_of(
     lengths: tuple[int, ...] = (4, 1, 3), *, state_size: int = 0, padding: int = 0
-) -> Batch:
-    """A rollout of made-up windows, each a stretch of its own."""
+) -> RolloutBatch:
+    """A rollout of made-up windows, each a segment of its own."""
     batch = make_batch(lengths, state_size=state_size, padding=padding)
     last = torch.zeros_like(batch.mask)
     for row, length in enumerate(lengths):
         last[row, length - 1] = 1
     before = torch.full_like(batch.mask, -2.0)
-    notes = {"last": last, "log_prob": before, "discounted": batch.reward}
-    return replace(batch, notes=notes)
+    return RolloutBatch(
+        **vars(batch), segment_end=last, log_prob=before, discounted_return=batch.reward
+    )
 
 
 # Likelihoods
@@ -80,25 +83,25 @@ def test_the_first_recomputed_likelihood_is_the_noted_one(memory, shared, sequen
         described = agent.actor.describe(agent.features(scored)[0])
         found = agent.actor.log_prob(described, scored.action)
         real = scored.mask.bool()
-        torch.testing.assert_close(found[real], batch.notes["log_prob"][real], atol=1e-5, rtol=0)
+        torch.testing.assert_close(found[real], batch.log_prob[real], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_rollouts_first_step_diverges_from_nothing(algorithm) -> None:
     agent = agent_with(algorithm, batch_size=None, num_epochs=1, normalize_observations=True)
     for batch in rollouts(agent, 2):
-        metrics = agent.update(copy.deepcopy(batch))
+        metrics = agent.update(copy.deepcopy(batch)).metrics
         assert abs(metrics["approx_kl"]) < 1e-6
         agent = agent_with(algorithm, batch_size=None, num_epochs=1, normalize_observations=True)
 
 
-def test_statistics_move_after_a_rollouts_update_and_not_when_it_is_handed_over() -> None:
+def test_statistics_of_a_rollout_are_those_of_its_real_steps() -> None:
     agent = agent_with(normalize_observations=True)
     (batch,) = rollouts(agent)
     moments = agent.policy.normalizer.moments[0]
-    agent.observe({"observation": torch.randn(9, 3).numpy()})
-    assert moments.count == 0
     agent.update(batch)
+    assert moments.count == 0 and agent.observe_after_update
+    agent.observe(batch.real_observation())
     real = batch.mask.bool()
     seen = batch.observation["observation"][:, :-1][real].double()
     assert moments.count == real.sum() == 30
@@ -166,7 +169,7 @@ def test_a2c_maximizes_the_likelihood_of_what_was_better_than_expected() -> None
 # Scores
 
 
-def test_advantages_are_of_the_agents_own_values_and_stop_where_stretches_do() -> None:
+def test_advantages_are_of_the_agents_own_values_and_stop_where_segments_do() -> None:
     agent = agent_with(memory="Identity", discount=0.5, gae_lambda=0.5)
     batch = windows_of((2, 2), padding=1)
     scored, metrics = agent.scored(batch)
@@ -178,8 +181,8 @@ def test_advantages_are_of_the_agents_own_values_and_stop_where_stretches_do() -
     last1 = r[1, 1] - v[1, 1]
     first1 = r[1, 0] + 0.5 * v[1, 1] - v[1, 0] + 0.25 * last1
     expected = torch.stack((first0, last0, first1, last1)).view(2, 2)
-    torch.testing.assert_close(scored.notes["advantage"][:, :2], expected)
-    torch.testing.assert_close(scored.notes["target"][:, :2], expected + v[:, :2])
+    torch.testing.assert_close(scored.advantage[:, :2], expected)
+    torch.testing.assert_close(scored.value_target[:, :2], expected + v[:, :2])
     assert metrics["value"] == pytest.approx(v[:, :2].mean().item())
 
 
@@ -206,18 +209,20 @@ def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sums() -> None:
 
 def test_a_clipped_values_error_is_the_larger_one() -> None:
     agent = agent_with(clip_range_vf=0.5)
-    notes = {"value": torch.tensor([1.0, 1.0, 1.0]), "target": torch.tensor([3.0, 0.0, 1.2])}
+    before, target = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([3.0, 0.0, 1.2])
     value = torch.tensor([2.5, 2.0, 1.1])
     # (1.5 - 3)² over (2.5 - 3)²; (2 - 0)² over (1.5 - 0)²; (1.1 - 1.2)² twice
-    assert agent.value_error(value, notes).tolist() == pytest.approx([2.25, 4.0, 0.01])
-    assert agent_with().value_error(value, notes).tolist() == pytest.approx([0.25, 4.0, 0.01])
+    assert agent.value_error(value, before, target).tolist() == pytest.approx([2.25, 4.0, 0.01])
+    assert agent_with().value_error(value, before, target).tolist() == pytest.approx(
+        [0.25, 4.0, 0.01]
+    )
 
 
 def test_the_loss_is_its_three_parts_weighted() -> None:
     agent = agent_with(ent_coef=0.25, vf_coef=2.0)
     scored, _ = agent.scored(windows_of(state_size=agent.state_size))
-    loss, terms = agent.loss(scored)
-    expected = 2 * terms["value_loss"] - terms["surrogate"] - 0.25 * terms["entropy"]
+    loss, metrics = agent.loss(scored)
+    expected = 2 * metrics["value_loss"] - metrics["surrogate"] - 0.25 * metrics["entropy"]
     torch.testing.assert_close(loss.detach(), expected)
 
 
@@ -233,9 +238,9 @@ def test_approx_kl_is_that_of_the_ratios() -> None:
     scored, _ = agent.scored(windows_of())
     described = agent.actor.describe(agent.features(scored)[0])
     before = agent.actor.log_prob(described, scored.action).detach() - 0.5
-    terms = agent.loss(replace(scored, notes=scored.notes | {"log_prob": before}))[1]
-    assert terms["approx_kl"].item() == pytest.approx(E**0.5 - 1 - 0.5, rel=1e-5)
-    assert terms["clip_fraction"] == 1
+    metrics = agent.loss(replace(scored, log_prob=before))[1]
+    assert metrics["approx_kl"].item() == pytest.approx(E**0.5 - 1 - 0.5, rel=1e-5)
+    assert metrics["clip_fraction"] == 1
 
 
 def test_values_of_nothing_explain_nothing() -> None:
@@ -279,7 +284,7 @@ def test_epochs_end_once_the_policy_has_moved_too_far() -> None:
 @pytest.mark.parametrize("joint", [True, False])
 def test_one_norm_or_two_limit_the_gradients(joint) -> None:
     agent = agent_with(clip_grad_jointly=joint, batch_size=None, num_epochs=1)
-    metrics = agent.update(windows_of(state_size=agent.state_size))
+    metrics = agent.update(windows_of(state_size=agent.state_size)).metrics
     names = {"joint_gradient"} if joint else {"actor_gradient", "critic_gradient"}
     assert {name for name in metrics if name.endswith("gradient")} == names
     assert metrics.keys() <= agent.columns.keys()
@@ -308,8 +313,9 @@ def test_a_critic_may_see_more_than_its_actor() -> None:
         {"observation": seen, "hidden_sizes": torch.full((1, 2), value)} for value in (0.0, 1.0)
     ]
     states = torch.zeros(1, agent.state_size)
-    (one, after, _), (two, other, _) = (agent.act(each, states, greedy=True) for each in both)
-    assert torch.equal(one, two) and not torch.equal(after, other)  # the critic's memory differs
+    one, two = (act(agent.acting_copy(0), each, states) for each in both)
+    assert torch.equal(one.action, two.action)
+    assert not torch.equal(one.state, two.state)  # the critic's memory differs
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -320,14 +326,12 @@ def test_choices_are_learned_from_like_numbers(algorithm) -> None:
     other = torch.nn.functional.one_hot(torch.arange(12).view(3, 4) % 2, 2)
     batch = replace(batch, action=torch.cat((choice, other), -1).float())
     before = weights(agent)
-    metrics = agent.update(batch)
+    metrics = agent.update(batch).metrics
     assert metrics["skipped"] == 0
     assert any(not torch.equal(v, before[k]) for k, v in weights(agent).items())
-    action, _, notes = agent.act(
-        {"observation": torch.zeros(4, 3)}, torch.zeros(4, agent.state_size)
-    )
-    assert action.split([3, 2], -1)[0].sum(-1).tolist() == [1, 1, 1, 1]
-    assert notes["log_prob"].shape == (4,)
+    output = act(agent, {"observation": torch.zeros(4, 3)}, torch.zeros(4, agent.state_size))
+    assert output.action.split([3, 2], -1)[0].sum(-1).tolist() == [1, 1, 1, 1]
+    assert output.log_prob.shape == (4,)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

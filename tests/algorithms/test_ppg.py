@@ -28,23 +28,23 @@ def test_the_auxiliary_phase_runs_after_each_so_many_rollouts_over_all_of_them(m
     batches = rollouts(agent, 7)
     for number, batch in enumerate(batches, 1):
         before = len(learned)
-        metrics = agent.update(batch)
+        metrics = agent.update(batch).metrics
         ran = number in (3, 6)
         assert ("auxiliary_loss" in metrics) == ran == (len(learned) > before)
         if ran:
             windows = [r for part in learned[before:] for r in part]
             phase = [b.reward[:, 0].tolist() for b in batches[number - 3 : number]]
             assert sorted(windows) == sorted(2 * [r for rewards in phase for r in rewards])
-    assert len(agent.kept) == 1
+    assert len(agent.rollouts) == 1
 
 
 def test_the_auxiliary_loss_is_its_three_parts() -> None:
     agent = phasic(memory="Identity", clone_coef=2.0)
     scored, _ = agent.scored(windows_of())
-    part = agent.described(scored)
+    part = agent.with_old_policy(scored)
     agent.actor.log_std.data += 0.5  # so that the policy is not where it was
     loss, metrics = agent.auxiliary_loss(part)
-    real, target = part.mask.bool(), part.notes["target"]
+    real, target = part.mask.bool(), part.value_target
     seen = part.observation["observation"]
     second = agent.auxiliary_head(agent.actor.trunk.inner(seen)).squeeze(-1)
     first = agent.critic(seen).squeeze(-1)
@@ -66,7 +66,7 @@ def test_the_second_head_learns_the_values_and_the_policy_stays() -> None:
     )
     (batch,) = rollouts(agent)
     scored, _ = agent.scored(batch)
-    agent.kept = [scored]
+    agent.rollouts = [scored]
     steps = list(agent.auxiliary_steps())
     loss = [step["auxiliary_loss"].item() for step in steps]
     assert sum(loss[-50:]) < 0.7 * sum(loss[:50])
@@ -80,7 +80,7 @@ def test_a_phase_under_way_goes_through_the_disk() -> None:
         one.update(batch)
     two.load_state_dict(through_the_disk(one.state_dict()))
     for agent in (one, two):
-        assert "cloned" in agent.update(batches[2])
+        assert "cloned" in agent.update(batches[2]).metrics
     found = [flat(through_the_disk(agent.state_dict())) for agent in (one, two)]
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 

@@ -103,7 +103,7 @@ def test_an_update_of_rsac_equals_a_slow_one(shared, burn_in) -> None:
         actor_memory = torch.autograd.grad(losses["actor"], own, retain_graph=True)
     losses["critic"].backward()
 
-    metrics = agent.update(batch)
+    metrics = agent.update(batch).metrics
 
     for name in ("critic", "actor"):
         torch.testing.assert_close(metrics[f"{name}_loss"], losses[name], rtol=1e-5, atol=1e-5)
@@ -140,7 +140,7 @@ def noise_by_place(monkeypatch: pytest.MonkeyPatch) -> Tensor:
 def learned(algorithm: type[OffPolicy], batch: Batch, **settings: object) -> dict[str, Tensor]:
     """Every gradient of an update on a batch, and its losses."""
     agent = apart(algorithm(SPEC, **SMALL, critic_state=True, **settings))
-    metrics = agent.update(batch)
+    metrics = agent.update(batch).metrics
     return gradients(agent) | metrics
 
 
@@ -175,7 +175,7 @@ def test_the_order_of_the_rows_changes_no_gradient(algorithm, shared, noise_by_p
 def test_steps_that_only_warm_the_memory_are_not_learned_from() -> None:
     agent = DDPG(SPEC, **SMALL)
     batch = make_batch((3, 3), state_size=agent.state_size, burn_in=(2, 2))
-    metrics = agent.update(batch)
+    metrics = agent.update(batch).metrics
     torch.testing.assert_close(metrics["q"], value_by_hand(DDPG(SPEC, **SMALL), batch))
 
 
@@ -288,7 +288,7 @@ def test_the_slow_actor_sees_the_next_history_through_a_slow_memory() -> None:
     )
     value = agent.target_critic(h_critic, agent.target_actor(h_actor))[0, ..., 0]
     target = batch.reward + 0.9 * (1 - batch.terminated) * value
-    metrics = agent.update(replace(batch, state=zeros))
+    metrics = agent.update(replace(batch, state=zeros)).metrics
     torch.testing.assert_close(metrics["target"], target.mean().detach())
 
 
@@ -299,7 +299,7 @@ def test_every_weight_of_every_memory_learns(algorithm, memory, lengths) -> None
     network = partial(memory, hidden_size=6)
     agent = algorithm(SPEC, summarizer=network, hidden_sizes=(8,), critic_state=True)
     before = weights(agent)
-    metrics = agent.update(make_batch(lengths, state_size=agent.state_size))
+    metrics = agent.update(make_batch(lengths, state_size=agent.state_size)).metrics
     after = weights(agent)
     assert all(torch.isfinite(value) for value in metrics.values())
     assert [k for k in before if "weight" in k and (after[k] == before[k]).all()] == []

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from toys import SPEC, constant_actor, constant_critic, make_batch
+from toys import SPEC, act, constant_actor, constant_critic, make_batch
 
 from offpcc.algorithms import SAC
 
@@ -52,7 +52,7 @@ def test_the_entropy_is_that_of_the_squashed_normal(raw, log_std) -> None:
     agent = agent_with()
     constant_actor(agent.policy.actor, *raw, *log_std)
     batch = make_batch([50] * 400)
-    entropy = agent.update(batch)["entropy"]
+    entropy = agent.update(batch).metrics["entropy"]
     expected = 0.0
     grid = torch.linspace(-8, 8, 4001, dtype=torch.float64)
     density = (-(grid**2) / 2).exp() / math.sqrt(2 * math.pi)
@@ -67,10 +67,10 @@ def test_explored_actions_are_drawn_from_the_policy_and_greedy_ones_are_its_midd
     agent = agent_with()
     constant_actor(agent.policy.actor, 0.3, -0.3, -1.0, -2.0)
     seen = {"observation": torch.zeros(20_000, 3)}
-    raw = agent.act(seen, torch.zeros(20_000, 0))[0].atanh()
+    raw = act(agent, seen, torch.zeros(20_000, 0)).action.atanh()
     torch.testing.assert_close(raw.mean(0), torch.tensor([0.3, -0.3]), rtol=0, atol=0.01)
     torch.testing.assert_close(raw.std(0), torch.tensor([-1.0, -2.0]).exp(), rtol=0.02, atol=0)
-    greedy = agent.act(seen, torch.zeros(20_000, 0), greedy=True)[0]
+    greedy = agent.policy.act(seen, torch.zeros(20_000, 0))[0]
     assert torch.equal(greedy[0], torch.tensor([0.3, -0.3]).tanh())
     assert (greedy == greedy[0]).all()
 
@@ -98,7 +98,7 @@ def test_the_entropy_aimed_at_is_minus_the_size_of_the_action() -> None:
 def test_a_fixed_temperature_stays() -> None:
     agent = agent_with(temperature=0.2, fixed_temperature=True, learning_rate=0.1)
     for i in range(3):
-        metrics = agent.update(make_batch([1] * 8, seed=i))
+        metrics = agent.update(make_batch([1] * 8, seed=i)).metrics
         assert metrics["temperature"].item() == pytest.approx(0.2)
     assert agent.log_temperature.item() == pytest.approx(math.log(0.2))
     assert "log_temperature" in agent.state_dict()

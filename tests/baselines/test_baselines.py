@@ -306,7 +306,7 @@ def test_the_rate_falls_with_the_training() -> None:
 def test_what_its_logger_tells_comes_out_with_the_signs_of_ours() -> None:
     baseline, replay, source = trained(SB3PPO, ON_POLICY, steps=8)
     source.step()
-    metrics = baseline.update(next(iter(replay.batches(8))))
+    metrics = baseline.update(next(iter(replay.batches(8)))).metrics
     assert metrics.keys() == SB3PPO.columns.keys()
     # two Gaussians of deviation 1: ½ log 2πe each
     assert metrics["entropy"].item() == pytest.approx(2.84, abs=0.05)
@@ -317,7 +317,7 @@ def test_what_its_logger_tells_comes_out_with_the_signs_of_ours() -> None:
     assert 0 <= metrics["clip_fraction"] <= 1
     baseline, replay, source = trained(SB3SAC, OFF_POLICY, temperature=0.2, learning_rate=0.0)
     source.step()
-    metrics = baseline.update(next(iter(replay.batches(1))))
+    metrics = baseline.update(next(iter(replay.batches(1)))).metrics
     assert metrics.keys() == SB3SAC.columns.keys()
     assert metrics["temperature"].item() == pytest.approx(0.2)
 
@@ -372,7 +372,7 @@ def test_a_restored_baseline_learns_on_as_it_would_have(kind, settings) -> None:
             fresh.load_state_dict(state[0])  # the generators are the process's
             torch.set_rng_state(state[0]["torch"])
             np.random.seed(5)
-            metrics.append(one.update(next(iter(other.batches(1)))))
+            metrics.append(one.update(next(iter(other.batches(1)))).metrics)
         assert metrics[0] == metrics[1]
     mine, theirs = (b.policy.state_dict() for b in (baseline, fresh))
     torch.testing.assert_close(mine, theirs)

@@ -21,9 +21,8 @@ from offpcc.config.catalog import (
 from offpcc.data import Episode
 from offpcc.envs.adapter import SpaceAdapter
 from offpcc.errors import ConfigError
-from offpcc.runs.build import build
+from offpcc.runs.build import Parts, build
 from offpcc.training.dataset import Recording
-from offpcc.training.loop import Training
 
 SMALL = ["device = 'cpu'", "eval_episodes = 1"]
 RECIPES = CONFIGS / "domains"
@@ -60,7 +59,7 @@ def fitting() -> list[tuple[str, str]]:
     ]
 
 
-def built(algo: str, names: list[str], env: str) -> Training:
+def built(algo: str, names: list[str], env: str) -> Parts:
     """The training of an algorithm with configs, in little memory."""
     files = [algorithm_file(algo), *map(config_file, names)]
     config = compose(files, SMALL)
@@ -84,13 +83,13 @@ def world_for(algo: str, name: str) -> str:
 
 @pytest.mark.parametrize(("algo", "name"), fitting())
 def test_every_algorithm_is_built_with_every_config_that_is_for_it_and_acts(algo, name):
-    training = built(algo, [name], world_for(algo, name))
-    assert training.agent.spec.action >= 1
-    assert training.steps >= 5_000
-    assert training.replay.nbytes > 0
-    training.collector.step()
-    if isinstance(training.agent, Agent):
-        training.agent.acting_copy(1).sync(training.agent)
+    agent, replay, collector, _ = built(algo, [name], world_for(algo, name))
+    assert agent.spec.action >= 1
+    assert compose([algorithm_file(algo), config_file(name)]).values["Training.steps"] >= 5_000
+    assert replay.nbytes > 0
+    collector.step()
+    if isinstance(agent, Agent):
+        agent.acting_copy(1).sync(agent)
 
 
 @pytest.mark.parametrize("algo", algorithms())

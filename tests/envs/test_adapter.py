@@ -171,7 +171,7 @@ def taken(space: Box, *actions: Any) -> list[Any]:
     return env.taken
 
 
-def test_actions_stretch_over_an_asymmetric_box() -> None:
+def test_actions_segment_over_an_asymmetric_box() -> None:
     space = Box(np.float32([-2, 0, 10]), np.float32([2, 1, 30]))
     low, middle, quarter = taken(space, [-1, -1, -1], [0, 0, 0], [-0.5, 0.5, 0.5])
     assert low.tolist() == [-2, 0, 10]

@@ -112,7 +112,7 @@ CALLERS: dict[str, Callable[[Path, Path], object]] = {  # given a trained run an
     "chance": lambda run, _: play.chance(env_of(run), 2),
     "train": lambda _, folder: trained(folder),
     "baseline": lambda _, folder: trained(folder, "sb3_sac"),
-    "evaluator": lambda run, _: Evaluator([make_env("guarded-v0")], 1)(load(run)),
+    "evaluator": lambda run, _: Evaluator(SequentialEnvs([make_env("guarded-v0")]), 1)(load(run)),
 }
 
 

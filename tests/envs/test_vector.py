@@ -103,7 +103,7 @@ def test_the_terms_of_a_reward_are_each_copys_own() -> None:
     copies = NativeVectorEnv(vector)
     copies.reset({0: 1, 1: 2})
     outcomes = copies.step(np.float32([[0.25], [0.5]]))
-    assert [o.terms for o in outcomes] == [
+    assert [o.reward_terms for o in outcomes] == [
         {"right": 0.25, "time": -1.0},
         {"right": 0.5, "time": -1.0},
     ]

@@ -55,7 +55,7 @@ def episode(number: int, length: int, terminated: bool = False) -> Episode:
 
 
 def part(whole: Episode, first: int, last: int) -> Episode:
-    """The stretch of its steps first … last-1."""
+    """The segment of its steps first … last-1."""
     ended = last == len(whole)
     return replace(
         whole,
@@ -339,7 +339,7 @@ def test_an_empty_replay_yields_nothing() -> None:
     assert not [*replay_of().batches(10)]
 
 
-# Stretches
+# Segments
 
 
 def assert_same_windows(one: EpisodeReplay, other: EpisodeReplay) -> None:
@@ -358,7 +358,7 @@ def assert_same_windows(one: EpisodeReplay, other: EpisodeReplay) -> None:
     sequence_length=SEGMENTS,
     store_states=st.integers(0, 5),
 )
-def test_what_comes_in_stretches_is_one_episode_as_far_as_it_is_known(
+def test_what_comes_in_segments_is_one_episode_as_far_as_it_is_known(
     cuts: list[list[int]], spare: int, sequence_length: int | None, store_states: int
 ) -> None:
     known: dict[str, Any] = {
@@ -412,10 +412,10 @@ def test_an_episode_that_is_not_gone_on_with_stays_as_long_as_it_is() -> None:
     assert [*windows(every_window(replay))] == [(0, 0, 4, 0), (1, 0, 6, 0)]
 
 
-def test_stretches_of_several_copies_are_episodes_of_their_own() -> None:
+def test_segments_of_several_copies_are_episodes_of_their_own() -> None:
     replay, wholes = (
         replay_of(sequence_length=None),
-        [replace(episode(k, 6), copy=k) for k in range(2)],
+        [replace(episode(k, 6), env_index=k) for k in range(2)],
     )
     for first in (0, 3):
         for whole in wholes:

@@ -19,7 +19,7 @@ def with_priorities(*priorities: float, exponent: float = 1.0, priority_beta: fl
     queue = Priorities(exponent, priority_beta, 1.0)
     queue.append(len(priorities))
     places = np.arange(len(priorities))
-    queue.weigh(places, np.array(priorities)[:, None] - LEAST, np.ones((len(places), 1)))
+    queue.update(places, np.array(priorities)[:, None] - LEAST, np.ones((len(places), 1)))
     return queue
 
 
@@ -38,7 +38,7 @@ def test_sums_are_those_of_the_live_places_whatever_came_before(operations) -> N
         elif model:
             index = np.unique(random.integers(len(model), size=count))
             errors = random.random(len(index)) + 0.1
-            queue.weigh(index + dropped, errors[:, None], np.ones((len(index), 1)))
+            queue.update(index + dropped, errors[:, None], np.ones((len(index), 1)))
             for i, error in zip(index, errors, strict=True):
                 model[i] = error + LEAST
         assert (queue.first, queue.last) == (dropped, dropped + len(model))
@@ -79,7 +79,7 @@ def test_a_priority_mixes_the_largest_error_and_the_mean_of_real_steps() -> None
     queue = Priorities(2.0, 1.0, 0.75)
     queue.append(2)
     errors = np.array([[1.0, -3.0, 99.0], [2.0, 0.0, 0.0]])
-    queue.weigh(np.array([0, 1]), errors, np.array([[1, 1, 0], [1, 1, 1]]))
+    queue.update(np.array([0, 1]), errors, np.array([[1, 1, 0], [1, 1, 1]]))
     # (0.75 · 3 + 0.25 · 2)² and (0.75 · 2 + 0.25 · ⅔)²
     expected = [2.75**2, (1.5 + 1 / 6) ** 2]
     np.testing.assert_allclose(queue.state_dict()["live"], expected, rtol=1e-5)
@@ -88,14 +88,14 @@ def test_a_priority_mixes_the_largest_error_and_the_mean_of_real_steps() -> None
 def test_new_places_are_as_urgent_as_the_most_urgent_so_far() -> None:
     queue = with_priorities(1.0, 7.0)
     queue.append(1)
-    queue.weigh(np.array([1]), np.array([[0.5]]), np.ones((1, 1)))
+    queue.update(np.array([1]), np.array([[0.5]]), np.ones((1, 1)))
     queue.append(1)
     np.testing.assert_allclose(queue.state_dict()["live"], [1, 0.5, 7, 7], rtol=1e-5)
 
 
 def test_an_error_that_is_not_finite_does_not_spread() -> None:
     queue = with_priorities(1.0, 2.0, 3.0)
-    queue.weigh(np.array([0, 1]), np.array([[np.nan], [np.inf]]), np.ones((2, 1)))
+    queue.update(np.array([0, 1]), np.array([[np.nan], [np.inf]]), np.ones((2, 1)))
     np.testing.assert_allclose(queue.state_dict()["live"], [3, 3, 3], rtol=1e-5)
     assert queue.most == pytest.approx(3)
 
@@ -109,7 +109,7 @@ def test_a_replay_that_was_emptied_goes_on() -> None:
         replay.add(episode(number, length))
         for _ in range(5):
             batch = replay.sample()
-            replay.weigh(batch, batch.reward)
+            replay.update_priorities(batch, batch.reward)
             assert (-batch.action[:, 0, 1] >= replay.episodes.start).all()
 
 
@@ -130,12 +130,12 @@ def test_wrong_windows_are_drawn_more_often_and_count_less(sequence_length) -> N
         batch = replay.sample()
         number = -batch.action[:, 0, 1]
         errors = torch.where(number == 7, 9.0, 1.0).unsqueeze(1).expand_as(batch.mask)
-        replay.weigh(batch, errors)
+        replay.update_priorities(batch, errors)
         counts += np.bincount(number.int().numpy(), minlength=9)
-        seventh = batch.notes["weight"][number == 7]
+        seventh = batch.weight[number == 7]
         if draw > 300 and len(seventh) and (number != 7).any():
             assert seventh.max() == pytest.approx(1 / 9, rel=0.01)
-            assert batch.notes["weight"][number != 7].min() == pytest.approx(1, rel=0.01)
+            assert batch.weight[number != 7].min() == pytest.approx(1, rel=0.01)
     others = np.delete(counts, 7)
     assert counts[7] > 4 * others.max()
 
@@ -144,8 +144,8 @@ def test_without_a_priority_nothing_is_weighed() -> None:
     replay = EpisodeReplay(SPEC, STATE, batch_size=4, sequence_length=2)
     replay.add(episode(0, 9))
     batch = replay.sample()
-    assert batch.notes == {}
-    replay.weigh(batch, torch.ones(4, 2))
+    assert batch.weight is None
+    replay.update_priorities(batch, torch.ones(4, 2))
     assert "priorities" not in replay.state_dict()
 
 
@@ -153,7 +153,9 @@ def test_draws_go_on_exactly_after_a_restore() -> None:
     replay = filled()
     for seed in range(5):
         batch = replay.sample()
-        replay.weigh(batch, torch.rand(8, 4, generator=torch.Generator().manual_seed(seed)))
+        replay.update_priorities(
+            batch, torch.rand(8, 4, generator=torch.Generator().manual_seed(seed))
+        )
     replay.add(episode(9, 8))
     state, chunk = replay.state_dict(), replay.chunk(0)
     again = replay_of(priority_alpha=1.0, buffer_size=60)
@@ -162,9 +164,9 @@ def test_draws_go_on_exactly_after_a_restore() -> None:
     for step in range(20):
         one, other = replay.sample(), again.sample()
         assert torch.equal(one.action, other.action)
-        assert torch.equal(one.notes["weight"], other.notes["weight"])
+        assert torch.equal(one.weight, other.weight)
         for each, batch in ((replay, one), (again, other)):
-            each.weigh(batch, batch.reward.abs() * 0.01)
+            each.update_priorities(batch, batch.reward.abs() * 0.01)
             if step % 4 == 0:
                 each.add(episode(10 + step, 6))
 

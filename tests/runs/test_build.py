@@ -18,14 +18,13 @@ from offpcc.data import AgentSpec, Field
 from offpcc.errors import ConfigError
 from offpcc.networks import LSTM
 from offpcc.runs import build
-from offpcc.runs.build import likely_batch, settle_precision
+from offpcc.runs.build import Parts, likely_batch, settle_precision
 from offpcc.runs.training_config import TrainingConfig
-from offpcc.training.loop import Training
 
 LINES = ["device = 'cpu'", "eval_episodes = 0", "buffer_size = 1_000", "update_batch_size = 16"]
 
 
-def planned(algo: str, *lines: str) -> tuple[Config, Training]:
+def planned(algo: str, *lines: str) -> tuple[Config, Parts]:
     config = compose([algorithm_file(algo)], [*LINES, *lines])
     return config, build.build(
         config, "pendulum-img-v0" if "OffPolicy.random_shift = 1" in lines else "car-v0", seed=1
@@ -57,9 +56,9 @@ def test_a_likely_batch_has_the_shape_that_the_replay_will_give(algo, lines, bef
         columns = int(batch.burn_in.max()) + steps + 1
         assert batch.observation[key].shape == (16, columns, *field.shape)
         assert str(batch.observation[key].dtype) == f"torch.{field.dtype}"
-    assert ("weight" in batch.notes) == ("priority_alpha = 0.6" in lines)
+    assert (batch.weight is not None) == ("priority_alpha = 0.6" in lines)
     assert len(replay) == 0
-    assert agent.update(batch)["skipped"] == 0
+    assert agent.update(batch).metrics["skipped"] == 0
 
 
 @pytest.mark.parametrize(("slowdown", "wanted"), [(0.5, "bf16"), (1.5, "fp32")])

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import math
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ from children import FILES, STEPS, Child, launch, tiny
 from torch import Tensor
 
 import domains  # noqa: F401 - registers the ids
-from offpcc.config.bindings import compose
+from offpcc.config.bindings import compose, configured
 from offpcc.config.catalog import algorithm_file
 from offpcc.errors import Stopped
 from offpcc.runs.build import build
@@ -218,15 +219,18 @@ IN_WARM_UP, IN_EPOCH = 30, 98  # steps; episodes are under way and metrics wait 
 # The clock; what decides only with other settings, at the end, or where a disk was full; a note.
 NO_MATTER = {
     *("training/seconds", "training/eval_interval", "training/last_row", "training/row_at"),
-    *("recorder/unwritten", "collector/exact", "training/due"),
-    # Of stretches, and of worlds that tell their rewards' terms: test_collector.py, test_loop.py.
-    *("collector/terms", "collector/trajectories/0/terms", "collector/trajectories/0/notes"),
+    *("recorder/unwritten", "collector/exact", "training/evaluation_due"),
+    # Of noise that goes on and of log π: other CASES.
+    *("collector/noise", "collector/trajectories/0/log_prob"),
+    # Of segments, and of worlds that tell their rewards' terms: test_collector.py, test_loop.py.
+    "collector/reward_terms",
+    "collector/trajectories/0/reward_terms",
     *("collector/trajectories/0/emitted", "collector/trajectories/0/emitted_return"),
     *("collector/trajectories/0/first_kept", "collector/trajectories/0/memory"),
 }
 
 
-class SB3Buffer:
+class BestAlone:
     """Checkpoints that only keep the best policy."""
 
     def __init__(self, folder: Path) -> None:
@@ -238,24 +242,21 @@ class SB3Buffer:
         self.best.write_text(repr(flat(policy)))
 
 
-def make(folder: Path) -> Training:
+def make(folder: Path, stop_at: float = math.inf) -> Training:
     """A training with every kind of state, its rows in a folder of its own."""
-    config = compose([algorithm_file("rsac"), tiny(folder, MUTANT)])
-    training = build(config, CARTPOLE, 5)
-    training.recorder = Recorder(folder, columns(training.agent))
-    training.checkpoints = SB3Buffer(folder)  # type: ignore[assignment]
-    return training
+
+    def stop() -> None:
+        if parts.collector.steps >= stop_at:
+            raise Stopped(signal.SIGTERM)
+
+    parts = build(compose([algorithm_file("rsac"), tiny(folder, MUTANT)]), CARTPOLE, 5)
+    recorder, checkpoints = Recorder(folder, columns(parts.agent)), BestAlone(folder)
+    return configured(Training)(*parts, recorder, checkpoints=checkpoints, interrupt=stop)
 
 
 def left_at(folder: Path, steps: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Parts and replay of a run that is stopped after these steps."""
-    training = make(folder)
-
-    def stop() -> None:
-        if training.collector.steps >= steps:
-            raise Stopped(signal.SIGTERM)
-
-    training.interrupt = stop
+    training = make(folder, steps)
     with pytest.raises(Stopped):
         training.run()
     return copy.deepcopy(training.parts()), training.replay.chunk(0)

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from toys import SPEC, Walk, constant_actor, make_batch, through_the_disk
+from toys import SPEC, Walk, act, constant_actor, make_batch, through_the_disk
 
 from offpcc.algorithms import DDPG, DSAC, SAC, OffPolicy, Policy
 from offpcc.data import Episode
@@ -56,14 +56,14 @@ def same(one: Episode, other: Episode) -> bool:
 
 
 def by_hand(agent: OffPolicy, seed: int) -> Episode:
-    """The greedy episode of a walk from this seed, played alone."""
+    """The episode of a walk from this seed, played alone by an agent without noise."""
     world, state = EnvAdapter(Walk()), torch.zeros(1, agent.state_size)
     seen = [world.reset(seed=seed)[0]["observation"]]
     actions, rewards, states, ended = [], [], [], False
     while not ended:
         states.append(state[0].numpy())
         inputs = {"observation": torch.from_numpy(seen[-1][None])}
-        action, state, _ = agent.act(inputs, state, greedy=True)
+        action, state, *_ = act(agent, inputs, state)
         after, reward, terminated, truncated, _ = world.step(action[0].numpy())
         seen.append(after["observation"])
         actions.append(action[0].numpy())
@@ -278,7 +278,7 @@ def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(
         state = torch.zeros(copies, learner.state_size)
         if past.shape[1] > 1:
             state = learner.refresh({"observation": past[:, :-1]})
-        action = learner.act({"observation": past[:, -1]}, state, greedy=True)[0]
+        action = learner.policy.act({"observation": past[:, -1]}, state)[0]
         found = np.stack([trajectory.action[-1] for trajectory in collector.trajectories])
         np.testing.assert_allclose(found, action.numpy(), atol=1e-5)
         kept = np.stack([trajectory.state[-1] for trajectory in collector.trajectories])
@@ -288,9 +288,9 @@ def test_synced_at_every_step_the_newest_weights_act_with_a_memory_of_their_own(
 def test_synced_at_every_step_a_single_copy_hands_over_every_step() -> None:
     one = Collector(agent_with(), walks(1, steps=6), weight_sync="step")
     for step in range(14):
-        (stretch,) = one.step()
-        assert (len(stretch), stretch.steps_before) == (1, step % 6)
-        assert stretch.ended == (step % 6 == 5)
+        (segment,) = one.step()
+        assert (len(segment), segment.steps_before) == (1, step % 6)
+        assert segment.ended == (step % 6 == 5)
     two = Collector(agent_with(), walks(2, steps=6), weight_sync="step")
     assert [len(two.step()) for _ in range(6)] == [0, 0, 0, 0, 0, 2]
 
@@ -332,30 +332,30 @@ def test_a_held_action_is_kept_for_so_many_steps_of_its_episode() -> None:
 
 
 @pytest.mark.parametrize("name", ["random_action_repeat", "rollout_steps"])
-def test_no_step_is_neither_held_nor_a_stretch(name) -> None:
+def test_no_step_is_neither_held_nor_a_segment(name) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1"):
         Collector(agent_with(), walks(1), **{name: 0})
 
 
-# Stretches
+# Segments
 
 
-def test_a_stretch_and_a_sync_at_every_step_contradict_each_other() -> None:
+def test_a_segment_and_a_sync_at_every_step_contradict_each_other() -> None:
     with pytest.raises(ValueError, match="rollout_steps needs weight_sync 'episode'"):
         Collector(agent_with(), walks(1), weight_sync="step", rollout_steps=5)
 
 
-def stretches(collector: Collector, steps: int) -> list[Episode]:
-    return [stretch for _ in range(steps) for stretch in collector.step()]
+def segments(collector: Collector, steps: int) -> list[Episode]:
+    return [segment for _ in range(steps) for segment in collector.step()]
 
 
 @pytest.mark.parametrize("copies", [1, 3])
-def test_stretches_are_the_episodes_cut_after_every_so_many_steps(copies) -> None:
+def test_segments_are_the_episodes_cut_after_every_so_many_steps(copies) -> None:
     whole = played(Collector(agent_with(), walks(copies), seed=4), 40)
-    cut = stretches(Collector(agent_with(), walks(copies), seed=4, rollout_steps=5), 40)
+    cut = segments(Collector(agent_with(), walks(copies), seed=4, rollout_steps=5), 40)
     assert sum(map(len, cut)) == 40 * copies  # nothing is held back at a cut
     for (copy_, number), episode in whole.items():
-        mine, ended = [s for s in cut if s.copy == copy_], -1
+        mine, ended = [s for s in cut if s.env_index == copy_], -1
         for _ in range(number + 1):  # this copy's episode of that number
             begin, ended = ended + 1, next(i for i in range(ended + 1, len(mine)) if mine[i].ended)
         parts = mine[begin : ended + 1]
@@ -389,30 +389,30 @@ def test_weights_are_taken_over_after_a_cut_and_at_no_other_time() -> None:
         assert acted == pytest.approx([np.tanh(0.6 if step >= 6 else 0.0)] * len(acted))
 
 
-def test_what_the_agent_notes_comes_with_the_steps_that_it_is_of() -> None:
-    class Noting(DDPG):
-        def sample_action(self, feature: Any) -> Any:
-            action, _ = super().sample_action(feature)
-            return action, {"twice": 2 * action[:, 0]}
+def test_a_log_probability_comes_with_the_steps_that_it_is_of() -> None:
+    class Sure(DDPG):
+        def sample_action(self, feature: Any, noise: Any) -> Any:
+            action, noise, _ = super().sample_action(feature, noise)
+            return action, noise, 2 * action[:, 0]
 
-    collector = Collector(agent_with(Noting), walks(3), seed=5, rollout_steps=4)
-    for stretch in stretches(collector, 20):
-        assert np.array_equal(stretch.notes["twice"], 2 * stretch.action[:, 0])
+    collector = Collector(agent_with(Sure), walks(3), seed=5, rollout_steps=4)
+    for segment in segments(collector, 20):
+        assert np.array_equal(segment.log_prob, 2 * segment.action[:, 0])
 
 
-def test_a_collector_restored_within_a_stretch_and_at_a_cut_plays_on_bit_for_bit() -> None:
+def test_a_collector_restored_within_a_segment_and_at_a_cut_plays_on_bit_for_bit() -> None:
     for steps in (10, 12):
         learner, other = agent_with(SAC), agent_with(SAC, seed=2)
         one = Collector(learner, walks(3), seed=7, rollout_steps=6)
-        stretches(one, steps)
+        segments(one, steps)
         learn(learner)
         two = Collector(other, walks(3), seed=7, rollout_steps=6)
         other.load_state_dict(through_the_disk(learner.state_dict()))
         two.load_state_dict(through_the_disk(one.state_dict()))
-        expected, found = stretches(one, 14), stretches(two, 14)
+        expected, found = segments(one, 14), segments(two, 14)
         assert len(expected) == len(found) and all(map(same, expected, found))
-        told = [(s.copy, s.steps_before, s.reward_before, s.ended) for s in expected]
-        assert told == [(s.copy, s.steps_before, s.reward_before, s.ended) for s in found]
+        told = [(s.env_index, s.steps_before, s.reward_before, s.ended) for s in expected]
+        assert told == [(s.env_index, s.steps_before, s.reward_before, s.ended) for s in found]
 
 
 # Long episodes
@@ -463,8 +463,8 @@ def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
         return Collector(learner, walks(1, steps=10**6), seed=4, **how)
 
     collector, plain = made(), Collector(learner, walks(1, steps=10**6), seed=4)
-    handed = stretches(collector, 47)
-    stretches(plain, 47)
+    handed = segments(collector, 47)
+    segments(plain, 47)
     trajectory = collector.trajectories[0]
     assert (
         trajectory.first_kept >= 40 and len(trajectory.observation) <= 8 and len(trajectory) == 47
@@ -476,7 +476,7 @@ def test_of_a_long_episode_only_the_actions_are_kept_and_its_memory_goes_on(
     restored = made()
     restored.load_state_dict(through_the_disk(collector.state_dict()))
     assert restored.exact and torch.equal(restored.state, collector.state)
-    one, two = stretches(collector, 20), stretches(restored, 20)
+    one, two = segments(collector, 20), segments(restored, 20)
     assert len(one) == len(two) > 2 and all(map(same, one, two))
 
 
@@ -487,7 +487,7 @@ def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
     collector, restored = (
         Collector(learner, walks(1, steps=10**6), seed=4, long_episode=5) for _ in range(2)
     )
-    stretches(collector, 23)
+    segments(collector, 23)
     state = through_the_disk(collector.state_dict())
     if part == "past":
         state["past"] = {}
@@ -495,7 +495,7 @@ def test_each_part_of_a_long_episode_is_needed(part, monkeypatch) -> None:
         state["trajectories"][0][part] = {"first_kept": 0, "memory": None}[part]
     restored.load_state_dict(state)
     learn(learner)
-    one, two = stretches(collector, 20), stretches(restored, 20)
+    one, two = segments(collector, 20), segments(restored, 20)
     assert not (restored.exact and all(map(same, one, two)))
 
 

@@ -90,7 +90,7 @@ def test_the_arrays_of_a_folder_are_cut_into_the_same_episodes(trained, minari_h
 
 
 def arrays(folder: Path, **changed: np.ndarray) -> str:
-    """Two stretches of two and three steps that do not go on into each other."""
+    """Two segments of two and three steps that do not go on into each other."""
     obs = np.array([[0, 0], [1, 0], [5, 0], [6, 0], [7, 0]], np.float32)
     parts = {
         "obs": obs,
@@ -105,7 +105,7 @@ def arrays(folder: Path, **changed: np.ndarray) -> str:
     return str(folder)
 
 
-def test_a_row_that_does_not_go_on_begins_another_stretch_that_is_no_true_end(tmp_path) -> None:
+def test_a_row_that_does_not_go_on_begins_another_segment_that_is_no_true_end(tmp_path) -> None:
     first, second = read_episodes(arrays(tmp_path), door_of()).episodes
     assert first.observation["observation"][:, 0].tolist() == [0, 1, 2]
     assert second.observation["observation"][:, 0].tolist() == [5, 6, 7, 8]
@@ -113,7 +113,7 @@ def test_a_row_that_does_not_go_on_begins_another_stretch_that_is_no_true_end(tm
     assert second.reward.tolist() == [2, 3, 4]
 
 
-def test_rows_at_the_end_that_say_nothing_of_an_end_are_a_stretch(tmp_path) -> None:
+def test_rows_at_the_end_that_say_nothing_of_an_end_are_a_segment(tmp_path) -> None:
     found = read_episodes(arrays(tmp_path, terminated=np.zeros(5, bool)), door_of()).episodes
     assert [(len(e), e.terminated) for e in found] == [(2, False), (3, False)]
 

@@ -33,7 +33,7 @@ def close(one: list[Score], other: list[Score]) -> bool:
 
 def test_every_evaluation_has_the_same_starts() -> None:
     worlds = walks(3)
-    evaluator = Evaluator(worlds, episodes=6, seed=5)
+    evaluator = Evaluator(SequentialEnvs(worlds), episodes=6, seed=5)
     scores = [evaluator(agent_with().policy) for _ in range(2)]
     assert scores[0] == scores[1] and len(scores[0]) == 6
     seeds = [seed for world in worlds for seed in world.unwrapped.seeds]
@@ -43,15 +43,15 @@ def test_every_evaluation_has_the_same_starts() -> None:
 @pytest.mark.parametrize("copies", [2, 3, 7, 9])
 def test_side_by_side_episodes_score_as_one_at_a_time(copies) -> None:
     policy = agent_with().policy
-    alone = Evaluator(walks(1), episodes=7)(policy)
+    alone = Evaluator(SequentialEnvs(walks(1)), episodes=7)(policy)
     assert len({score.length for score in alone}) > 2
-    assert close(Evaluator(walks(copies), episodes=7)(policy), alone)
+    assert close(Evaluator(SequentialEnvs(walks(copies)), episodes=7)(policy), alone)
 
 
 def test_another_seed_has_other_starts_and_none_is_a_training_episodes() -> None:
     def seeds(seed: int) -> set[int]:
         world = EnvAdapter(Walk())
-        Evaluator([world], episodes=20, seed=seed)(agent_with().policy)
+        Evaluator(SequentialEnvs([world]), episodes=20, seed=seed)(agent_with().policy)
         return set(world.unwrapped.seeds)
 
     training = Collector(agent_with(), walks(2), seed=5)
@@ -91,11 +91,12 @@ def test_an_episode_without_an_end_is_cut_and_that_is_said_once(capsys, monkeypa
     monkeypatch.setattr("offpcc.processes.notices._said", set())
     monkeypatch.setattr("offpcc.training.evaluator.MAX_EVALUATED", 30)
     endless = [EnvAdapter(Walk(steps=10**6)), EnvAdapter(Walk(steps=5))]
-    scores = Evaluator(endless, episodes=4)(agent_with().policy)
+    scores = Evaluator(SequentialEnvs(endless), episodes=4)(agent_with().policy)
     assert [score.length for score in scores] == [30, 5, 30, 5]
     said = capsys.readouterr().err
     assert said.count("an episode was cut after 30 steps: the environment has no time limit") == 1
-    bounded = Evaluator([EnvAdapter(Walk(steps=10**6), limit=50)], 1, max_episode_steps=12)
+    limited = SequentialEnvs([EnvAdapter(Walk(steps=10**6), limit=50)])
+    bounded = Evaluator(limited, 1, max_episode_steps=12)
     assert [score.length for score in bounded(agent_with().policy)] == [12]
 
 
@@ -105,7 +106,7 @@ def test_an_evaluation_leaves_policy_collector_and_generators_as_they_were() -> 
     collector.step()
     before = {k: v.clone() for k, v in agent.policy.state_dict().items()}
     state, generators = collector.state.clone(), states(agent, collector)
-    Evaluator(walks(2), episodes=5)(agent.policy)
+    Evaluator(SequentialEnvs(walks(2)), episodes=5)(agent.policy)
     assert all(torch.equal(v, before[k]) for k, v in agent.policy.state_dict().items())
     assert torch.equal(collector.state, state)
     assert all(map(torch.equal, states(agent, collector), generators))
@@ -119,15 +120,15 @@ def states(agent: OffPolicy, collector: Collector) -> list[torch.Tensor]:
 
 def test_an_interrupt_is_asked_at_every_step() -> None:
     asked = []
-    evaluator = Evaluator(walks(2, steps=4), 3, interrupt=lambda: asked.append(1))
-    evaluator(agent_with().policy)
+    evaluator = Evaluator(SequentialEnvs(walks(2, steps=4)), 3)
+    evaluator(agent_with().policy, lambda: asked.append(1))
     assert len(asked) == 8  # two episodes side by side, then one
 
 
 def test_no_episodes_are_no_evaluation_and_less_is_refused() -> None:
-    assert Evaluator([], episodes=0)(agent_with().policy) == []
+    assert Evaluator(SequentialEnvs([]), episodes=0)(agent_with().policy) == []
     with pytest.raises(ValueError, match=r"Evaluator.episodes is -1; it must be at least 0"):
-        Evaluator([], episodes=-1)
+        Evaluator(SequentialEnvs([]), episodes=-1)
 
 
 def test_the_error_is_the_standard_error_of_the_mean() -> None:

@@ -12,12 +12,14 @@ import pytest
 import torch
 from toys import SPEC, Walk, constant_actor, through_the_disk, weights
 
-from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
-from offpcc.data import Batch
+from offpcc.algorithms import DDPG, PPO, SAC, TD3, OffPolicy
+from offpcc.algorithms.core.agent import UpdateOutput
+from offpcc.data import Batch, RolloutBatch
 from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.vector import SequentialEnvs
 from offpcc.errors import DivergedError, NoUpdateError, Stopped
 from offpcc.networks import LSTM
-from offpcc.replay import EpisodeReplay
+from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.tracking import Recorder
 from offpcc.training.collector import Collector
@@ -49,7 +51,7 @@ def made(
         learner,
         EpisodeReplay(SPEC, learner.state_size, **experience | (replay or {})),
         Collector(learner, [EnvAdapter(walk()) for _ in range(copies)], seed=6),
-        Evaluator([EnvAdapter(walk()) for _ in range(2)], episodes=3),
+        Evaluator(SequentialEnvs(EnvAdapter(walk()) for _ in range(2)), episodes=3),
         Recorder(folder, columns(learner)),
         **plan | settings,
     )
@@ -166,6 +168,27 @@ def test_what_enters_replay_enters_the_statistics(tmp_path) -> None:
     assert int(moments.count) == 60 - under_way
 
 
+def test_a_rollouts_statistics_move_once_it_is_learned_from(tmp_path, monkeypatch) -> None:
+    learner, counts = PPO(SPEC, hidden_sizes=(6,), normalize_observations=True), []
+    moments, update = learner.policy.normalizer.moments[0], learner.update
+
+    def counted(batch: RolloutBatch) -> UpdateOutput:
+        counts.append(int(moments.count))
+        return update(batch)
+
+    monkeypatch.setattr(learner, "update", counted)
+    Training(
+        learner,
+        Rollout(SPEC, learner.state_size, rollout_steps=10),
+        Collector(learner, [EnvAdapter(Walk())], rollout_steps=10),
+        Evaluator(SequentialEnvs([]), episodes=0),
+        Recorder(tmp_path, columns(learner)),
+        steps=30,
+        learning_starts=0,
+    ).run()
+    assert counts == [0, 10, 20] and moments.count == 30
+
+
 def test_progress_is_told_step_by_step(tmp_path) -> None:
     told: list[int] = []
     made(tmp_path, copies=3, advance=told.append).run()
@@ -176,7 +199,7 @@ def test_each_update_knows_how_far_the_training_is(tmp_path, monkeypatch) -> Non
     training, told = made(tmp_path), []
     update = training.agent.update
 
-    def noting(batch: Batch) -> dict[str, torch.Tensor]:
+    def noting(batch: Batch) -> UpdateOutput:
         told.append(training.agent.progress)
         return update(batch)
 
@@ -378,7 +401,7 @@ def test_the_deployed_policy_is_evaluated_and_kept(tmp_path) -> None:
     training = made(tmp_path, agent=AGENT | {"policy_ema_tau": 0.01}, checkpoints=Disk())
     judged = []
     evaluate = training.evaluator
-    training.evaluator = lambda policy: judged.append(policy) or evaluate(policy)
+    training.evaluator = lambda policy, _: judged.append(policy) or evaluate(policy)
     kept = training.checkpoints.policies
     training.run()
     assert judged == [training.agent.deployed] * 3

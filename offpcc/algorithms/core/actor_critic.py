@@ -3,11 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from offpcc.algorithms.core.agent import Agent, Notes, Policy
+from offpcc.algorithms.core.agent import ActOutput, Agent, Policy
 from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.config.ranges import LearningRate, PositiveFloat, Size, UnitFloat, check_fields
 from offpcc.data import AgentSpec
@@ -52,10 +53,20 @@ class ActorCritic(Agent):
         home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
         self.generator = torch.Generator(home).manual_seed(self.seed)
         self.optimizer = Optimizer(self.groups(), self.max_grad_norm, self.adam_epsilon)
-        self.state_size = sum(memory.state_size for memory in self._carried())
+        self.state_size = sum(memory.state_size for memory in self._acting_memories())
+        self._check_parts()
 
     def _check(self) -> None:
         """Raises ValueError for settings that do not go together."""
+
+    def _check_parts(self) -> None:
+        """Raises TypeError for a part of a subclass that no checkpoint would hold."""
+        known = [id(part) for part in self.parts().values()]
+        kinds = (nn.Module, Optimizer, Tensor, torch.Generator)
+        for name, part in vars(self).items():
+            if isinstance(part, kinds) and id(part) not in known:
+                kind = type(self).__name__
+                raise TypeError(f"{kind}.parts() lacks {name}: no checkpoint would hold it")
 
     def _build(self) -> None:
         encode_critic, without_privileged = (
@@ -86,8 +97,8 @@ class ActorCritic(Agent):
         """The critic's head on features of this size."""
 
     @abstractmethod
-    def sample_action(self, feature: Tensor) -> tuple[Tensor, Notes]:
-        """Actions (n, A) to try, from features (n, F), and what is to be noted of them."""
+    def sample_action(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Actions (n, A) to try, from features (n, F), the next noise (n, E), and log π (n,)."""
 
     def groups(self) -> list[Group]:
         """What the optimizer moves, at which rates; a shared memory is the critic's."""
@@ -118,37 +129,44 @@ class ActorCritic(Agent):
         held = [*networks.parameters(), *networks.buffers(), *self.policy.parameters(), *tensors]
         return sum(each.nbytes for each in held) + 3 * sum(each.nbytes for each in learned)
 
-    def _carried(self) -> list[Memory]:
+    def parts(self) -> dict[str, Any]:
+        """See `Learner`; a subclass adds its own."""
+        return {
+            "policy": self.policy,
+            "critic": self.critic,
+            "critic_memory": self.critic_memory,
+            "optimizer": self.optimizer,
+            "generator": self.generator,
+        }
+
+    def _acting_memories(self) -> list[Memory]:
         """The memories whose states `act` takes and gives, side by side: the actor's first."""
         both = self.critic_state and not self.shared
         return [self.policy.memory, self.critic_memory] if both else [self.policy.memory]
 
-    def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
+    def actor_and_critic_state(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """The states (B, ·) of the actor's and the critic's memory; zero where it is not kept."""
-        actor, *critic = self._apart(state)
+        actor, *critic = self._split(state)
         if self.shared:
             return actor, actor
         if critic:
             return actor, critic[0]
         return actor, state.new_zeros(len(state), self.critic_memory.state_size)
 
-    def _apart(self, state: Tensor) -> Sequence[Tensor]:
-        """The states (B, ·) of the memories that `act` carries, which come first in a state."""
-        sizes = [memory.state_size for memory in self._carried()]
-        return state[:, : sum(sizes)].split(sizes, 1)
+    def _split(self, state: Tensor) -> Sequence[Tensor]:
+        """The state (B, ·) of each acting memory."""
+        return state.split([memory.state_size for memory in self._acting_memories()], 1)
 
     @torch.no_grad()
-    def act(
-        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
-    ) -> tuple[Tensor, Tensor, Notes]:
-        """See `Agent.act`; greedy leaves the exploration out, and the notes."""
+    def act(self, observation: dict[str, Tensor], state: Tensor, noise: Tensor) -> ActOutput:
+        """See `Agent.act`."""
         observation = self.policy.normalizer(observation)
-        pairs = zip(self._carried(), self._apart(state), strict=True)
+        pairs = zip(self._acting_memories(), self._split(state), strict=True)
         (feature, after), *others = [memory.step(observation, part) for memory, part in pairs]
         if others:
             after = torch.cat((after, *(other for _, other in others)), 1)
-        action, notes = (self.policy.actor(feature), {}) if greedy else self.sample_action(feature)
-        return action, after, notes
+        action, noise, log_prob = self.sample_action(feature, noise)
+        return ActOutput(action, after, noise, log_prob)
 
     @torch.no_grad()
     def refresh(self, observation: dict[str, Tensor], state: Tensor | None = None) -> Tensor:
@@ -157,10 +175,10 @@ class ActorCritic(Agent):
         copies = len(next(iter(observation.values())))
         if state is None:
             state = torch.zeros(copies, self.state_size, device=self.device)
-        pairs = zip(self._carried(), self._apart(state), strict=True)
+        pairs = zip(self._acting_memories(), self._split(state), strict=True)
         return torch.cat([memory.unroll(observation, part)[1] for memory, part in pairs], 1)
 
     def acting_parts(self) -> dict[str, nn.Module]:
         """The policy, and the critic's memory where `act` advances it."""
-        both = len(self._carried()) > 1
+        both = len(self._acting_memories()) > 1
         return {"policy": self.policy} | ({"critic_memory": self.critic_memory} if both else {})

@@ -4,17 +4,32 @@ import copy
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from offpcc.algorithms.core.optimizer import Optimizer
 from offpcc.data import AgentSpec, Batch, Observation
 from offpcc.networks import Actor, Memory, Normalizer
 
-Notes = dict[str, Tensor]
+Metrics = dict[str, Tensor]
+
+
+class ActOutput(NamedTuple):
+    """What an agent does with n observations, and what it needs at the next ones."""
+
+    action: Tensor  # (n, A) in [-1, 1]
+    state: Tensor  # (n, S), of the memories
+    noise: Tensor  # (n, E), of the exploration
+    log_prob: Tensor | None = None  # (n,), of the action, where its learning needs it
+
+
+class UpdateOutput(NamedTuple):
+    """What an update came to; tensors stay on their device."""
+
+    metrics: Metrics  # scalars, named in `columns`
+    td_error: Tensor | None = None  # |δ| (B, T), for a replay that draws by priority
 
 
 class Policy(nn.Module):
@@ -64,6 +79,7 @@ class Learner(ABC):
 
     columns: ClassVar[dict[str, str]]
     packages: ClassVar[tuple[str, ...]] = ()  # that decide its numbers, beside torch and numpy
+    observe_after_update: ClassVar[bool] = False  # the normaliser waits for a rollout's update
     spec: AgentSpec
     policy: Policy
     precision: str = "fp32"  # of the passes in an update
@@ -75,8 +91,8 @@ class Learner(ABC):
         """How many of the latest updates, one after another, were left out as not finite: ()."""
 
     @abstractmethod
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Learns from one batch; metrics stay tensors on their device."""
+    def update(self, batch: Batch) -> UpdateOutput:
+        """Learns from one batch."""
 
     @property
     def deployed(self) -> Policy:
@@ -92,13 +108,12 @@ class Learner(ABC):
         return  # most learn from the environment alone
 
     def observe(self, observation: Observation) -> None:
-        """Takes observations {key: (L, …)} that enter replay into the running normalisation."""
+        """Takes observations {key: (L, …)} into the running normalisation."""
         self.policy.normalizer.observe(observation)
 
+    @abstractmethod
     def parts(self) -> dict[str, Any]:
-        """Everything of it that a checkpoint holds, by attribute."""
-        kept = (nn.Module, Optimizer, torch.Generator, Tensor)
-        return {name: part for name, part in vars(self).items() if isinstance(part, kept)}
+        """Everything of it that a checkpoint holds: modules, optimizers, tensors, generators."""
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain containers only."""
@@ -114,17 +129,19 @@ class Agent(Learner):
     """Networks, optimisers and equations of one algorithm, which acts, too, in a collector."""
 
     generator: torch.Generator
-    state_size: int  # S of the states that `act` takes and gives
+    state_size: int  # S of the memories' states that `act` takes and gives
+    noise_size: int = 0  # E of the exploration noise that goes on from one step to the next
 
     @abstractmethod
-    def act(
-        self, observation: dict[str, Tensor], state: Tensor, greedy: bool = False
-    ) -> tuple[Tensor, Tensor, Notes]:
-        """Actions (n, A) in [-1, 1], the next state (n, S), and notes {name: (n, …)}."""
+    def act(self, observation: dict[str, Tensor], state: Tensor, noise: Tensor) -> ActOutput:
+        """Explores: actions for observations {key: (n, …)}.
+
+        state (n, S) and noise (n, E) are those of the step before, zeros at an episode's start.
+        """
 
     @abstractmethod
     def refresh(self, observation: dict[str, Tensor], state: Tensor | None = None) -> Tensor:
-        """The memories' part of the state (n, ≤ S), by today's weights, after {key: (n, T, …)}.
+        """The state (n, S) by today's weights, after observations {key: (n, T, …)}.
 
         state: the one (n, S) before them; None: zeros.
         """

@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.core.actor_critic import ActorCritic
-from offpcc.algorithms.core.agent import Notes, Policy
+from offpcc.algorithms.core.agent import Metrics, Policy, UpdateOutput
 from offpcc.algorithms.core.losses import masked_mean
 from offpcc.algorithms.core.precision import resolve_precision
 from offpcc.algorithms.core.returns import n_step_target
@@ -26,7 +26,7 @@ from offpcc.networks import Critic, Memory
 from offpcc.networks.convolution import shifted
 from offpcc.networks.target import frozen, polyak, target_copy
 
-Loss = tuple[Tensor, dict[str, Tensor]]
+Loss = tuple[Tensor, Metrics]
 
 
 @dataclass
@@ -87,6 +87,15 @@ class OffPolicy(ActorCritic):
             memory, actor = target_copy(self.policy.memory), target_copy(self.policy.actor)
             self.average_policy = Policy(self.policy.normalizer, memory, actor)
 
+    def parts(self) -> dict[str, Any]:
+        """With the slow copies, and the moving average of the policies."""
+        slow = {
+            "target_critic": self.target_critic,
+            "target_critic_memory": self.target_critic_memory,
+        }
+        average = {"average_policy": self.average_policy} if self.policy_ema_tau < 1 else {}
+        return super().parts() | slow | average
+
     @property
     def deployed(self) -> Policy:
         """See `Learner`; a moving average of the policies so far, where one is asked for."""
@@ -102,8 +111,8 @@ class OffPolicy(ActorCritic):
     # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
 
     @abstractmethod
-    def explore(self, feature: Tensor) -> Tensor:
-        """Actions (n, A) to try, from features (n, F)."""
+    def explore(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions (n, A) to try, from features (n, F), and the next noise (n, E)."""
 
     @abstractmethod
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
@@ -130,21 +139,18 @@ class OffPolicy(ActorCritic):
 
     # What is the same for all.
 
-    def sample_action(self, feature: Tensor) -> tuple[Tensor, Notes]:
-        """See `ActorCritic`; nothing needs noting."""
-        return self.sometimes_random(self.explore(feature)), {}
+    def sample_action(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, None]:
+        """See `ActorCritic`; each action is a uniform one with probability ε."""
+        action, noise = self.explore(feature, noise)
+        if self.random_action_prob:
+            drawn = torch.rand(len(action), 1, generator=self.generator, device=action.device)
+            chosen = drawn < self.random_action_prob * self.exploration_left()
+            action = torch.where(chosen, self.uniform(action), action)
+        return action, noise, None
 
     def exploration_left(self) -> float:
         """The share of ε and of noise that is used at this point of the training."""
         return 1 - self.progress if self.anneal_exploration else 1.0
-
-    def sometimes_random(self, action: Tensor) -> Tensor:
-        """Actions (n, A), each of which is a uniform one with probability ε."""
-        if not self.random_action_prob:
-            return action
-        drawn = torch.rand(len(action), 1, generator=self.generator, device=action.device)
-        chosen = drawn < self.random_action_prob * self.exploration_left()
-        return torch.where(chosen, self.uniform(action), action)
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniform actions (n, A) in [-1, 1]."""
@@ -164,23 +170,23 @@ class OffPolicy(ActorCritic):
         reward = self.reward_scale * reward
         return n_step_target(reward, terminated, value, batch.mask, self.discount, self.n_step)
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step on every network that is due; gives metrics named in `columns`."""
+    def update(self, batch: Batch) -> UpdateOutput:
+        """One step on every network whose turn it is."""
         if self.precision == "auto":
             resolve_precision(self, batch)
         batch = self.augmented(batch.to(self.device))
-        due = self.optimizer.steps % self.policy_delay == 0
+        update_actor = self.optimizer.steps % self.policy_delay == 0
         with torch.autocast(
             torch.device(self.device).type, torch.bfloat16, self.precision == "bf16"
         ):
-            loss, metrics = self.loss(batch, due)
+            loss, metrics, td_error = self.loss(batch, update_actor)
         metrics |= self.optimizer.step(loss, self.learning_rate_scale())
-        if due:
+        if update_actor:
             slow, online = zip(*self.target_pairs(), strict=True)
             polyak(_weights(slow), _weights(online), self.tau)
         if self.policy_ema_tau < 1:
             polyak(self.average_policy.parameters(), self.policy.parameters(), self.policy_ema_tau)
-        return metrics
+        return UpdateOutput(metrics, td_error)
 
     def augmented(self, batch: Batch) -> Batch:
         """The batch with each window's pictures moved by up to `random_shift` pixels either way."""
@@ -198,8 +204,11 @@ class OffPolicy(ActorCritic):
         moved = {k: shifted(batch.observation[k], move, plane) for k, plane in planes.items()}
         return replace(batch, observation=batch.observation | moved)
 
-    def loss(self, batch: Batch, due: bool) -> Loss:
-        """All losses as one number, the actor's only if it is due; and metrics."""
+    def loss(self, batch: Batch, update_actor: bool) -> tuple[Tensor, Metrics, Tensor | None]:
+        """All losses as one number, the actor's only on its turn; metrics; |δ| (B, T).
+
+        Only a batch that was drawn by priority has its errors |δ| given, and its losses weighted.
+        """
         unroll = self._unroller(batch)
         with torch.no_grad():
             h_next = unroll(self.next_actor_memory())[:, 1:]
@@ -207,30 +216,30 @@ class OffPolicy(ActorCritic):
         h_critic = unroll(self.critic_memory)[:, :-1]
         value = self.critic(h_critic, batch.action)
         loss = self.critic_loss(value, target, batch.mask)
-        urgent: dict[str, Tensor] = {}
-        if "weight" in batch.notes:  # a replay that draws by errors wants them, and weighs losses
-            share = batch.mask * batch.notes["weight"]
+        td_error = None
+        if batch.weight is not None:
+            share = batch.mask * batch.weight
             loss = self.critic_loss(value, target, share) * share.sum() / batch.mask.sum()
-            urgent["errors"] = (value.detach().mean(-1) - target.mean(-1)).abs().mean(0)
-        metrics = urgent | {
+            td_error = (value.detach().mean(-1) - target.mean(-1)).abs().mean(0)
+        metrics = {
             "critic_loss": loss.detach(),
             "q": masked_mean(value.detach().mean(-1), batch.mask),
             "target": masked_mean(target.mean(-1), batch.mask),
             "feature_norm": masked_mean(h_critic.detach().float().norm(dim=-1), batch.mask),
         }
-        if due:
+        if update_actor:
             h_actor = unroll(self.policy.memory)[:, :-1]
             h_actor = h_actor.detach() if self.shared else h_actor
             with frozen(self.critic):
                 actor_loss, extra = self.actor_loss(batch, h_actor, h_critic.detach())
             metrics |= {"actor_loss": actor_loss.detach()} | extra
             loss = loss + actor_loss
-        return loss, metrics
+        return loss, metrics, td_error
 
     def _unroller(self, batch: Batch) -> Callable[[Memory], Tensor]:
         """A function from a memory to its features (B, T+1, F) of the batch: one pass each."""
         observation = self.policy.normalizer(batch.observation)
-        actor_state, critic_state = self._split(batch.state)
+        actor_state, critic_state = self.actor_and_critic_state(batch.state)
         features: dict[int, Tensor] = {}
 
         def unroll(memory: Memory) -> Tensor:

@@ -7,28 +7,40 @@ the value's loss, are as in PPO's published code (1707.06347).
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.core.actor_critic import ActorCritic
-from offpcc.algorithms.core.agent import Notes
+from offpcc.algorithms.core.agent import Metrics, UpdateOutput
 from offpcc.algorithms.core.optimizer import Group
 from offpcc.algorithms.core.returns import gae
 from offpcc.config.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, UnitFloat
-from offpcc.data import Batch, Observation
+from offpcc.data import RolloutBatch
 from offpcc.networks import MLP, DistributionActor, Moments, distribution_actor
 
-Metrics = dict[str, Tensor]
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRollout(RolloutBatch):
+    """A rollout with the estimates that its epochs learn towards; all (B, T).
+
+    Its observations are o_0 … o_T-1, without the last.
+    """
+
+    advantage: Tensor  # Â
+    value: Tensor  # V, by the critic before the update
+    value_target: Tensor  # Â + V
+
+
+Scored = TypeVar("Scored", bound=ScoredRollout)
 
 
 @dataclass
 class OnPolicy(ActorCritic):
     """A likelihood actor and a state value; learns from each rollout for a few epochs.
 
-    The batch of `update` is a whole rollout: windows in the order of their steps. With `shared`,
-    both losses train the one memory.
+    With `shared`, both losses train the one memory.
     """
 
     _: KW_ONLY
@@ -45,6 +57,7 @@ class OnPolicy(ActorCritic):
     normalize_rewards: bool = False  # by the running deviation of their discounted sums
     critic_state: bool = True
 
+    observe_after_update: ClassVar[bool] = True  # or the first ratios of a rollout were not 1
     columns: ClassVar[dict[str, str]] = {
         "surrogate": "mean of what the actor climbs, of normalised advantages",
         "value_loss": "mean squared error of the values to the λ-returns",
@@ -61,6 +74,10 @@ class OnPolicy(ActorCritic):
     def _build(self) -> None:
         super()._build()
         self.sums = Moments(()).to(self.device)  # of the discounted sums of rewards
+
+    def parts(self) -> dict[str, Any]:
+        """With the moments that rewards are scaled by."""
+        return super().parts() | {"sums": self.sums}
 
     def make_actor(self, inputs: int) -> DistributionActor:
         """π."""
@@ -94,29 +111,22 @@ class OnPolicy(ActorCritic):
             else groups
         )
 
-    def sample_action(self, feature: Tensor) -> tuple[Tensor, Notes]:
-        """a ~ π(·|h), with its log π noted."""
+    def sample_action(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """a ~ π(·|h), with its log π."""
         described = self.actor.describe(feature)
         action = self.actor.sample(described, self.generator)
-        return action, {"log_prob": self.actor.log_prob(described, action)}
+        return action, noise, self.actor.log_prob(described, action)
 
-    def observe(self, observation: Observation) -> None:
-        """Nothing: statistics move after a rollout's update, or its first ratios were not 1."""
-
-    def update(self, batch: Batch) -> Metrics:
+    def update(self, batch: RolloutBatch) -> UpdateOutput:  # type: ignore[override]
         """Learns from a rollout, `num_epochs` times over; gives means of `columns`' metrics."""
-        batch, metrics = self.scored(batch.to(self.device))
-        metrics |= self.learn(batch)
-        real = batch.mask.bool()
-        seen = {key: values[real].cpu().numpy() for key, values in batch.observation.items()}
-        self.policy.normalizer.observe(seen)
-        return metrics
+        scored, metrics = self.scored(batch.to(self.device))
+        return UpdateOutput(metrics | self.learn(scored))
 
-    def learn(self, batch: Batch) -> Metrics:
+    def learn(self, batch: ScoredRollout) -> Metrics:
         """All epochs over a scored rollout; gives means of metrics."""
         return means(self.steps(batch))
 
-    def steps(self, batch: Batch) -> Iterator[Metrics]:
+    def steps(self, batch: ScoredRollout) -> Iterator[Metrics]:
         """One step of the optimizer for each minibatch of each epoch; gives its metrics."""
         for _ in range(self.num_epochs):
             for part in self.minibatches(batch):
@@ -125,7 +135,7 @@ class OnPolicy(ActorCritic):
                     return
                 yield metrics | self.optimizer.step(loss, self.learning_rate_scale())
 
-    def minibatches(self, batch: Batch) -> Iterator[Batch]:
+    def minibatches(self, batch: Scored) -> Iterator[Scored]:
         """All windows once, in a drawn order, `batch_size` at a time."""
         windows = len(batch.mask)
         order = torch.randperm(windows, generator=self.generator, device=self.device)
@@ -136,63 +146,66 @@ class OnPolicy(ActorCritic):
         return self.target_kl is not None and bool(divergence > 1.5 * self.target_kl)
 
     @torch.no_grad()
-    def scored(self, batch: Batch) -> tuple[Batch, Metrics]:
-        """A rollout of the observations o_0 … o_T-1 with, in its notes, Â, V and Â + V."""
+    def scored(self, batch: RolloutBatch) -> tuple[ScoredRollout, Metrics]:
+        """A rollout with Â, V and Â + V, and metrics."""
         real = batch.mask.bool()
         if self.normalize_rewards:
-            self.sums.observe(batch.notes["discounted"][real].cpu().numpy())
+            self.sums.observe(batch.discounted_return[real].cpu().numpy())
             batch = replace(batch, reward=batch.reward / self.sums.std.float())
         value = self.critic(self.features(batch)[1]).squeeze(-1)  # (B, T+1)
         value, following = value[:, :-1], value[:, 1:]
-        parts = (batch.reward, value, following, batch.terminated, batch.notes["last"])
+        parts = (batch.reward, value, following, batch.terminated, batch.segment_end)
         flat = gae(
             *(part[real] for part in parts), discount=self.discount, gae_lambda=self.gae_lambda
         )
         advantage = torch.zeros_like(value).masked_scatter_(real, flat)
-        target = advantage + value
-        spread = target[real].var(correction=0).clamp(min=1e-12)
+        value_target = advantage + value
+        spread = value_target[real].var(correction=0).clamp(min=1e-12)
         explained = 1 - flat.var(correction=0) / spread
-        notes = {"advantage": advantage, "value": value, "target": target}
         now = {key: values[:, :-1] for key, values in batch.observation.items()}
-        batch = replace(batch, observation=now, notes=batch.notes | notes)
-        return batch, {"value": value[real].mean(), "explained_variance": explained}
+        scored = ScoredRollout(
+            **vars(replace(batch, observation=now)),
+            advantage=advantage,
+            value=value,
+            value_target=value_target,
+        )
+        return scored, {"value": value[real].mean(), "explained_variance": explained}
 
-    def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def features(self, batch: RolloutBatch) -> tuple[Tensor, Tensor]:
         """The actor's and the critic's features (B, T, F) of the observations: one pass each."""
         observation = self.policy.normalizer(batch.observation)
-        actor_state, critic_state = self._split(batch.state)
+        actor_state, critic_state = self.actor_and_critic_state(batch.state)
         h_critic = self.critic_memory.unroll(observation, critic_state)[0]
         if self.shared:
             return h_critic, h_critic
         return self.policy.memory.unroll(observation, actor_state)[0], h_critic
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+    def loss(self, batch: ScoredRollout) -> tuple[Tensor, Metrics]:
         """-surrogate - entropy + value's loss, weighted, of a scored minibatch; and metrics."""
         share = batch.mask.flatten() / batch.mask.sum()  # of each of the N steps in a mean
-        notes = {name: values.flatten(0, 1) for name, values in batch.notes.items()}
+        before, estimate = batch.log_prob.flatten(), batch.advantage.flatten()
         h_actor, h_critic = (feature.flatten(0, 1) for feature in self.features(batch))
         described = self.actor.describe(h_actor)
         log_prob = self.actor.log_prob(described, batch.action.flatten(0, 1))
-        advantage = normalized(notes["advantage"], share)
-        gain, extra = self.surrogate(log_prob, notes["log_prob"], advantage)
-        error = self.value_error(self.critic(h_critic).squeeze(-1), notes)
+        gain, extra = self.surrogate(log_prob, before, normalized(estimate, share))
+        error = self.value_error(
+            self.critic(h_critic).squeeze(-1), batch.value.flatten(), batch.value_target.flatten()
+        )
         learned = {"surrogate": gain, "value_loss": error, "entropy": self.actor.entropy(described)}
-        log_ratio = (log_prob - notes["log_prob"]).detach()
+        log_ratio = (log_prob - before).detach()
         watched = {"approx_kl": log_ratio.exp() - 1 - log_ratio} | extra
         means = torch.stack([*learned.values()]) @ share
         weights = means.new_tensor([-1.0, self.vf_coef, -self.ent_coef])
         metrics = torch.cat((means.detach(), torch.stack([*watched.values()]) @ share))
         return means @ weights, dict(zip((*learned, *watched), metrics.unbind(), strict=True))
 
-    def value_error(self, value: Tensor, notes: Metrics) -> Tensor:
+    def value_error(self, value: Tensor, before: Tensor, target: Tensor) -> Tensor:
         """(V - V_targ)² (N,); with a clip, the larger of that and of the clipped value's."""
-        error = (value - notes["target"]).square()
+        error = (value - target).square()
         if self.clip_range_vf is None:
             return error
-        near = notes["value"] + (value - notes["value"]).clamp(
-            -self.clip_range_vf, self.clip_range_vf
-        )
-        return torch.maximum(error, (near - notes["target"]).square())
+        near = before + (value - before).clamp(-self.clip_range_vf, self.clip_range_vf)
+        return torch.maximum(error, (near - target).square())
 
 
 def means(steps: Iterable[Metrics]) -> Metrics:

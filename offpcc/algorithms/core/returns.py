@@ -40,7 +40,7 @@ def gae(
 ) -> Tensor:
     """Â_t = δ_t + γ λ Â_{t+1} (N,), δ = r + γ (1 - d) V(h') - V(h): GAE, equation 16 (1506.02438).
 
-    The steps of several stretches, end to end; last is 1 at each one's last step, where the sum
+    The steps of several segments, end to end; last is 1 at each one's last step, where the sum
     stops: after a true end nothing follows, after a time limit or a cut V(h') stands for the rest.
     """
     delta = td_target(reward, terminated, next_value, discount) - value
