@@ -166,11 +166,11 @@ def acting(clock: Clock) -> Iterator[Row]:
 
 
 def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
-    """The whole training loop after its warm-up: world, replay, update; no evaluation."""
-    world = make_env("Pendulum-v1")
-    agent, replay = algorithm(world.spec_of_agent), EpisodeReplay(world.spec_of_agent)
+    """The whole training loop after its warm-up: environment, replay, update; no evaluation."""
+    env = make_env("Pendulum-v1")
+    agent, replay = algorithm(env.spec_of_agent), EpisodeReplay(env.spec_of_agent)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
-    collector = Collector(agent, [world], weight_sync="step")  # as SAC and TD3 do by default
+    collector = Collector(agent, [env], weight_sync="step")  # as SAC and TD3 do by default
     ours = Training(agent, replay, collector, Evaluator(SequentialEnvs([]), episodes=0), recorder)
     peer = getattr(sb3, algorithm.__name__)(
         "MlpPolicy", "Pendulum-v1", learning_starts=1_000, batch_size=256, train_freq=1,
@@ -217,12 +217,12 @@ def on_policy(
     steps: int, *, copies: int = 1, segment: int = 1, **settings: Any
 ) -> Callable[[], None]:
     """A function that plays one rollout and learns from it."""
-    worlds = [make_env("Pendulum-v1") for _ in range(copies)]
-    agent = PPO(worlds[0].spec_of_agent, **settings)
+    envs = [make_env("Pendulum-v1") for _ in range(copies)]
+    agent = PPO(envs[0].spec_of_agent, **settings)
     replay = Rollout(
         agent.spec, agent.state_size, rollout_steps=steps, num_envs=copies, sequence_length=segment
     )
-    collector = Collector(agent, worlds, rollout_steps=steps)
+    collector = Collector(agent, envs, rollout_steps=steps)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))
     training = Training(
         agent,
@@ -241,7 +241,7 @@ def on_policy(
 
 
 def stepping(clock: Clock) -> Iterator[Row]:
-    """256 copies of a world in one step against one world alone; episodes begin anew in both."""
+    """256 copies in one step against one environment alone; episodes begin anew in both."""
     for name in (
         "pendulum-p",
         "cartpole-continuous-long-p",
@@ -253,36 +253,36 @@ def stepping(clock: Clock) -> Iterator[Row]:
         "Quadrotor",
         "QuadInvPendulum",
     ):
-        worlds, world = gymnasium.make_vec(f"{name}-v0", 256), gymnasium.make(f"{name}-v0")
-        times = clock.duel(together(worlds), alone(world))
+        envs, env = gymnasium.make_vec(f"{name}-v0", 256), gymnasium.make(f"{name}-v0")
+        times = clock.duel(together(envs), alone(env))
         yield Row(f"256 × {name}", "steps/s", times[0], 256 * times[1], "one alone", 256)
 
 
-def together(worlds: gymnasium.vector.VectorEnv) -> Callable[[], None]:
+def together(envs: gymnasium.vector.VectorEnv) -> Callable[[], None]:
     """A step of one set of random actions, and a reset of the copies that it ends."""
-    worlds.reset(seed=0)
-    worlds.action_space.seed(0)
-    actions = worlds.action_space.sample()
+    envs.reset(seed=0)
+    envs.action_space.seed(0)
+    actions = envs.action_space.sample()
 
     def step() -> None:
-        _, _, terminated, truncated, _ = worlds.step(actions)
+        _, _, terminated, truncated, _ = envs.step(actions)
         ended = terminated | truncated
         if ended.any():
-            worlds.reset(options={"reset_mask": ended})
+            envs.reset(options={"reset_mask": ended})
 
     return step
 
 
-def alone(world: gymnasium.Env) -> Callable[[], None]:
-    """The same of one world."""
-    world.reset(seed=0)
-    world.action_space.seed(0)
-    action = world.action_space.sample()
+def alone(env: gymnasium.Env) -> Callable[[], None]:
+    """The same of one environment."""
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    action = env.action_space.sample()
 
     def step() -> None:
-        _, _, terminated, truncated, _ = world.step(action)
+        _, _, terminated, truncated, _ = env.step(action)
         if terminated or truncated:
-            world.reset()
+            env.reset()
 
     return step
 
@@ -297,9 +297,9 @@ def growth(clock: Clock) -> Iterator[Row]:
         update = partial((agent := rsac(width)).update, random_batch(agent, rows, steps))
         yield Row(f"RSAC, LSTM-128, 32 × 64, but {name}", "updates/s", clock.alone(update))
     for copies in (1, 2, 4, 8, 16):
-        worlds = [make_env("pendulum-p-v0", previous_action=True) for _ in range(copies)]
-        step = Collector(rsac(), worlds).step
-        what = f"collecting, LSTM-128, {copies} worlds"
+        envs = [make_env("pendulum-p-v0", previous_action=True) for _ in range(copies)]
+        step = Collector(rsac(), envs).step
+        what = f"collecting, LSTM-128, {copies} copies"
         yield Row(what, "steps/s", clock.alone(step), amount=copies)
     for capacity in (10_000, 100_000, 1_000_000):
         sample = filled_replay(capacity).sample
@@ -318,7 +318,7 @@ PIECES: dict[str, Callable[[Clock], Iterator[Row]]] = {
     "td3": partial(loop, TD3),
     "ppo": rollouts,
     "lstm_ppo": recurrent_rollouts,
-    "worlds": stepping,
+    "stepping": stepping,
     "growth": growth,
 }
 

@@ -24,7 +24,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 LAUNCH = [sys.executable, str(ROOT / "launch.py")]
 
-STEPS = "play step"  # of a world, or of several together
+STEPS = "play step"  # of an environment, or of several together
 FILES = "fsync rename replace mkdir unlink truncate rmtree"
 
 # A short run with small networks.

@@ -507,7 +507,7 @@ def test_a_run_that_diverges_exits_with_3_and_leaves_a_diagnosis(folder):
     assert told["env_steps"] > 50 and 0 < told["largest_weight"]["policy"] < 100
 
 
-def test_a_world_that_raises_exits_with_6_and_is_quoted(folder):
+def test_a_environment_that_raises_exits_with_6_and_is_quoted(folder):
     child = launch(folder, "--env", "odd:Falling-v0", "--algo", "sac", "--config", tiny(folder))
     assert child.wait() == 6
     said = child.said().splitlines()[-1]
@@ -524,7 +524,7 @@ def test_a_disk_that_cannot_be_written_exits_with_7(folder):
     assert "Not a directory" in child.said() and child.said().count("\n") == 1
 
 
-def test_a_world_can_be_checked(folder):
+def test_a_environment_can_be_checked(folder):
     for known in ("pendulum-p-v0", "pendulum-noise0.1-v0", "pendulum-va-noise0.2-delay3-v0"):
         assert "yes" in done(launch(folder, "--check", known))
     child = launch(folder, "--check", "odd:Deaf-v0")
@@ -594,7 +594,7 @@ def test_a_real_training_whose_words_nobody_can_take_goes_on_to_its_end(folder):
     assert len(rows.read_text().splitlines()) == 2
 
 
-def test_a_real_training_whose_world_ends_the_process_exits_with_6(folder):
+def test_a_real_training_whose_environment_ends_the_process_exits_with_6(folder):
     (folder / "rude.py").write_text(RUDE)
     command = [*LAUNCH, "--env", "rude:Rude-v0", "--algo", "sac", "--config", str(tiny(folder))]
     env = os.environ | {"PYTHONPATH": str(folder)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import domains  # noqa: F401 - registers the worlds
+import domains  # noqa: F401 - registers the environments
 from offpcc import algorithms, baselines
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file, check_id
@@ -107,7 +107,7 @@ def test_defaults_are_those_of_the_configs(file: str) -> None:
             assert (name, ast.literal_eval(cell)) == (name, defaults(algorithm)[name])
 
 
-def test_commands_are_of_algorithms_and_worlds_that_there_are() -> None:
+def test_commands_are_of_algorithms_and_environments_that_there_are() -> None:
     for page in PAGES.values():
         for env, algorithm in re.findall(r"^python launch.py --env (\S+) --algo (\S+)", page, re.M):
             check_id(env)

@@ -1,4 +1,4 @@
-"""Tiny worlds that an algorithm must learn in seconds; two of them need a memory.
+"""Tiny environments that an algorithm must learn in seconds; two of them need a memory.
 
 Each pays 1 an episode at best. Where a memory is needed, none is worth 0 at best, exactly: the only
 action that counts is the last, the observation before it is always the same, and the score is the
@@ -220,9 +220,9 @@ def trained_on_rollouts(
 
 def score(agent: Agent, probe: type[Probe]) -> float:
     """The mean greedy return over all that an episode may show."""
-    worlds = [EnvAdapter(probe(shown)) for shown in probe.choices]
+    envs = [EnvAdapter(probe(shown)) for shown in probe.choices]
     return float(
-        np.mean([s.total for s in play(agent.policy, SequentialEnvs(worlds), [0] * len(worlds))])
+        np.mean([s.total for s in play(agent.policy, SequentialEnvs(envs), [0] * len(envs))])
     )
 
 
@@ -313,8 +313,8 @@ def test_no_guess_without_a_memory_is_worth_more_than_0_there(probe) -> None:
     for guess in np.linspace(-1, 1, 21):
         paid = []
         for shown in probe.choices:
-            world = probe(shown)
-            world.reset()
-            paid.append([world.step([guess])[1] for _ in range(probe.length)][-1])
+            env = probe(shown)
+            env.reset()
+            paid.append([env.step([guess])[1] for _ in range(probe.length)][-1])
         # 1 - 4 (Var p + (a - E p)²) = -4 a²
         assert np.mean(paid) == pytest.approx(-4 * guess**2)

@@ -1,4 +1,4 @@
-"""Toy specs, batches, gradients and worlds that several tests share."""
+"""Toy specs, batches, gradients and environments that several tests share."""
 
 import io
 from collections.abc import Sequence

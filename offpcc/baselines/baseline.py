@@ -66,7 +66,7 @@ class Baseline(Learner):
             ) from error
         self.spec = self._read()
         self.vec_env = SB3VecEnv(self.spec, self.num_envs, self.reward_scale)
-        self.worlds = self._normalised()
+        self.envs = self._normalised()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.model = self.make_model()
@@ -109,11 +109,11 @@ class Baseline(Learner):
     @property
     def _moments(self) -> Any:
         """The VecNormalize, or None."""
-        return None if self.worlds is self.vec_env else self.worlds
+        return None if self.envs is self.vec_env else self.envs
 
     @abstractmethod
     def make_model(self) -> Any:
-        """Stable-Baselines3's own, on `worlds`."""
+        """Stable-Baselines3's own, on `environments`."""
 
     @abstractmethod
     def collect(self, callback: Any, uniform: bool) -> None:

@@ -23,9 +23,9 @@ class SB3Collector(ExperienceSource):
     A resumed one begins new episodes, for models have no way back into those under way.
     """
 
-    def __init__(self, baseline: Baseline, worlds: VectorEnvAdapter, seed: int) -> None:
-        self.baseline, self.vec_env, self.worlds = baseline, baseline.vec_env, worlds
-        self.vec_env.worlds, self.vec_env.seed_of_run = worlds, seed
+    def __init__(self, baseline: Baseline, envs: VectorEnvAdapter, seed: int) -> None:
+        self.baseline, self.vec_env, self.envs = baseline, baseline.vec_env, envs
+        self.vec_env.envs, self.vec_env.seed_of_run = envs, seed
         self._callback: Any = None
         model = baseline.model
         model.set_logger(Logger(None, []))
@@ -138,7 +138,7 @@ class SB3Buffer(Replay):
 
 
 def experience_of(
-    baseline: Baseline, worlds: VectorEnvAdapter, seed: int
+    baseline: Baseline, envs: VectorEnvAdapter, seed: int
 ) -> tuple[Replay, ExperienceSource]:
     """A baseline's own replay and its own play in these environments, in the places of ours."""
-    return SB3Buffer(baseline), SB3Collector(baseline, worlds, seed)
+    return SB3Buffer(baseline), SB3Collector(baseline, envs, seed)

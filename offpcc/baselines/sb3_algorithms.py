@@ -44,7 +44,7 @@ class SB3OffPolicy(Baseline):
         """A model of this kind, with the settings that all have."""
         return kind(
             self.kind_of_policy(),
-            self.worlds,
+            self.envs,
             learning_rate=self.schedule,
             gamma=self.discount,
             batch_size=self.batch_size,
@@ -187,7 +187,7 @@ class SB3PPO(Baseline):
         """A model of this kind, with the settings that all have."""
         return kind(
             policy,
-            self.worlds,
+            self.envs,
             learning_rate=self.schedule,
             gamma=self.discount,
             n_steps=self.rollout_steps,

@@ -24,7 +24,7 @@ class SB3VecEnv(VecEnv):
     Raises EnvironmentFault when an environment fails.
     """
 
-    worlds: VectorEnvAdapter  # given by whoever trains; until then there are only spaces
+    envs: VectorEnvAdapter  # given by whoever trains; until then there are only spaces
 
     def __init__(self, spec: AgentSpec, copies: int, reward_scale: float = 1.0) -> None:
         self.spec, self.reward_scale, self.seed_of_run = spec, reward_scale, 0
@@ -46,7 +46,7 @@ class SB3VecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Steps every copy; one whose episode ends begins the next."""
-        outcomes = self.worlds.step(self._actions)
+        outcomes = self.envs.step(self._actions)
         seen: list[Observation] = []
         infos: list[dict[str, Any]] = []
         for copy, outcome in enumerate(outcomes):
@@ -82,7 +82,7 @@ class SB3VecEnv(VecEnv):
         number = self.numbers[copy]
         seed = seed_of(self.seed_of_run, copy, number)
         self.numbers[copy] += 1
-        return self.worlds.reset({copy: seed}, {copy: number})[0]
+        return self.envs.reset({copy: seed}, {copy: number})[0]
 
     def _finish(self, copy: int, terminated: bool) -> None:
         """Hands a copy's episode over: what it came to, for its steps are in the model's store."""

@@ -20,9 +20,9 @@ def check(env: str) -> int:
     from offpcc.config import catalog
 
     catalog.check_id(env)
-    from offpcc.envs.checker import check_world
+    from offpcc.envs.checker import check_environment
 
-    said = check_world(env)
+    said = check_environment(env)
     for what, verdict in said.items():
         print(f"{what}: {verdict}")
     return 6 if any(verdict.startswith("NO") for verdict in said.values()) else 0

@@ -33,7 +33,7 @@ REGISTRY: dict[str, Schema] = {
 RUN_SUPPLIED = {
     "advance", "agent", "checkpoints", "collector", "copy", "critic_state", "device", "env",
     "evaluator", "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode",
-    "replay", "seed", "spec", "state_size", "store_states", "worlds",
+    "replay", "seed", "spec", "state_size", "store_states", "envs",
 }  # fmt: skip
 
 

@@ -73,17 +73,17 @@ def record_data(path: Path | str, episodes: int) -> str:
     return f"{name}: {said}"
 
 
-def _data_set(env: str, algo: str, run: str) -> str:
+def _data_set(env_id: str, algo: str, run: str) -> str:
     """The id of a run's data set, in the letters that Minari takes."""
-    world = re.sub("[^-_a-zA-Z0-9/]", "_", re.sub(r"-v\d+$", "", bare(env)))
-    return f"{world:_<2s}/{algo}-{re.sub('[^-_a-zA-Z0-9]', '_', run)}-v0"
+    name = re.sub("[^-_a-zA-Z0-9/]", "_", re.sub(r"-v\d+$", "", bare(env_id)))
+    return f"{name:_<2s}/{algo}-{re.sub('[^-_a-zA-Z0-9]', '_', run)}-v0"
 
 
 def _raw(episode: "list[Step]", space_adapter: SpaceAdapter) -> dict[str, Any]:
     """One episode as the environment gave and took it."""
     seen = [episode[0].before, *(step.after for step in episode)]
     return {
-        "observations": space_adapter.world_observations(seen),
+        "observations": space_adapter.env_observations(seen),
         "actions": space_adapter.raw(np.stack([step.action for step in episode])),
         "rewards": np.array([step.reward for step in episode]),
         "terminations": np.array([step.terminated for step in episode]),

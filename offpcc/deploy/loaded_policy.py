@@ -17,7 +17,7 @@ from offpcc.data import AgentSpec, Field
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.values import check_bytes
 from offpcc.envs.vector import VectorEnvAdapter
-from offpcc.runs.build import build_agent, build_copies, build_world
+from offpcc.runs.build import build_agent, build_copies, build_env
 from offpcc.runs.training_config import TrainingConfig
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
@@ -104,7 +104,7 @@ def load(path: str | Path, best: bool = False) -> LoadedPolicy:
 
 def env_of(path: str | Path, render_mode: str | None = None) -> EnvAdapter:
     """A copy of the environment that a run is trained on, as its agent sees it and acts in it."""
-    return build_world(_configured_env(path), render_mode)
+    return build_env(_configured_env(path), render_mode)
 
 
 def copies_of(path: str | Path, count: int) -> VectorEnvAdapter:

@@ -45,15 +45,15 @@ def score(path: Path | str, episodes: int) -> tuple[float, float]:
     return mean_and_error([each.total for each in _scores(path, load(path), episodes)])
 
 
-def chance(world: EnvAdapter, episodes: int) -> tuple[float, float]:
+def chance(env: EnvAdapter, episodes: int) -> tuple[float, float]:
     """Mean return of uniformly random actions, and its standard error: a floor for a score."""
     random = np.random.default_rng(SEED)
     returns = []
     for episode in range(episodes):
-        world.reset(seed=SEED + episode)
+        env.reset(seed=SEED + episode)
         total = 0.0
-        for _ in range(world.limit or MAX_EVALUATED):
-            outcome = world.play(random.uniform(-1, 1, world.spec_of_agent.action))
+        for _ in range(env.limit or MAX_EVALUATED):
+            outcome = env.play(random.uniform(-1, 1, env.spec_of_agent.action))
             total += outcome.reward
             if outcome.ended:
                 break
@@ -108,16 +108,16 @@ class MemorylessPolicy(PolicyWrapper):
 
 def watch(path: Path | str, episodes: int) -> None:
     """Plays episodes in a window, and prints each; closing the window ends it."""
-    world, policy = env_of(path, "human"), load(path)
+    env, policy = env_of(path, "human"), load(path)
     try:
         for episode in range(episodes):
-            print(_line_of(episode, _played(policy, SequentialEnvs([world]), episode)), flush=True)
+            print(_line_of(episode, _played(policy, SequentialEnvs([env]), episode)), flush=True)
     except KeyboardInterrupt as closed:
         if not closed.args:  # Ctrl-C, and not the window
             raise
         print(closed)
     finally:
-        world.close()
+        env.close()
 
 
 def record(path: Path | str, episodes: int) -> list[Path]:
@@ -125,35 +125,35 @@ def record(path: Path | str, episodes: int) -> list[Path]:
 
     Raises ValueError for an environment that draws no pictures.
     """
-    world, policy = env_of(path, "rgb_array"), load(path)
+    env, policy = env_of(path, "rgb_array"), load(path)
     folder = Path(path) / "videos"
     files = []
     try:
         for episode in range(episodes):
             files.append(folder / f"episode-{episode}.mp4")
-            filming = VideoRecorder(world, files[-1])
+            filming = VideoRecorder(env, files[-1])
             try:
                 result = _line_of(episode, _played(policy, filming, episode))
             finally:
                 filming.stop()
             print(f"{result}: {files[-1]}", flush=True)
     finally:
-        world.close()
+        env.close()
     return files
 
 
-def _played(policy: Policy, worlds: SequentialEnvs, episode: int) -> Score:
+def _played(policy: Policy, envs: SequentialEnvs, episode: int) -> Score:
     """What the episode of this number comes to in one environment."""
-    limit = configured(Evaluator)(worlds).max_episode_steps
-    return play(policy, worlds, [SEED + episode], first=episode, max_episode_steps=limit)[0]
+    limit = configured(Evaluator)(envs).max_episode_steps
+    return play(policy, envs, [SEED + episode], first=episode, max_episode_steps=limit)[0]
 
 
 class VideoRecorder(SequentialEnvs):
     """An environment alone that writes a picture of every step into a video."""
 
-    def __init__(self, world: EnvAdapter, file: Path) -> None:
-        super().__init__([world])
-        self._world, self._file = world, file
+    def __init__(self, env: EnvAdapter, file: Path) -> None:
+        super().__init__([env])
+        self._env, self._file = env, file
         self._writer: Any = None
 
     def reset(
@@ -176,26 +176,26 @@ class VideoRecorder(SequentialEnvs):
             self._writer.close()
 
     def _film(self) -> None:
-        picture = self._world.render()
+        picture = self._env.render()
         if not isinstance(picture, np.ndarray):
-            raise ValueError(f"{self._world.unwrapped} draws no pictures (render_mode 'rgb_array')")
+            raise ValueError(f"{self._env.unwrapped} draws no pictures (render_mode 'rgb_array')")
         if self._writer is None:
             import imageio.v2 as imageio  # only a video needs it
 
             self._file.parent.mkdir(exist_ok=True)
-            rate = float(self._world.metadata.get("render_fps") or 30)
+            rate = float(self._env.metadata.get("render_fps") or 30)
             self._writer = imageio.get_writer(self._file, fps=rate, macro_block_size=1)
         height, width = (size // 2 * 2 for size in picture.shape[:2])  # the codec wants even ones
         self._writer.append_data(picture[:height, :width])
 
 
 def _scores(path: Path | str, policy: Policy, episodes: int) -> list[Score]:
-    worlds = copies_of(path, min(episodes, SIDE_BY_SIDE))
+    envs = copies_of(path, min(episodes, SIDE_BY_SIDE))
     try:
-        scores: list[Score] = configured(Evaluator)(worlds, episodes, SEED)(policy)
+        scores: list[Score] = configured(Evaluator)(envs, episodes, SEED)(policy)
         return scores
     finally:
-        worlds.close()
+        envs.close()
 
 
 def _interval(mean: float, error: float) -> tuple[float, float]:

@@ -129,7 +129,7 @@ class SpaceAdapter:
             seen["previous_reward"] = np.asarray(reward, np.float32).reshape(*rows, 1)
         return seen
 
-    def world_observations(self, seen: Sequence[Observation]) -> Any:
+    def env_observations(self, seen: Sequence[Observation]) -> Any:
         """What the environment showed in these steps (L, …), in its own types."""
         own = {
             path: reader.original(np.stack([each[reader.key] for each in seen]))

@@ -17,45 +17,45 @@ COLOUR = re.compile(r"\x1b\[\d*m")  # which gymnasium paints its warnings with
 STEPS = 200  # that an episode is followed for
 
 
-def check_world(env: str) -> dict[str, str]:
+def check_environment(env_id: str) -> dict[str, str]:
     """What each check says: begins with `yes`, with `NO` and what is wrong, or `not known`.
 
     Raises ValueError for an unknown id, and for spaces that cannot be served.
     """
-    repeats = _verdict(_repeats, env)
+    repeats = _verdict(_repeats, env_id)
     unknown = "not known, as an episode does not repeat"
     return {
-        "offpcc serves its spaces": _verdict(_serves, env),
-        "gymnasium's check_env passes": _verdict(_checked, env),
+        "offpcc serves its spaces": _verdict(_serves, env_id),
+        "gymnasium's check_env passes": _verdict(_checked, env_id),
         "reset(seed) repeats an episode, whatever was played before": repeats,
-        "two copies do not touch each other": _verdict(_independent, env)
+        "two copies do not touch each other": _verdict(_independent, env_id)
         if repeats == "yes"
         else unknown,
-        "an episode ends": _verdict(_ends, env),
+        "an episode ends": _verdict(_ends, env_id),
     }
 
 
-def _verdict(check: Callable[[str], str], env: str) -> str:
+def _verdict(check: Callable[[str], str], env_id: str) -> str:
     """What a check says, or what went wrong in it."""
     try:
-        return check(env)
+        return check(env_id)
     except EnvironmentFault as fault:
         return f"NO: {fault}"
 
 
-def _serves(env: str) -> str:
-    with closing(make_env(env)) as world:
-        spec = world.spec_of_agent
+def _serves(env_id: str) -> str:
+    with closing(make_env(env_id)) as env:
+        spec = env.spec_of_agent
     keys = ", ".join(f"{key} {field.shape}" for key, field in spec.observation.items())
     return f"yes; observation {keys}; action ({spec.action},)"
 
 
-def _checked(env: str) -> str:
-    with warnings.catch_warnings(record=True) as caught, closing(make_env(env)) as world:
+def _checked(env_id: str) -> str:
+    with warnings.catch_warnings(record=True) as caught, closing(make_env(env_id)) as env:
         warnings.simplefilter("always")
         try:
-            with world.guard.step:
-                check_env(world.unwrapped, skip_render_check=True)
+            with env.guard.step:
+                check_env(env.unwrapped, skip_render_check=True)
         except EnvironmentFault as fault:
             error = fault.__cause__
             return f"NO, {type(error).__name__}: {error}"
@@ -63,26 +63,26 @@ def _checked(env: str) -> str:
     return f"yes, with warnings: {messages}" if messages else "yes"
 
 
-def _repeats(env: str) -> str:
-    with closing(make_env(env)) as world, closing(make_env(env, copy=1)) as fresh:
-        first = _episode(world, 1)
-        _episode(world, 2)
-        if not _same(first, _episode(world, 1)):
+def _repeats(env_id: str) -> str:
+    with closing(make_env(env_id)) as env, closing(make_env(env_id, copy=1)) as fresh:
+        first = _episode(env, 1)
+        _episode(env, 2)
+        if not _same(first, _episode(env, 1)):
             return "NO: a resumed run will not be exact"
         return "yes" if _same(first, _episode(fresh, 1)) else "NO, not in a fresh copy"
 
 
-def _independent(env: str) -> str:
-    with closing(make_env(env)) as world, closing(make_env(env, copy=1)) as other:
-        alone = _episode(world, 1)
-        return "yes" if _same(alone, _episode(world, 1, beside=other)) else "NO"
+def _independent(env_id: str) -> str:
+    with closing(make_env(env_id)) as env, closing(make_env(env_id, copy=1)) as other:
+        alone = _episode(env, 1)
+        return "yes" if _same(alone, _episode(env, 1, beside=other)) else "NO"
 
 
-def _ends(env: str) -> str:
-    with closing(make_env(env)) as world:
-        if world.limit is not None:
-            return f"yes, after {world.limit} steps at the latest"
-        seen = len(_episode(world, 1)) - 1
+def _ends(env_id: str) -> str:
+    with closing(make_env(env_id)) as env:
+        if env.limit is not None:
+            return f"yes, after {env.limit} steps at the latest"
+        seen = len(_episode(env, 1)) - 1
     if seen < STEPS:
         return f"yes; one of random actions after {seen} steps"
     return (
@@ -91,17 +91,17 @@ def _ends(env: str) -> str:
     )
 
 
-def _episode(world: EnvAdapter, seed: int, beside: EnvAdapter | None = None) -> list[Observation]:
+def _episode(env: EnvAdapter, seed: int, beside: EnvAdapter | None = None) -> list[Observation]:
     """The observations of a random episode, while another environment is stepped beside it."""
     random = np.random.default_rng(seed)
-    seen = [world.reset(seed=seed)[0]]
+    seen = [env.reset(seed=seed)[0]]
     if beside:
         beside.reset(seed=seed + 1)
     for _ in range(STEPS):
-        action = random.uniform(-1, 1, world.spec_of_agent.action)
+        action = random.uniform(-1, 1, env.spec_of_agent.action)
         if beside and beside.play(-action).ended:
             beside.reset()
-        outcome = world.play(action)
+        outcome = env.play(action)
         seen.append(outcome.seen)
         if outcome.ended:
             break

@@ -60,25 +60,25 @@ class VectorEnvAdapter(ABC):
 class SequentialEnvs(VectorEnvAdapter):
     """Environments of any kind, stepped in turn."""
 
-    def __init__(self, worlds: Iterable[EnvAdapter]) -> None:
-        self.worlds = list(worlds)
-        for copy, world in enumerate(self.worlds):
-            world.guard.first = copy
-        self.limit = self.worlds[0].limit if self.worlds else None
+    def __init__(self, envs: Iterable[EnvAdapter]) -> None:
+        self.envs = list(envs)
+        for copy, env in enumerate(self.envs):
+            env.guard.first = copy
+        self.limit = self.envs[0].limit if self.envs else None
         self.last: dict[int, Outcome] = {}
 
     @property
     def space_adapter(self) -> SpaceAdapter:
         """See `VectorEnvAdapter`."""
-        return self.worlds[0].space_adapter
+        return self.envs[0].space_adapter
 
     def __len__(self) -> int:
         """How many."""
-        return len(self.worlds)
+        return len(self.envs)
 
     def __getitem__(self, copy: int) -> EnvAdapter:
         """One of the environments."""
-        return self.worlds[copy]
+        return self.envs[copy]
 
     def reset(
         self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
@@ -86,15 +86,15 @@ class SequentialEnvs(VectorEnvAdapter):
         """See `VectorEnvAdapter`."""
         for copy, seed in seeds.items():
             number = episodes[copy] if episodes else None
-            seen = self.worlds[copy].reset(seed=seed, episode=number)[0]
+            seen = self.envs[copy].reset(seed=seed, episode=number)[0]
             self.last[copy] = Outcome(seen, 0.0, False, False)
         return [self.last[copy].seen for copy in seeds]
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
         """See `VectorEnvAdapter`."""
-        for copy, (world, action) in enumerate(zip(self.worlds, actions, strict=True)):
+        for copy, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
             if not self.last[copy].ended:
-                self.last[copy] = world.play(action)
+                self.last[copy] = env.play(action)
         return [self.last[copy] for copy in range(len(self))]
 
     def rest(self) -> None:
@@ -104,8 +104,8 @@ class SequentialEnvs(VectorEnvAdapter):
 
     def close(self) -> None:
         """See `VectorEnvAdapter`."""
-        for world in self.worlds:
-            world.close()
+        for env in self.envs:
+            env.close()
 
 
 class NativeVectorEnv(VectorEnvAdapter):
@@ -216,6 +216,6 @@ def _apart(seen: Observation, count: int) -> list[Observation]:
     return [{key: values[row] for key, values in seen.items()} for row in range(count)]
 
 
-def side_by_side(worlds: VectorEnvAdapter | Sequence[EnvAdapter]) -> VectorEnvAdapter:
+def side_by_side(envs: VectorEnvAdapter | Sequence[EnvAdapter]) -> VectorEnvAdapter:
     """The environments as copies that are stepped in turn, unless they are copies already."""
-    return worlds if isinstance(worlds, VectorEnvAdapter) else SequentialEnvs(worlds)
+    return envs if isinstance(envs, VectorEnvAdapter) else SequentialEnvs(envs)

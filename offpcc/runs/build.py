@@ -50,7 +50,7 @@ class Parts(NamedTuple):
     evaluator: Evaluator
 
 
-def build(config: Config, env: str, seed: int) -> Parts:
+def build(config: Config, env_id: str, seed: int) -> Parts:
     """The parts of the training that a config asks for.
 
     Raises ValueError for settings and environments that cannot work; nothing is written.
@@ -62,14 +62,14 @@ def build(config: Config, env: str, seed: int) -> Parts:
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
-    worlds = build_copies(env, recipe.num_envs)
+    envs = build_copies(env_id, recipe.num_envs)
     device = definite(recipe.device)
-    _refuse_large_networks(config, recipe, worlds.spec_of_agent, device)
-    agent = build_agent(recipe, worlds.spec_of_agent, seed, device)
+    _refuse_large_networks(config, recipe, envs.spec_of_agent, device)
+    agent = build_agent(recipe, envs.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
-    replay, source = _experience(config, recipe, agent, worlds, seed)
+    replay, source = _experience(config, recipe, agent, envs, seed)
     evaluated = min(config.values["Evaluator.episodes"], MOST_EVALUATED)
-    evaluation = build_copies(env, evaluated) if evaluated else SequentialEnvs([])
+    evaluation = build_copies(env_id, evaluated) if evaluated else SequentialEnvs([])
     return Parts(agent, replay, source, configured(Evaluator)(evaluation, seed=seed))
 
 
@@ -145,7 +145,7 @@ def _refuse_large_baseline(config: Config, name: str, spec: AgentSpec, free: int
 
 
 def _experience(
-    config: Config, recipe: TrainingConfig, agent: Learner, worlds: VectorEnvAdapter, seed: int
+    config: Config, recipe: TrainingConfig, agent: Learner, envs: VectorEnvAdapter, seed: int
 ) -> tuple[Replay, ExperienceSource]:
     """What is learned from, and where it comes from.
 
@@ -157,15 +157,15 @@ def _experience(
         # Stable-Baselines3 may not be installed, and takes seconds to import.
         from offpcc.baselines.experience import experience_of
 
-        return experience_of(agent, worlds, seed)
+        return experience_of(agent, envs, seed)
     if not isinstance(agent, Agent):
         raise ConfigError(f"{type(agent).__name__} learns but does not act; it is no Agent")
     replay = _replay(config, recipe, agent, seed)
-    return replay, _source(recipe, agent, replay, worlds, seed)
+    return replay, _source(recipe, agent, replay, envs, seed)
 
 
 def _source(
-    recipe: TrainingConfig, agent: Agent, replay: Replay, worlds: VectorEnvAdapter, seed: int
+    recipe: TrainingConfig, agent: Agent, replay: Replay, envs: VectorEnvAdapter, seed: int
 ) -> ExperienceSource:
     """A collector, or the data set where there is one.
 
@@ -173,11 +173,11 @@ def _source(
     """
     if recipe.dataset is None:
         wanted = bool(recipe.store_states) or not isinstance(replay, EpisodeReplay)
-        collect: Collector = configured(Collector)(agent, worlds, seed=seed, keep_states=wanted)
+        collect: Collector = configured(Collector)(agent, envs, seed=seed, keep_states=wanted)
         return collect
     if not isinstance(replay, EpisodeReplay) or recipe.store_states:
         raise ConfigError("a data set has no likelihoods or stored states; learn without them")
-    dataset = Dataset(worlds, recipe.dataset)
+    dataset = Dataset(envs, recipe.dataset)
     if (steps := sum(map(len, dataset.episodes))) > replay.buffer_size:
         raise ConfigError(
             f"the data set has {steps} steps; raise buffer_size, {replay.buffer_size}"
@@ -185,36 +185,36 @@ def _source(
     return dataset
 
 
-def build_world(env: str, render_mode: str | None = None, copy: int = 0) -> EnvAdapter:
+def build_env(env_id: str, render_mode: str | None = None, copy: int = 0) -> EnvAdapter:
     """A fresh copy of an environment, as the config given to gin asks for it.
 
     Raises ConfigError for one that cannot be served, EnvironmentFault for one that cannot be made.
     """
     try:
-        world: EnvAdapter = configured(make_env)(env, render_mode=render_mode, copy=copy)
+        env: EnvAdapter = configured(make_env)(env_id, render_mode=render_mode, copy=copy)
     except ValueError as error:
-        raise ConfigError(f"{env}: {error}") from error
-    return world
+        raise ConfigError(f"{env_id}: {error}") from error
+    return env
 
 
-def build_copies(env: str, count: int) -> VectorEnvAdapter:
+def build_copies(env_id: str, count: int) -> VectorEnvAdapter:
     """So many of them, stepped together where the environment can do that."""
-    world = build_world(env)
-    together = vectorised(env, count, world.limit) if count > 1 else None
+    env = build_env(env_id)
+    together = vectorised(env_id, count, env.limit) if count > 1 else None
     if together is None:
-        return SequentialEnvs([world, *_more_worlds(env, count - 1)])
-    world.close()
-    return NativeVectorEnv(together, **world.settings)
+        return SequentialEnvs([env, *_more_envs(env_id, count - 1)])
+    env.close()
+    return NativeVectorEnv(together, **env.settings)
 
 
-def _more_worlds(env: str, count: int) -> list[EnvAdapter]:
+def _more_envs(env_id: str, count: int) -> list[EnvAdapter]:
     """So many environments. Raises ConfigError where, by the first of them, all would not fit."""
-    worlds, before = [], resident_bytes()
+    envs, before = [], resident_bytes()
     for made in range(1, count + 1):
-        worlds.append(build_world(env, copy=made))
+        envs.append(build_env(env_id, copy=made))
         if made == MEASURED:
             refuse_many_copies(count, (resident_bytes() - before) / MEASURED)
-    return worlds
+    return envs
 
 
 def build_agent(recipe: TrainingConfig, spec: AgentSpec, seed: int, device: str) -> Learner:

@@ -160,8 +160,8 @@ class Experiment:
             raise
         finally:
             training.recorder.close()
-            training.collector.worlds.close()
-            training.evaluator.worlds.close()
+            training.collector.envs.close()
+            training.evaluator.envs.close()
 
     def _refuse_unsaved(self, training: Training) -> None:
         if training.save_failed:

@@ -48,7 +48,7 @@ class Collector(ExperienceSource):
     def __init__(
         self,
         agent: Agent,
-        worlds: VectorEnvAdapter | Sequence[EnvAdapter],
+        envs: VectorEnvAdapter | Sequence[EnvAdapter],
         *,
         seed: int = 0,
         weight_sync: Literal["episode", "step"] = "episode",
@@ -62,20 +62,20 @@ class Collector(ExperienceSource):
                 "rollout_steps needs weight_sync 'episode': weights change after a rollout"
             )
         self.sync_each: str = "rollout" if rollout_steps else weight_sync
-        if weight_sync == "step" and len(worlds) == 1:
+        if weight_sync == "step" and len(envs) == 1:
             rollout_steps = 1
         self.learner, self.seed = agent, seed
         self.random_action_repeat, self.rollout_steps = random_action_repeat, rollout_steps
         self.kept = slice(None if keep_states else 0)  # of a state
-        self.worlds = side_by_side(worlds)
-        endless = self.worlds.limit is None and len(worlds) == 1
+        self.envs = side_by_side(envs)
+        endless = self.envs.limit is None and len(envs) == 1
         self.long_episode = long_episode or (UNLIMITED_PIECE if endless else LONG_EPISODE)
         self.agent = agent.acting_copy(seed)
-        self.random = np.random.default_rng([seed, len(worlds)])
-        self.trajectories = [Trajectory(copy, 0) for copy in range(len(worlds))]
+        self.random = np.random.default_rng([seed, len(envs)])
+        self.trajectories = [Trajectory(copy, 0) for copy in range(len(envs))]
         device = agent.policy.device
-        self.state = torch.zeros(len(worlds), agent.state_size, device=device)
-        self.noise = torch.zeros(len(worlds), agent.noise_size, device=device)
+        self.state = torch.zeros(len(envs), agent.state_size, device=device)
+        self.noise = torch.zeros(len(envs), agent.noise_size, device=device)
         self._begin()
 
     def step(self, uniform: bool = False) -> list[Episode]:
@@ -88,7 +88,7 @@ class Collector(ExperienceSource):
             output = self.agent.act(self._latest(), self.state, self.noise)
             actions = output.action.cpu().numpy()
             actions = self._uniform(actions.shape) if uniform else actions
-            outcomes = self.worlds.step(actions)
+            outcomes = self.envs.step(actions)
         except EnvironmentFault:
             self.agent.generator.set_state(generators[0])
             self.random.bit_generator.state = generators[1]
@@ -98,7 +98,7 @@ class Collector(ExperienceSource):
         episodes = self._append_outcomes(outcomes)
         if not self.steps:
             self.reward_terms = tuple(outcomes[0].reward_terms)
-        self.steps += len(self.worlds)
+        self.steps += len(self.envs)
         grown = self._grown()
         if (episodes and self.sync_each == "episode") or (grown and not self.rollout_steps):
             self.sync()
@@ -146,7 +146,7 @@ class Collector(ExperienceSource):
 
     def _at_rollout_end(self) -> bool:
         """Whether a rollout has just come to its end."""
-        made = self.steps // len(self.worlds)
+        made = self.steps // len(self.envs)
         return made > 0 and made % (self.rollout_steps or 1) == 0
 
     def sync(self) -> None:
@@ -189,7 +189,7 @@ class Collector(ExperienceSource):
         """Begins the episodes of their trajectories."""
         numbers = {copy: self.trajectories[copy].episode for copy in copies}
         seeds = {copy: seed_of(self.seed, copy, number) for copy, number in numbers.items()}
-        for copy, seen in zip(copies, self.worlds.reset(seeds, numbers), strict=True):
+        for copy, seen in zip(copies, self.envs.reset(seeds, numbers), strict=True):
             self.trajectories[copy].observation = [seen]
 
     def state_dict(self) -> dict[str, Any]:
@@ -265,13 +265,13 @@ class Collector(ExperienceSource):
         """
         longest, ended = max(map(len, actions)), set[int]()
         late = [longest - len(own) for own in actions]
-        self.worlds.rest()
+        self.envs.rest()
         for step in range(longest):
             self._reset([copy for copy, start in enumerate(late) if start == step])
             under_way = [copy for copy, start in enumerate(late) if start <= step]
             rows = np.zeros((len(actions), self.learner.spec.action), np.float32)
             rows[under_way] = [actions[copy][step - late[copy]] for copy in under_way]
-            for copy, outcome in enumerate(self.worlds.step(rows)):
+            for copy, outcome in enumerate(self.envs.step(rows)):
                 if copy in under_way:
                     trajectory = self.trajectories[copy]
                     if step - late[copy] < trajectory.first_kept:

@@ -56,9 +56,9 @@ class Dataset(ExperienceSource):
     Raises ValueError for what is neither, and for episodes that are not of this environment.
     """
 
-    def __init__(self, worlds: VectorEnvAdapter, source: str) -> None:
-        self.worlds = worlds
-        recorded = read_episodes(source, worlds.space_adapter)
+    def __init__(self, envs: VectorEnvAdapter, source: str) -> None:
+        self.envs = envs
+        recorded = read_episodes(source, envs.space_adapter)
         self.episodes = recorded.episodes
         self.description = f"{source}: {recorded}"
 

@@ -66,7 +66,7 @@ class Evaluator:
     Raises ValueError for less than none; none is no evaluation.
     """
 
-    worlds: VectorEnvAdapter
+    envs: VectorEnvAdapter
     episodes: NonNegativeInt = 10
     seed: int = 0
     max_episode_steps: PositiveInt | None = None  # None: the environment's time limit, else 10,000
@@ -79,8 +79,8 @@ class Evaluator:
         scores: list[Score] = []
         while len(scores) < self.episodes:
             first = len(scores)
-            seeds = [self._seed(first + copy) for copy in range(len(self.worlds))]
-            scores += play(policy, self.worlds, seeds, interrupt, first, self.max_episode_steps)
+            seeds = [self._seed(first + copy) for copy in range(len(self.envs))]
+            scores += play(policy, self.envs, seeds, interrupt, first, self.max_episode_steps)
         return scores[: self.episodes]
 
     def _seed(self, episode: int) -> int:
@@ -91,7 +91,7 @@ class Evaluator:
 
 def play(
     policy: Policy,
-    worlds: VectorEnvAdapter,
+    envs: VectorEnvAdapter,
     seeds: Sequence[int],
     interrupt: Callable[[], None] = lambda: None,
     first: int = 0,
@@ -102,18 +102,18 @@ def play(
     first: the number of the first copy's episode, for faults. max_episode_steps: where an episode
     is cut, which is said; None: where the environment itself cuts it, or after 10,000 steps.
     """
-    limit = max_episode_steps or worlds.limit or MAX_EVALUATED
-    numbers = {copy: first + copy for copy in range(len(worlds))}
-    seen = worlds.reset(dict(enumerate(seeds)), numbers)
-    state = policy.initial_state(len(worlds))
-    scores = [Score(0.0, 0, None)] * len(worlds)
-    under_way = [True] * len(worlds)
+    limit = max_episode_steps or envs.limit or MAX_EVALUATED
+    numbers = {copy: first + copy for copy in range(len(envs))}
+    seen = envs.reset(dict(enumerate(seeds)), numbers)
+    state = policy.initial_state(len(envs))
+    scores = [Score(0.0, 0, None)] * len(envs)
+    under_way = [True] * len(envs)
     while any(under_way):
         interrupt()
         batch = {k: np.stack([each[k] for each in seen]) for k in seen[0]}
         inputs = {k: torch.from_numpy(v).to(policy.device) for k, v in batch.items()}
         action, state = policy.act(inputs, state)
-        for copy, outcome in enumerate(worlds.step(action.cpu().numpy())):
+        for copy, outcome in enumerate(envs.step(action.cpu().numpy())):
             seen[copy] = outcome.seen
             if under_way[copy]:
                 scores[copy] = scores[copy].after(outcome)

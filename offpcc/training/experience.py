@@ -12,11 +12,11 @@ from offpcc.envs.vector import VectorEnvAdapter
 class ExperienceSource(ABC):
     """Hands over episodes, a step at a time.
 
-    worlds: the copies of the environment. reward_terms: names of the terms of its reward.
+    envs: the copies of the environment. reward_terms: names of the terms of its reward.
     exact: whether a restore reproduced everything. description: a line to print; empty: none.
     """
 
-    worlds: VectorEnvAdapter
+    envs: VectorEnvAdapter
     steps: int = 0  # environment steps, over all copies
     reward_terms: tuple[str, ...] = ()
     exact: bool = True

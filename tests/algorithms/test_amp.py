@@ -175,7 +175,7 @@ def test_settings_that_cannot_work_are_refused(settings, said) -> None:
         agent_with(AMP, **settings)
 
 
-def test_an_expert_of_another_world_is_refused(expert) -> None:
+def test_an_expert_of_another_environment_is_refused(expert) -> None:
     np.save(expert / "obs.npy", np.zeros((9, 2)))
     np.save(expert / "next_obs.npy", np.zeros((9, 2)))
     with pytest.raises(ValueError, match=r"observations of 2 numbers; \['observation'\] .* are 3"):

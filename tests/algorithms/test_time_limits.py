@@ -40,21 +40,21 @@ class TwoStates(gymnasium.Env[Any, Any]):
 
 
 class Swapped(gymnasium.Wrapper):
-    """A world that calls its time limits ends, and its ends time limits."""
+    """An environment that calls its time limits ends, and its ends time limits."""
 
     def step(self, action: Any) -> Any:
         seen, reward, terminated, truncated, info = self.env.step(action)
         return seen, reward, truncated and not terminated, terminated, info
 
 
-def values(algorithm: type[OffPolicy], world: gymnasium.Env, **settings: Any) -> list[float]:
+def values(algorithm: type[OffPolicy], env: gymnasium.Env, **settings: Any) -> list[float]:
     """Q of the first and of the second state, once learned."""
     agent = algorithm(
-        EnvAdapter(world).spec_of_agent,
+        EnvAdapter(env).spec_of_agent,
         hidden_sizes=(32,), discount=GAMMA, learning_rate=1e-2, tau=0.1,
         **settings,
     )  # fmt: skip
-    collector = Collector(agent, [EnvAdapter(world)])
+    collector = Collector(agent, [EnvAdapter(env)])
     replay = EpisodeReplay(agent.spec, batch_size=32)
     while replay.episodes.stop < 40:
         for episode in collector.step(uniform=True):

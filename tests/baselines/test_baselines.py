@@ -1,4 +1,4 @@
-"""Stable-Baselines3's algorithms in the place of ours: their numbers, our worlds and files."""
+"""Stable-Baselines3 in the place of our algorithms: its numbers, our environments and files."""
 
 import csv
 import json
@@ -86,8 +86,8 @@ def test_the_policy_acts_as_the_model_predicts(kind, settings, normalize) -> Non
         action, state = policy.act(seen, state)
         read = rows.numpy()
         if normalize:
-            assert isinstance(baseline.worlds, VecNormalize)
-            read = baseline.worlds.normalize_obs(read)
+            assert isinstance(baseline.envs, VecNormalize)
+            read = baseline.envs.normalize_obs(read)
         expected, theirs = model.predict(
             read, theirs, np.zeros(3) if step else np.ones(3), deterministic=True
         )
@@ -116,7 +116,7 @@ def test_choices_come_out_one_hot(kind, settings, choices) -> None:
         ((2, 3), [[1, 2], [0, 1]], [[0, 1, 0, 0, 1], [1, 0, 0, 1, 0]]),
     ],
 )
-def test_a_worlds_choices_are_those_that_the_model_makes(choices, chosen, expected) -> None:
+def test_a_environments_choices_are_those_that_the_model_makes(choices, chosen, expected) -> None:
     spec = AgentSpec({"observation": Field((3,))}, sum(choices), choices)
     vec_env = SB3PPO(spec, num_envs=2, **ON_POLICY).vec_env
     vec_env.step_async(np.array(chosen))
@@ -160,7 +160,7 @@ def test_episodes_are_those_that_a_collector_would_play(monkeypatch) -> None:
     agent = offpcc.algorithms.SAC(SPEC, hidden_sizes=(8,))  # type: ignore[attr-defined]
     collector = Collector(agent, ours, seed=7)
     theirs = [episode for _ in range(30) for episode in collector.step(uniform=True)]
-    seeds = [[world.env.seeds for world in played.worlds] for played in (source.worlds, ours)]
+    seeds = [[env.env.seeds for env in played.envs] for played in (source.envs, ours)]
     assert seeds[0] == seeds[1]
     assert source.steps == collector.steps == 60
     lengths = [[e.steps_before + len(e) for e in played] for played in (scores, theirs)]
@@ -168,7 +168,7 @@ def test_episodes_are_those_that_a_collector_would_play(monkeypatch) -> None:
     assert len(set(lengths[0])) > 2
 
 
-def test_a_score_is_the_worlds_own_whatever_the_scale_of_rewards() -> None:
+def test_a_score_is_the_environments_own_whatever_the_scale_of_rewards() -> None:
     baseline = SB3SAC(SPEC, reward_scale=10.0, **OFF_POLICY)
     _, source = experience_of(baseline, walks(1, steps=3), 7)
     (episode,) = [e for _ in range(3) for e in source.step(uniform=True)]
@@ -421,8 +421,8 @@ def test_from_the_command_line_as_any_algorithm(tmp_path: Path) -> None:
     assert description["resume_exact"] is False
     assert description["final"]["env_steps"] == 300
     assert {"stable-baselines3", "sb3-contrib"} <= description["versions"].keys()
-    policy, world = offpcc.load(run.path), offpcc.env_of(run.path)
-    action, state = policy.act(world.reset(seed=0)[0], policy.initial_state())
+    policy, env = offpcc.load(run.path), offpcc.env_of(run.path)
+    action, state = policy.act(env.reset(seed=0)[0], policy.initial_state())
     assert action.shape == (1,)
     assert state.shape == (1, 0)
 

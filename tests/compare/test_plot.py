@@ -281,7 +281,7 @@ def test_curves_are_drawn_only_where_all_runs_have_been():
     assert returns.tolist() == [[5, 100], [10, 150], [15, 200]]
 
 
-def test_runs_without_a_common_segment_have_no_curve():
+def test_runs_without_a_common_range_have_no_curve():
     grid, returns = aligned([make_on([0, 1], [0, 0]), make_on([2, 3], [0, 0])], "env_steps")
     assert grid.shape == (0,)
     assert returns.shape == (0, 2)
@@ -397,7 +397,7 @@ def test_the_caption_owns_up_to_unequal_runs_and_undrawn_curves(tmp_path):
     picture = " ".join(learning_curves(runs, tmp_path / "curves.svg").read_text().split())
     assert "mean over runs (rsac: 1, sac: 2)" in picture
     assert "unrecorded number" in picture
-    assert "no segment in common: sac on pendulum" in picture
+    assert "no range in common: sac on pendulum" in picture
 
 
 def test_where_no_algorithm_ran_everywhere_there_are_curves_but_no_profiles(tmp_path):

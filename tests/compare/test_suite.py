@@ -200,7 +200,7 @@ def test_a_run_whose_rows_were_kept_is_not_trained_again_nor_lost(compared, tmp_
     shutil.copytree(compared / rows, tmp_path / rows)
     before = contents(tmp_path / rows)
     child = launch(tmp_path, "--compare", "smoke.toml", PYTHONPATH=str(tmp_path))
-    assert child.wait() == 6, child.said()  # the world that falls is tried again
+    assert child.wait() == 6, child.said()  # the environment that falls is tried again
     assert "4 runs, 3 of them finished before" in child.said()
     assert contents(tmp_path / rows) == before
     assert (tmp_path / "results/suites/smoke/report.md").read_text() == (
@@ -217,7 +217,7 @@ def test_a_run_whose_rows_were_kept_is_not_trained_again_nor_lost(compared, tmp_
 
 
 @pytest.mark.parametrize("more", [[], ["--report"]])
-def test_rows_of_another_world_are_refused(compared, tmp_path, more):
+def test_rows_of_another_environment_are_refused(compared, tmp_path, more):
     shutil.copytree(compared / "results/suites/smoke/rows", tmp_path / "results/suites/smoke/rows")
     for name in ("odd.py", "tiny.gin"):
         shutil.copy(compared / name, tmp_path)
@@ -269,9 +269,9 @@ def test_a_comparison_that_is_stopped_keeps_what_has_finished(compared, tmp_path
     shutil.rmtree(folder / "results/suites")
     shutil.rmtree(folder / "results/compared/pendulum-p-v0")
     (folder / "log").unlink()
-    before, world, after = SMOKE.read_text().partition('env = "pendulum-p-v0"')
+    before, env, after = SMOKE.read_text().partition('env = "pendulum-p-v0"')
     longer = after.replace("steps = 150", "steps = 100_000", 1)
-    (folder / "smoke.toml").write_text(before + world + longer)
+    (folder / "smoke.toml").write_text(before + env + longer)
     child = launch(folder, "--compare", "smoke.toml", PYTHONPATH=str(folder))
     begun = folder / "results/compared/pendulum-p-v0/rsac/rsac-windows-1/run.json"
     until = time.monotonic() + 120

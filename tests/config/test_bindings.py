@@ -186,13 +186,13 @@ def test_gin_uses_just_what_the_config_says():
 
 
 def test_nothing_is_left_of_the_config_before():
-    world: EnvAdapter
+    env: EnvAdapter
     give(rsac("previous_action = True"))
-    world = configured(make_env)("Pendulum-v1")
-    assert "previous_action" in world.spec_of_agent.observation
+    env = configured(make_env)("Pendulum-v1")
+    assert "previous_action" in env.spec_of_agent.observation
     give(rsac())
-    world = configured(make_env)("Pendulum-v1")
-    assert "previous_action" not in world.spec_of_agent.observation
+    env = configured(make_env)("Pendulum-v1")
+    assert "previous_action" not in env.spec_of_agent.observation
 
 
 def test_a_refused_config_leaves_gin_as_it_was():

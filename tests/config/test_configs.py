@@ -68,8 +68,8 @@ def built(algo: str, names: list[str], env: str) -> Parts:
     return build(compose(files, SMALL + room), env, seed=1)
 
 
-def world_for(algo: str, name: str) -> str:
-    """A world that a config is for: its domain's first, or one that the algorithm serves."""
+def env_for(algo: str, name: str) -> str:
+    """An environment that a config is for: its domain's first, or one that the algorithm serves."""
     own = [
         env
         for env in domains.HIDDEN
@@ -83,7 +83,7 @@ def world_for(algo: str, name: str) -> str:
 
 @pytest.mark.parametrize(("algo", "name"), fitting())
 def test_every_algorithm_is_built_with_every_config_that_is_for_it_and_acts(algo, name):
-    agent, replay, collector, _ = built(algo, [name], world_for(algo, name))
+    agent, replay, collector, _ = built(algo, [name], env_for(algo, name))
     assert agent.spec.action >= 1
     assert compose([algorithm_file(algo), config_file(name)]).values["Training.steps"] >= 5_000
     assert replay.nbytes > 0
@@ -94,7 +94,7 @@ def test_every_algorithm_is_built_with_every_config_that_is_for_it_and_acts(algo
 
 @pytest.mark.parametrize("algo", algorithms())
 def test_an_algorithm_remembers_if_its_name_says_so(algo):
-    training = built(algo, [], world_for(algo, ""))
+    training = built(algo, [], env_for(algo, ""))
     remembers = algo.startswith(("r", "drsac", "lstm_", "sb3_r")) and algo != "redq"
     assert (training.agent.policy.memory.state_size > 0) == remembers
 

@@ -24,7 +24,7 @@ NAMES = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on a world whose episodes end early, with the previous action an input."""
+    """A run on an environment whose episodes end early, with the previous action an input."""
     folder = tmp_path_factory.mktemp("run")
     config = tiny(
         folder, "steps = 60\neval_interval = 60\nlearning_starts = 20\nprevious_action = True"
@@ -93,7 +93,7 @@ def learned(folder: Path, env: str, algo: str, more: str = "") -> Path:
     return offpcc.run(env, algo, config=config, seed=1, results=folder).path
 
 
-def test_a_world_of_ones_own_is_recorded_and_learned_from(place) -> None:
+def test_a_environment_of_ones_own_is_recorded_and_learned_from(place) -> None:
     run = learned(place, "recall:recall-v0", "rsac")
     assert record_data(run, 3).startswith("recall/rsac-1-v0: 15 steps of 3 episodes, return ")
     data = minari.load_dataset("recall/rsac-1-v0")

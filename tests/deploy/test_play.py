@@ -154,7 +154,7 @@ def test_a_video_has_a_picture_of_every_step_cut_to_even_sizes(growing, capsys):
     )
 
 
-def test_a_world_without_pictures_is_refused(train):
+def test_a_environment_without_pictures_is_refused(train):
     path = train("hidden-v0")
     with pytest.raises(ValueError, match="draws no pictures"):
         play.record(path, 1)
@@ -228,7 +228,7 @@ def remembering(tmp_path_factory: pytest.TempPathFactory) -> Any:
 OBSERVATION = {"observation": [0.6, 0.8], "previous_action": [-0.5]}
 
 
-def test_a_policy_takes_arrays_of_one_world_and_gives_an_action_of_one(remembering):
+def test_a_policy_takes_arrays_of_one_environment_and_gives_an_action_of_one(remembering):
     policy = offpcc.load(remembering)
     arrays = {key: np.array(value) for key, value in OBSERVATION.items()}
     action, state = policy.act(arrays, policy.initial_state())
@@ -236,7 +236,7 @@ def test_a_policy_takes_arrays_of_one_world_and_gives_an_action_of_one(rememberi
     assert state.shape == (1, 16) and state.any()
 
 
-def test_one_world_many_worlds_arrays_and_tensors_are_acted_in_alike(remembering):
+def test_one_environment_many_environments_arrays_and_tensors_are_acted_in_alike(remembering):
     policy = offpcc.load(remembering)
     one, _ = policy.act(OBSERVATION, policy.initial_state())
     many = {key: torch.tensor([value] * 3) for key, value in OBSERVATION.items()}
@@ -255,20 +255,20 @@ def test_the_memory_stays_with_the_caller(remembering):
     assert first == again and first != second
 
 
-def test_a_policy_acts_in_the_world_that_it_was_trained_in(remembering):
-    policy, world = offpcc.load(remembering), offpcc.env_of(remembering)
-    assert isinstance(world, EnvAdapter)
-    observation, _ = world.reset(seed=1)
+def test_a_policy_acts_in_the_environment_that_it_was_trained_in(remembering):
+    policy, env = offpcc.load(remembering), offpcc.env_of(remembering)
+    assert isinstance(env, EnvAdapter)
+    observation, _ = env.reset(seed=1)
     state, total = policy.initial_state(), 0.0
     for _ in range(200):
         action, state = policy.act(observation, state, greedy=True)
-        observation, reward, *_ = world.step(action)
+        observation, reward, *_ = env.step(action)
         total += reward
     assert observation["previous_action"] == action
     assert total < 0
 
 
-def test_a_world_with_one_observation_needs_no_name(growing):
+def test_a_environment_with_one_observation_needs_no_name(growing):
     policy = offpcc.load(growing)
     action, _ = policy.act(np.zeros(1), policy.initial_state())
     batch, _ = policy.act(np.zeros((4, 1)), policy.initial_state(4))

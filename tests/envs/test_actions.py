@@ -1,5 +1,7 @@
-"""Actions as agents hold them and as worlds take them: choices; continuous ones have their tests
-with the worlds that they reach."""
+"""Discrete actions as agents hold them and as environments take them.
+
+Those of continuous actions are in test_adapter.py.
+"""
 
 import numpy as np
 import pytest

@@ -50,17 +50,17 @@ def seen(space: gymnasium.Space, shown: Any) -> dict[str, np.ndarray]:
 
 
 def test_a_plain_box_is_one_key_of_float32() -> None:
-    world = EnvAdapter(Plain(Box(-9, 9, (2, 3), np.float64), UNIT, np.arange(6.0).reshape(2, 3)))
-    assert dict(world.spec_of_agent.observation) == {"observation": Field((2, 3))}
-    observation = world.reset()[0]["observation"]
+    env = EnvAdapter(Plain(Box(-9, 9, (2, 3), np.float64), UNIT, np.arange(6.0).reshape(2, 3)))
+    assert dict(env.spec_of_agent.observation) == {"observation": Field((2, 3))}
+    observation = env.reset()[0]["observation"]
     assert observation.dtype == np.float32
     assert observation.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_a_scalar_becomes_a_vector_of_one() -> None:
-    world = EnvAdapter(Plain(Box(0, 9, ()), UNIT, np.float32(4)))
-    assert dict(world.spec_of_agent.observation) == {"observation": Field((1,))}
-    assert world.reset()[0]["observation"].tolist() == [4]
+    env = EnvAdapter(Plain(Box(0, 9, ()), UNIT, np.float32(4)))
+    assert dict(env.spec_of_agent.observation) == {"observation": Field((1,))}
+    assert env.reset()[0]["observation"].tolist() == [4]
 
 
 def test_integers_become_floats() -> None:
@@ -69,23 +69,23 @@ def test_integers_become_floats() -> None:
 
 
 def test_a_discrete_observation_is_one_hot_from_its_own_start() -> None:
-    world = EnvAdapter(Plain(Discrete(4, start=2), UNIT, np.int64(3)))
-    assert dict(world.spec_of_agent.observation) == {"observation": Field((4,))}
-    assert world.reset()[0]["observation"].tolist() == [0, 1, 0, 0]
+    env = EnvAdapter(Plain(Discrete(4, start=2), UNIT, np.int64(3)))
+    assert dict(env.spec_of_agent.observation) == {"observation": Field((4,))}
+    assert env.reset()[0]["observation"].tolist() == [0, 1, 0, 0]
 
 
 def test_pixels_stay_uint8() -> None:
     frame = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    world = EnvAdapter(Plain(Box(0, 255, (4, 4, 3), np.uint8), UNIT, frame))
-    assert dict(world.spec_of_agent.observation) == {"observation": Field((4, 4, 3), "uint8")}
-    observation = world.reset()[0]["observation"]
+    env = EnvAdapter(Plain(Box(0, 255, (4, 4, 3), np.uint8), UNIT, frame))
+    assert dict(env.spec_of_agent.observation) == {"observation": Field((4, 4, 3), "uint8")}
+    observation = env.reset()[0]["observation"]
     assert observation.dtype == np.uint8 and np.array_equal(observation, frame)
 
 
 def test_a_vector_of_bytes_is_numbers_and_not_pixels() -> None:
-    world = EnvAdapter(Plain(Box(0, 255, (3,), np.uint8), UNIT, np.uint8([1, 2, 255])))
-    assert dict(world.spec_of_agent.observation) == {"observation": Field((3,))}
-    observation = world.reset()[0]["observation"]
+    env = EnvAdapter(Plain(Box(0, 255, (3,), np.uint8), UNIT, np.uint8([1, 2, 255])))
+    assert dict(env.spec_of_agent.observation) == {"observation": Field((3,))}
+    observation = env.reset()[0]["observation"]
     assert observation.dtype == np.float32 and observation.tolist() == [1, 2, 255]
 
 
@@ -93,13 +93,13 @@ def test_a_dict_keeps_its_keys() -> None:
     frame = Box(0, 255, (2, 2), np.uint8)
     space = Dict({"place": UNIT, "kind": Discrete(3), "frame": frame})
     shown = {"place": np.float32([0.5, -0.5]), "kind": 2, "frame": np.ones((2, 2), np.uint8)}
-    world = EnvAdapter(Plain(space, UNIT, shown))
-    assert dict(world.spec_of_agent.observation) == {
+    env = EnvAdapter(Plain(space, UNIT, shown))
+    assert dict(env.spec_of_agent.observation) == {
         "place": Field((2,)),
         "kind": Field((3,)),
         "frame": Field((2, 2), "uint8"),
     }
-    observation = world.reset()[0]
+    observation = env.reset()[0]
     assert {key: value.tolist() for key, value in observation.items()} == {
         "place": [0.5, -0.5],
         "kind": [0, 0, 1],
@@ -110,12 +110,12 @@ def test_a_dict_keeps_its_keys() -> None:
 @pytest.mark.parametrize(
     "space", [Box(-9, 9, (2,)), Box(-9, 9, (2,), np.float64), Box(0, 255, (2, 2), np.uint8)]
 )
-def test_a_world_that_reuses_its_array_changes_no_earlier_observation(space) -> None:
+def test_a_environment_that_reuses_its_array_changes_no_earlier_observation(space) -> None:
     buffer = np.zeros(space.shape, space.dtype)
-    world = EnvAdapter(Plain(space, UNIT, buffer))
-    first = world.reset()[0]["observation"]
+    env = EnvAdapter(Plain(space, UNIT, buffer))
+    first = env.reset()[0]["observation"]
     buffer[:] = 7
-    assert world.step(np.zeros(2))[0]["observation"].max() == 7
+    assert env.step(np.zeros(2))[0]["observation"].max() == 7
     assert first.max() == 0
 
 
@@ -139,14 +139,14 @@ def test_nested_spaces_are_taken_apart_and_put_together_again() -> None:
         {"arm": Tuple((Discrete(2), UNIT)), "eye": Dict({"left": Box(0, 255, (2, 2), np.uint8)})}
     )
     raw = {"arm": (1, np.float32([0.5, 1])), "eye": {"left": np.uint8([[1, 2], [3, 4]])}}
-    world = EnvAdapter(Plain(space, UNIT, raw))
-    shown = world.reset()[0]
+    env = EnvAdapter(Plain(space, UNIT, raw))
+    shown = env.reset()[0]
     assert {key: value.tolist() for key, value in shown.items()} == {
         "arm/0": [0, 1],
         "arm/1": [0.5, 1],
         "eye/left": [[1, 2], [3, 4]],
     }
-    back = world.space_adapter.world_observations([shown, shown])
+    back = env.space_adapter.env_observations([shown, shown])
     assert back["arm"][0].tolist() == [1, 1] and back["eye"]["left"].dtype == np.uint8
     assert back["arm"][1].tolist() == [[0.5, 1]] * 2
 
@@ -161,17 +161,17 @@ def test_a_refused_key_of_a_dict_is_named() -> None:
 
 
 def taken(space: Box, *actions: Any) -> list[Any]:
-    """The raw actions that a world gets for these."""
+    """The raw actions that an environment gets for these."""
     env = Plain(Box(0, 1, (1,)), space)
-    world = EnvAdapter(env)
-    assert world.spec_of_agent.action == int(np.prod(space.shape))
-    world.reset()
+    adapter = EnvAdapter(env)
+    assert adapter.spec_of_agent.action == int(np.prod(space.shape))
+    adapter.reset()
     for action in actions:
-        world.step(np.asarray(action, np.float32))
+        adapter.step(np.asarray(action, np.float32))
     return env.taken
 
 
-def test_actions_segment_over_an_asymmetric_box() -> None:
+def test_actions_are_scaled_to_an_asymmetric_box() -> None:
     space = Box(np.float32([-2, 0, 10]), np.float32([2, 1, 30]))
     low, middle, quarter = taken(space, [-1, -1, -1], [0, 0, 0], [-0.5, 0.5, 0.5])
     assert low.tolist() == [-2, 0, 10]
@@ -181,7 +181,7 @@ def test_actions_segment_over_an_asymmetric_box() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
-def test_actions_reach_the_world_in_its_own_shape_and_dtype(shape, dtype) -> None:
+def test_actions_reach_the_environment_in_its_own_shape_and_dtype(shape, dtype) -> None:
     size = int(np.prod(shape))
     raw = taken(Box(-3, 5, shape, dtype), np.linspace(-1, 1, size) if size > 1 else [1.0])[0]
     assert raw.shape == shape and raw.dtype == dtype
@@ -225,14 +225,14 @@ def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, told)
 
 
 def test_what_a_step_gives_are_plain_python_values() -> None:
-    world = EnvAdapter(Plain(Box(0, 1, (1,)), UNIT))
-    assert world.reset(options={"a": 1})[1] == {"told": {"a": 1}}
-    outcomes = [world.step(np.zeros(2))[1:4] for _ in range(3)]
+    env = EnvAdapter(Plain(Box(0, 1, (1,)), UNIT))
+    assert env.reset(options={"a": 1})[1] == {"told": {"a": 1}}
+    outcomes = [env.step(np.zeros(2))[1:4] for _ in range(3)]
     assert outcomes == [(0.5, False, False), (1.0, False, False), (1.5, False, True)]
     assert [tuple(map(type, outcome)) for outcome in outcomes] == 3 * [(float, bool, bool)]
 
 
-def test_the_seed_reaches_the_world() -> None:
+def test_the_seed_reaches_the_environment() -> None:
     env = Plain(Box(0, 1, (1,)), UNIT)
     EnvAdapter(env).reset(seed=42)
     assert env.seeds == [42]
@@ -240,33 +240,33 @@ def test_the_seed_reaches_the_world() -> None:
 
 def test_the_agents_past_is_zero_at_reset_and_then_its_own_last_step() -> None:
     env = Plain(Box(0, 1, (1,)), Box(0, 10, (2,)))
-    world = EnvAdapter(env, previous_action=True, previous_reward=True)
-    keys = dict(world.spec_of_agent.observation)
+    adapter = EnvAdapter(env, previous_action=True, previous_reward=True)
+    keys = dict(adapter.spec_of_agent.observation)
     assert keys.pop("observation") == Field((1,))
     assert keys == {"previous_action": Field((2,)), "previous_reward": Field((1,))}
     for _ in range(2):  # the second reset forgets
-        first = world.reset()[0]
+        first = adapter.reset()[0]
         assert first["previous_action"].tolist() == [0, 0]
         assert first["previous_reward"].tolist() == [0]
         action = np.float32([0.5, -1])
-        second = world.step(action)[0]
+        second = adapter.step(action)[0]
         action[:] = 9  # the caller's array is not kept
         assert second["previous_action"].tolist() == [
             0.5,
             -1,
-        ]  # in [-1, 1], not as the world has it
+        ]  # in [-1, 1], not as the environment has it
         assert second["previous_reward"].tolist() == [len(env.taken) / 2]
         assert {value.dtype for value in second.values()} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("key", ["previous_action", "previous_reward"])
 def test_each_part_of_the_past_is_there_only_where_it_is_asked_for(key) -> None:
-    world = EnvAdapter(Plain(Box(0, 1, (1,)), UNIT), **{key: True})
-    assert set(world.spec_of_agent.observation) == {"observation", key}
-    assert set(world.reset()[0]) == set(world.step(np.zeros(2))[0]) == {"observation", key}
+    env = EnvAdapter(Plain(Box(0, 1, (1,)), UNIT), **{key: True})
+    assert set(env.spec_of_agent.observation) == {"observation", key}
+    assert set(env.reset()[0]) == set(env.step(np.zeros(2))[0]) == {"observation", key}
 
 
-def test_a_past_that_the_world_itself_shows_is_not_added_again() -> None:
+def test_a_past_that_the_environment_itself_shows_is_not_added_again() -> None:
     space = Dict({"previous_action": UNIT})
     assert set(EnvAdapter(Plain(space, UNIT), previous_reward=True).reset()[0]) == {
         "previous_action",
@@ -280,9 +280,9 @@ def test_a_past_that_the_world_itself_shows_is_not_added_again() -> None:
 
 
 @pytest.fixture
-def module_of_worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def module_of_envs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A module that registers Elsewhere-v0 when it is imported."""
-    (tmp_path / "elsewhere_worlds.py").write_text(
+    (tmp_path / "elsewhere_envs.py").write_text(
         "import gymnasium\n"
         "gymnasium.register('Elsewhere-v0', 'gymnasium.envs.classic_control:PendulumEnv')\n"
     )
@@ -291,18 +291,18 @@ def module_of_worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     gymnasium.registry.pop("Elsewhere-v0", None)
 
 
-def test_an_id_makes_its_world() -> None:
-    world = make_env("Pendulum-v1", previous_action=True)
-    assert set(world.spec_of_agent.observation) == {"observation", "previous_action"}
-    world.reset(seed=0)
-    assert [world.step(np.zeros(1))[3] for _ in range(200)] == [False] * 199 + [True]
+def test_an_id_makes_its_environment() -> None:
+    env = make_env("Pendulum-v1", previous_action=True)
+    assert set(env.spec_of_agent.observation) == {"observation", "previous_action"}
+    env.reset(seed=0)
+    assert [env.step(np.zeros(1))[3] for _ in range(200)] == [False] * 199 + [True]
 
 
-@pytest.mark.usefixtures("module_of_worlds")
+@pytest.mark.usefixtures("module_of_envs")
 def test_a_module_before_the_id_is_imported_first() -> None:
     with pytest.raises(ValueError, match="unknown environment 'Elsewhere-v0'"):
         make_env("Elsewhere-v0")
-    assert make_env("elsewhere_worlds:Elsewhere-v0").spec_of_agent.action == 1
+    assert make_env("elsewhere_envs:Elsewhere-v0").spec_of_agent.action == 1
 
 
 def test_an_unknown_id_is_refused_with_the_nearest() -> None:
@@ -313,5 +313,5 @@ def test_an_unknown_id_is_refused_with_the_nearest() -> None:
 
 
 def test_an_unknown_module_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="there is no module 'no_such_worlds'"):
-        make_env("no_such_worlds:Pendulum-v1")
+    with pytest.raises(ValueError, match="there is no module 'no_such_envs'"):
+        make_env("no_such_envs:Pendulum-v1")

@@ -1,4 +1,4 @@
-"""Checks of worlds find what is wrong with them, and nothing where nothing is."""
+"""Checks of environments find what is wrong with them, and nothing where nothing is."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 import domains
-from offpcc.envs.checker import check_world
+from offpcc.envs.checker import check_environment
 
 
 class Honest(gymnasium.Env[Any, Any]):
@@ -135,8 +135,8 @@ END = "an episode ends"
         ("Leaving", [GYMNASIUM, SEED, END]),
     ],
 )
-def test_what_is_wrong_with_a_world_is_found(name, failed):
-    said = check_world(f"check-{name}-v0")
+def test_what_is_wrong_with_a_environment_is_found(name, failed):
+    said = check_environment(f"check-{name}-v0")
     assert [*said] == [SPACES, GYMNASIUM, SEED, COPIES, END]
     assert [what for what, verdict in said.items() if verdict.startswith("NO")] == failed
     if END not in failed:
@@ -145,47 +145,47 @@ def test_what_is_wrong_with_a_world_is_found(name, failed):
         assert said[SPACES] == "yes; observation observation (1,); action (1,)"
 
 
-def test_what_a_world_that_does_not_repeat_would_break_is_said():
-    said = check_world("check-Remembering-v0")
+def test_what_a_environment_that_does_not_repeat_would_break_is_said():
+    said = check_environment("check-Remembering-v0")
     assert said[SEED] == "NO: a resumed run will not be exact"
     assert said[COPIES] == "not known, as an episode does not repeat"
 
 
 def test_warnings_are_told_in_plain_text():
-    said = check_world("check-Honest-v0")
+    said = check_environment("check-Honest-v0")
     assert said[GYMNASIUM].startswith("yes, with warnings: WARN: A Box observation space minimum")
     assert "\x1b" not in said[GYMNASIUM]
 
 
 def test_what_went_wrong_is_said_with_where_and_when():
-    said = check_world("check-Leaving-v0")
+    said = check_environment("check-Leaving-v0")
     assert said[SEED].startswith(
         "NO: the environment raised SystemExit(0) in step; copy 0, episode 0"
     )
-    said = check_world("check-Raising-v0")
+    said = check_environment("check-Raising-v0")
     assert said[SPACES] == (
         "NO: the environment raised RuntimeError('there is no such robot') in constructor; copy 0"
     )
 
 
 def test_an_episode_that_does_not_end_is_no_fault_and_said():
-    said = check_world("check-Endless-v0")
+    said = check_environment("check-Endless-v0")
     assert said[END].startswith("not known: not within 200 steps, and there is no time limit")
-    assert check_world("Pendulum-v1")[END] == "yes, after 200 steps at the latest"
+    assert check_environment("Pendulum-v1")[END] == "yes, after 200 steps at the latest"
 
 
 @pytest.mark.parametrize("env", ["pendulum-p-v0", "cartpole-continuous-va-v0"])
-def test_our_worlds_pass(env):
+def test_our_environments_pass(env):
     assert env in domains.HIDDEN
-    for what, verdict in check_world(env).items():
+    for what, verdict in check_environment(env).items():
         assert verdict.startswith("yes"), (what, verdict)
 
 
-def test_a_world_of_gymnasium_passes():
-    said = check_world("Pendulum-v1")
+def test_a_environment_of_gymnasium_passes():
+    said = check_environment("Pendulum-v1")
     assert not [verdict for verdict in said.values() if not verdict.startswith("yes")]
 
 
 def test_an_action_space_that_cannot_be_served_is_refused():
     with pytest.raises(ValueError, match=r"Text\(1, 5"):
-        check_world("check-Wordy-v0")
+        check_environment("check-Wordy-v0")

@@ -14,7 +14,7 @@ from offpcc.deploy import play
 from offpcc.deploy.demonstrate import demonstrate, record_data
 from offpcc.deploy.loaded_policy import env_of, load
 from offpcc.envs.adapter import EnvAdapter, make_env
-from offpcc.envs.checker import check_world
+from offpcc.envs.checker import check_environment
 from offpcc.envs.guard import Guard
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs
 from offpcc.errors import ConfigError, EnvironmentFault
@@ -123,10 +123,10 @@ def test_whatever_is_raised_says_what_where_and_when(call, kind, monkeypatch) ->
     with pytest.raises(
         EnvironmentFault, match=rf"^the environment raised {kind.__name__}\(.*joint broke.*"
     ) as caught:
-        world = make_env("guarded-v0")
-        world.reset(seed=7)
+        env = make_env("guarded-v0")
+        env.reset(seed=7)
         for _ in range(3):
-            world.step(np.float32([0.5]))
+            env.step(np.float32([0.5]))
     said = str(caught.value)
     assert said.count("\n") == 0 and f"in {call}; copy 0" in said
     if call == "step":
@@ -159,7 +159,7 @@ def test_so_are_a_resumed_run_and_a_check(tmp_path, monkeypatch) -> None:
     how = {"resume": True, "bind": ["steps = 90"], "results": tmp_path}
     with pytest.raises(EnvironmentFault, match="joint broke"):
         experiment.run("guarded-v0", "sac", **how)
-    verdicts = check_world("guarded-v0").values()
+    verdicts = check_environment("guarded-v0").values()
     assert sum("joint broke" in verdict for verdict in verdicts) == 2  # the seed's, the end's
 
 
@@ -210,7 +210,7 @@ def test_a_close_that_raises_costs_a_line(tmp_path, monkeypatch, capsys) -> None
 # Pictures
 
 
-def test_a_fault_in_render_says_so_and_a_world_without_pictures_is_no_fault(
+def test_a_fault_in_render_says_so_and_a_environment_without_pictures_is_no_fault(
     run, monkeypatch
 ) -> None:
     go_wrong(monkeypatch, "render", broken())
@@ -229,10 +229,10 @@ def test_a_fault_in_render_says_so_and_a_world_without_pictures_is_no_fault(
 
 @pytest.mark.parametrize(("rule", "expected"), [("last", False), ("any", True)])
 def test_success_is_the_last_steps_or_any_steps(rule, expected) -> None:
-    world = make_env("guarded-v0", success=rule)
+    env = make_env("guarded-v0", success=rule)
     for _ in range(2):
-        world.reset(seed=1)
-        told = [world.play(np.zeros(1)).success for _ in range(6)]
+        env.reset(seed=1)
+        told = [env.play(np.zeros(1)).success for _ in range(6)]
         assert told[1:3] == [False, True] and told[-1] is expected
     vector = gymnasium.make_vec("guarded-v0", 2, vectorization_mode="sync")
     copies = NativeVectorEnv(vector, success=rule)

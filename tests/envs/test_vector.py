@@ -1,4 +1,4 @@
-"""Worlds in turn or in one step: the same episodes."""
+"""Environments in turn or in one step: the same episodes."""
 
 import gymnasium
 import numpy as np
@@ -77,7 +77,7 @@ def test_a_copy_that_has_ended_rests_until_it_is_reset(copies) -> None:
 
 def test_a_run_of_several_copies_steps_them_together_where_it_can() -> None:
     training = build(compose([algorithm_file("sac")], ["num_envs = 4"]), ID, seed=1)
-    assert isinstance(training.collector.worlds, NativeVectorEnv)
+    assert isinstance(training.collector.envs, NativeVectorEnv)
     assert len(training.collector.step()) == 0 and training.collector.steps == 4
     assert isinstance(build_copies(ID, 1), SequentialEnvs)
     assert isinstance(build_copies("Pendulum-v1", 4), SequentialEnvs)  # has no vector environment

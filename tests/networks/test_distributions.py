@@ -91,7 +91,7 @@ def test_the_first_policy_hardly_depends_on_what_it_sees() -> None:
     ("spec", "kind"),
     [(SPEC, NormalActor), (AgentSpec({"observation": Field((3,))}, 5, CHOICES), CategoricalActor)],
 )
-def test_the_actor_is_of_the_worlds_kind_of_actions(spec, kind) -> None:
+def test_the_actor_is_of_the_environments_kind_of_actions(spec, kind) -> None:
     actor: DistributionActor = distribution_actor(spec, 3, (4,))
     assert type(actor) is kind
     assert actor(torch.zeros(6, 3)).shape == (6, spec.action)

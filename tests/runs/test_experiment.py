@@ -440,7 +440,7 @@ def test_another_seed_is_refused(small):
         resume(small, seed=2)
 
 
-def test_a_world_that_has_changed_is_refused(small, monkeypatch):
+def test_a_environment_that_has_changed_is_refused(small, monkeypatch):
     told = json.loads(next(small.rglob("run.json")).read_text())
     told["spec"]["action"] = 3
     monkeypatch.setattr(RunFolder, "read", lambda self: told)
@@ -583,11 +583,11 @@ def test_a_run_that_is_stopped_while_the_disk_is_full_says_so(tmp_path, monkeypa
     full_while(monkeypatch, saved.exists)
     step = EnvAdapter.step
 
-    def stopping(world: EnvAdapter, action: Any) -> Any:
+    def stopping(env: EnvAdapter, action: Any) -> Any:
         if saved.exists():
             monkeypatch.setattr(EnvAdapter, "step", step)
             os.kill(os.getpid(), signal.SIGTERM)
-        return step(world, action)
+        return step(env, action)
 
     monkeypatch.setattr(EnvAdapter, "step", stopping)
     with pytest.raises(StorageError, match=r"the last checkpoint of .* could not be written"):

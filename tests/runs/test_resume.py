@@ -222,7 +222,7 @@ NO_MATTER = {
     *("recorder/unwritten", "collector/exact", "training/evaluation_due"),
     # Of noise that goes on and of log π: other CASES.
     *("collector/noise", "collector/trajectories/0/log_prob"),
-    # Of segments, and of worlds that tell their rewards' terms: test_collector.py, test_loop.py.
+    # Of segments, and of the reward's terms: test_collector.py, test_loop.py.
     "collector/reward_terms",
     "collector/trajectories/0/reward_terms",
     *("collector/trajectories/0/emitted", "collector/trajectories/0/emitted_return"),

@@ -1,4 +1,4 @@
-"""Playing copies of a world with an acting copy of the agent."""
+"""Playing copies of an environment with an acting copy of the agent."""
 
 import copy
 from collections.abc import Callable
@@ -57,14 +57,14 @@ def same(one: Episode, other: Episode) -> bool:
 
 def by_hand(agent: OffPolicy, seed: int) -> Episode:
     """The episode of a walk from this seed, played alone by an agent without noise."""
-    world, state = EnvAdapter(Walk()), torch.zeros(1, agent.state_size)
-    seen = [world.reset(seed=seed)[0]["observation"]]
+    env, state = EnvAdapter(Walk()), torch.zeros(1, agent.state_size)
+    seen = [env.reset(seed=seed)[0]["observation"]]
     actions, rewards, states, ended = [], [], [], False
     while not ended:
         states.append(state[0].numpy())
         inputs = {"observation": torch.from_numpy(seen[-1][None])}
         action, state, *_ = act(agent, inputs, state)
-        after, reward, terminated, truncated, _ = world.step(action[0].numpy())
+        after, reward, terminated, truncated, _ = env.step(action[0].numpy())
         seen.append(after["observation"])
         actions.append(action[0].numpy())
         rewards.append(reward)
@@ -97,14 +97,14 @@ def test_copies_play_side_by_side_as_each_would_alone(copies, critic_state) -> N
     assert len({len(episode) for episode in episodes.values()}) > 2
     assert len({episode.terminated for episode in episodes.values()}) == 2
     for (i, number), episode in episodes.items():
-        assert_close(episode, by_hand(agent, collector.worlds[i].unwrapped.seeds[number]))
+        assert_close(episode, by_hand(agent, collector.envs[i].unwrapped.seeds[number]))
 
 
 def test_an_episodes_seed_depends_on_the_runs_its_copy_and_its_number_alone() -> None:
     def seeds(copies: int, seed: int, **how: Any) -> list[list[int]]:
         collector = Collector(agent_with(), walks(copies), seed=seed)
         played(collector, 60, **how)
-        return [world.unwrapped.seeds[:8] for world in collector.worlds]
+        return [env.unwrapped.seeds[:8] for env in collector.envs]
 
     three = seeds(3, 5)
     assert len({seed for own in three for seed in own}) == 24
@@ -152,10 +152,10 @@ def test_numbers_are_kept_as_float32_and_frames_as_uint8() -> None:
         def seen(self) -> Any:
             return {"frame": np.full((2, 2), self.left, np.uint8)}
 
-    world = EnvAdapter(Camera())
+    env = EnvAdapter(Camera())
     encoder = partial(Encoder, strides=())  # the frames are too small for any
-    agent = DDPG(world.spec_of_agent, hidden_sizes=(8,), encoder=encoder)
-    episode = played(Collector(agent, [world]), 3)[0, 0]
+    agent = DDPG(env.spec_of_agent, hidden_sizes=(8,), encoder=encoder)
+    episode = played(Collector(agent, [env]), 3)[0, 0]
     assert episode.observation["frame"].dtype == np.uint8
     assert episode.observation["frame"][:, 0, 0].tolist() == [3, 2, 1, 0]
     assert {episode.action.dtype, episode.reward.dtype} == {np.dtype(np.float32)}
@@ -315,9 +315,9 @@ def test_warm_up_actions_are_uniform_and_every_copys_own() -> None:
 
 
 def test_warm_up_choices_are_one_hot_and_all_alike_often() -> None:
-    world = make_env("CartPole-v1")
-    agent = DSAC(world.spec_of_agent, hidden_sizes=(4,))
-    episodes = played(Collector(agent, [world], seed=3), 800, uniform=True)
+    env = make_env("CartPole-v1")
+    agent = DSAC(env.spec_of_agent, hidden_sizes=(4,))
+    episodes = played(Collector(agent, [env], seed=3), 800, uniform=True)
     actions = np.concatenate([episode.action for episode in episodes.values()])
     assert set(map(tuple, actions.tolist())) == {(0.0, 1.0), (1.0, 0.0)}
     assert actions.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.06)
@@ -446,8 +446,8 @@ def test_shorter_episodes_stay_as_they_are() -> None:
 @pytest.mark.parametrize(("limit", "copies", "expected"), [(9, 1, 2_000), (None, 1, 200),
                                                           (None, 2, 2_000)])  # fmt: skip
 def test_how_long_is_long_depends_on_the_time_limit(limit, copies, expected) -> None:
-    worlds = [EnvAdapter(Walk(), limit=limit) for _ in range(copies)]
-    assert Collector(agent_with(), worlds).long_episode == expected
+    envs = [EnvAdapter(Walk(), limit=limit) for _ in range(copies)]
+    assert Collector(agent_with(), envs).long_episode == expected
 
 
 @pytest.mark.parametrize(
@@ -544,8 +544,8 @@ def failure(
     fault: Callable[[Any], Any], at_reset: bool = False
 ) -> tuple[Collector, EnvironmentFault]:
     """What the second of two copies brings about, and the collector after it."""
-    worlds = [EnvAdapter(Walk(steps=5)), EnvAdapter(Faulty(fault, at_reset))]
-    collector = Collector(agent_with(exploration_noise=0.0), worlds, seed=9)
+    envs = [EnvAdapter(Walk(steps=5)), EnvAdapter(Faulty(fault, at_reset))]
+    collector = Collector(agent_with(exploration_noise=0.0), envs, seed=9)
     episodes = []
     with pytest.raises(EnvironmentFault) as caught:
         for _ in range(20):
@@ -570,7 +570,7 @@ def where(collector: Collector, step: int, last: str) -> str:
 )
 def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, told) -> None:
     collector, error = failure(fault)
-    taken = collector.worlds[1].guard.actions
+    taken = collector.envs[1].guard.actions
     last = ", ".join(str(action.astype(float).round(4).tolist()) for (action,) in taken)
     assert str(error) == f"{told}; {where(collector, 3, last)}"
     assert len(taken) == 3
@@ -590,7 +590,7 @@ def test_so_is_a_reset_that_fails(fault, told) -> None:
     assert str(error) == f"{told}; {where(collector, 0, 'none')}"
 
 
-def test_what_a_world_raised_is_not_lost() -> None:
+def test_what_a_environment_raised_is_not_lost() -> None:
     assert isinstance(failure(blow_up)[1].__cause__, RuntimeError)
 
 
@@ -598,8 +598,8 @@ def test_what_a_world_raised_is_not_lost() -> None:
 @pytest.mark.parametrize("uniform", [False, True])
 def test_after_a_fault_a_collector_is_as_it_was_before_the_step(at_reset, uniform) -> None:
     def made(fault: Callable[[Any], Any]) -> Collector:
-        worlds = [EnvAdapter(Walk(steps=5)), EnvAdapter(Faulty(fault, at_reset))]
-        return Collector(agent_with(SAC), worlds, seed=9)
+        envs = [EnvAdapter(Walk(steps=5)), EnvAdapter(Faulty(fault, at_reset))]
+        return Collector(agent_with(SAC), envs, seed=9)
 
     sound, broken = made(lambda step: step), made(blow_up)
     played(sound, 5 if at_reset else 7, uniform=uniform)
@@ -661,8 +661,8 @@ def test_a_restored_collector_without_one_of_its_parts_plays_another_way(part) -
 
 def test_an_episode_that_does_not_come_out_as_it_was_is_dropped_and_said() -> None:
     def made() -> Collector:
-        worlds = [EnvAdapter(Walk(steps=9)), EnvAdapter(Walk(steps=9, honest=False))]
-        return Collector(agent_with(exploration_noise=0.0), worlds, seed=1)
+        envs = [EnvAdapter(Walk(steps=9)), EnvAdapter(Walk(steps=9, honest=False))]
+        return Collector(agent_with(exploration_noise=0.0), envs, seed=1)
 
     collector, restored = made(), made()
     played(collector, 13)  # four steps into the second episode

@@ -1,4 +1,4 @@
-"""Learning from episodes on the disk, without a step of any world."""
+"""Learning from episodes on the disk, without a step of any environment."""
 
 import re
 from pathlib import Path
@@ -196,7 +196,7 @@ def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
         ({"action": np.full((5, 1), 7.0)}, "actions lie beyond ±1"),
     ],
 )
-def test_arrays_that_are_not_of_this_world_are_refused(tmp_path, changed, said) -> None:
+def test_arrays_that_are_not_of_this_environment_are_refused(tmp_path, changed, said) -> None:
     with pytest.raises(ValueError, match=said):
         read_episodes(arrays(tmp_path, **changed), door_of())
 
@@ -267,7 +267,7 @@ SPACES = [
 
 
 @pytest.mark.parametrize("space", SPACES, ids=str)
-def test_the_world_s_actions_and_the_agent_s_are_each_other_s_way_back(space) -> None:
+def test_the_environment_s_actions_and_the_agent_s_are_each_other_s_way_back(space) -> None:
     space.seed(0)
     space_adapter = SpaceAdapter(Box(-1, 1, (1,)), space)
     raw = np.stack([space.sample() for _ in range(20)])
@@ -276,12 +276,12 @@ def test_the_world_s_actions_and_the_agent_s_are_each_other_s_way_back(space) ->
     np.testing.assert_allclose(space_adapter.raw(held), raw, atol=1e-6)
 
 
-def test_observations_come_back_in_the_world_s_own_types() -> None:
+def test_observations_come_back_in_the_environment_s_own_types() -> None:
     space = Dict({"a": Box(-1, 1, (2, 2), np.float64), "b": Discrete(4, start=1)})
     space.seed(0)
     space_adapter = SpaceAdapter(space, Box(-1, 1, (1,)), previous_action=True)
     told = [space.sample() for _ in range(5)]
-    back = space_adapter.world_observations([space_adapter.first(each) for each in told])
+    back = space_adapter.env_observations([space_adapter.first(each) for each in told])
     assert back.keys() == {"a", "b"} and back["a"].dtype == np.float64
     assert back["b"].tolist() == [each["b"] for each in told]
     np.testing.assert_allclose(back["a"], [each["a"] for each in told], atol=1e-6)
@@ -291,7 +291,7 @@ def test_observations_come_back_in_the_world_s_own_types() -> None:
 
 
 @pytest.mark.parametrize("algo", ["td3_bc", "rtd3_bc", "rsac"])
-def test_a_run_learns_from_it_and_steps_no_world_to_train(trained, tmp_path, algo, capsys):
+def test_a_run_learns_from_it_and_steps_no_environment_to_train(trained, tmp_path, algo, capsys):
     demonstrate(trained, 3)
     more = f"dataset = {str(trained / 'demonstrations')!r}\n" + OFFLINE
     run = offpcc.run(ENV, algo, config=tiny(tmp_path, more), seed=1, results=tmp_path)

@@ -32,11 +32,11 @@ def close(one: list[Score], other: list[Score]) -> bool:
 
 
 def test_every_evaluation_has_the_same_starts() -> None:
-    worlds = walks(3)
-    evaluator = Evaluator(SequentialEnvs(worlds), episodes=6, seed=5)
+    envs = walks(3)
+    evaluator = Evaluator(SequentialEnvs(envs), episodes=6, seed=5)
     scores = [evaluator(agent_with().policy) for _ in range(2)]
     assert scores[0] == scores[1] and len(scores[0]) == 6
-    seeds = [seed for world in worlds for seed in world.unwrapped.seeds]
+    seeds = [seed for env in envs for seed in env.unwrapped.seeds]
     assert len(seeds) == 12 and len(set(seeds)) == 6
 
 
@@ -50,14 +50,14 @@ def test_side_by_side_episodes_score_as_one_at_a_time(copies) -> None:
 
 def test_another_seed_has_other_starts_and_none_is_a_training_episodes() -> None:
     def seeds(seed: int) -> set[int]:
-        world = EnvAdapter(Walk())
-        Evaluator(SequentialEnvs([world]), episodes=20, seed=seed)(agent_with().policy)
-        return set(world.unwrapped.seeds)
+        env = EnvAdapter(Walk())
+        Evaluator(SequentialEnvs([env]), episodes=20, seed=seed)(agent_with().policy)
+        return set(env.unwrapped.seeds)
 
     training = Collector(agent_with(), walks(2), seed=5)
     for _ in range(60):
         training.step()
-    trained = {seed for world in training.worlds for seed in world.unwrapped.seeds}
+    trained = {seed for env in training.envs for seed in env.unwrapped.seeds}
     assert not seeds(5) & seeds(6)
     assert not seeds(5) & trained
 
@@ -65,12 +65,12 @@ def test_another_seed_has_other_starts_and_none_is_a_training_episodes() -> None
 def test_a_score_is_what_the_greedy_episode_comes_to() -> None:
     policy = agent_with(DDPG).policy
     (score,) = play(policy, SequentialEnvs(walks(1)), [3])
-    world, state, total, length, ended = EnvAdapter(Walk()), policy.initial_state(), 0.0, 0, False
-    seen = world.reset(seed=3)[0]
+    env, state, total, length, ended = EnvAdapter(Walk()), policy.initial_state(), 0.0, 0, False
+    seen = env.reset(seed=3)[0]
     while not ended:
         inputs = {key: torch.from_numpy(value[None]) for key, value in seen.items()}
         action, state = policy.act(inputs, state)
-        seen, reward, terminated, truncated, _ = world.step(action[0].numpy())
+        seen, reward, terminated, truncated, _ = env.step(action[0].numpy())
         ended, total, length = terminated or truncated, total + reward, length + 1
     assert score == Score(pytest.approx(total), length, None)
 

@@ -151,9 +151,9 @@ def test_the_warm_up_is_uniform_and_then_the_agent_acts(tmp_path) -> None:
     constant_actor(training.agent.policy.actor, 0.5, -0.5)
     training.collector.sync()
     actions: list[np.ndarray] = []
-    world = training.collector.worlds[0]
-    plain = world.play
-    world.play = lambda action: (actions.append(action.copy()), plain(action))[1]
+    env = training.collector.envs[0]
+    plain = env.play
+    env.play = lambda action: (actions.append(action.copy()), plain(action))[1]
     training.run()
     chosen = np.tanh(np.float32([0.5, -0.5]))
     own = [np.allclose(action, chosen, atol=1e-6) for action in actions]

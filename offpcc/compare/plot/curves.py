@@ -102,5 +102,5 @@ def _caption(runs: Sequence[Run], statistic: str, without: Sequence[str]) -> str
         f"a point of a run is the mean of {episodes_in_words(runs)}.{caution(tree)}"
     )
     if without:
-        caption += f" Not drawn, as its runs have no stretch in common: {', '.join(without)}."
+        caption += f" Not drawn, as its runs have no range in common: {', '.join(without)}."
     return caption
