@@ -10,6 +10,7 @@ import numpy as np
 from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.config.config import Config
+from offpcc.envs.vector import side_by_side
 from offpcc.errors import ConfigError, DivergedError, Stopped, StorageError
 from offpcc.processes.interrupt import Interrupt
 from offpcc.runs.build import build, settle_precision
@@ -161,7 +162,7 @@ class Experiment:
         finally:
             training.recorder.close()
             training.collector.envs.close()
-            training.evaluator.envs.close()
+            side_by_side(training.evaluator.envs).close()
 
     def _refuse_unsaved(self, training: Training) -> None:
         if training.save_failed:

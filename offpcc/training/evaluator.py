@@ -10,8 +10,9 @@ import torch
 from offpcc.algorithms import Policy
 from offpcc.config.limits import MAX_EVALUATED
 from offpcc.config.ranges import NonNegativeInt, PositiveInt, check_fields
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.outcome import Outcome
-from offpcc.envs.vector import VectorEnvAdapter
+from offpcc.envs.vector import VectorEnvAdapter, side_by_side
 from offpcc.processes.notices import say_once
 
 NO_LIMIT = "the environment has no time limit; make_env.max_episode_steps sets one"
@@ -66,7 +67,7 @@ class Evaluator:
     Raises ValueError for less than none; none is no evaluation.
     """
 
-    envs: VectorEnvAdapter
+    envs: VectorEnvAdapter | Sequence[EnvAdapter]
     episodes: NonNegativeInt = 10
     seed: int = 0
     max_episode_steps: PositiveInt | None = None  # None: the environment's time limit, else 10,000
@@ -77,10 +78,11 @@ class Evaluator:
     def __call__(self, policy: Policy, interrupt: Callable[[], None] = lambda: None) -> list[Score]:
         """One score an episode, in the order of their seeds; calls `interrupt` at every step."""
         scores: list[Score] = []
+        envs = side_by_side(self.envs)
         while len(scores) < self.episodes:
             first = len(scores)
-            seeds = [self._seed(first + copy) for copy in range(len(self.envs))]
-            scores += play(policy, self.envs, seeds, interrupt, first, self.max_episode_steps)
+            seeds = [self._seed(first + copy) for copy in range(len(envs))]
+            scores += play(policy, envs, seeds, interrupt, first, self.max_episode_steps)
         return scores[: self.episodes]
 
     def _seed(self, episode: int) -> int:

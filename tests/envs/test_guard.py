@@ -290,5 +290,5 @@ def test_nobody_else_makes_or_steps_an_environment() -> None:
                 owner, name = ast.unparse(node.func.value), node.func.attr
                 made = owner == "gymnasium" and name in ("make", "make_vec")
                 assert not made, f"{place}: {ast.unparse(node)}"
-                raw = owner.endswith(("env", "unwrapped")) and name in calls
+                raw = owner.endswith((".env.env", "unwrapped")) and name in calls
                 assert not raw, f"{place}: {ast.unparse(node)}"

@@ -292,7 +292,7 @@ def test_a_checkpoint_of_another_format_is_passed_over(saved, capsys):
     folder = saved / "step-000000200"
     write_manifest(folder, read_manifest(folder) | {"format": 99})
     assert load(saved) == (100, [0, 1])
-    assert "its format is 99, this is format 1" in capsys.readouterr().err
+    assert "its format is 99, this is format 2" in capsys.readouterr().err
 
 
 def reseal(folder: Path) -> None:
