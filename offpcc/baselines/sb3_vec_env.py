@@ -12,7 +12,7 @@ from offpcc.data import AgentSpec, Episode, Field, Observation
 from offpcc.envs.actions import actions_of
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.training.evaluator import Score
-from offpcc.training.experience import seed_of
+from offpcc.training.experience_source import seed_of
 
 
 class SB3VecEnv(VecEnv):

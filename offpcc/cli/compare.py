@@ -11,7 +11,7 @@ from offpcc.cli.parser import check_jobs, refuse_settings
 def compare(asked: argparse.Namespace) -> int:
     """Trains what a suite lacks and reports on it; the first failure's exit code, or 0."""
     import domains
-    from offpcc.compare.archive import keep_rows
+    from offpcc.compare.archived_rows import keep_rows
     from offpcc.compare.report import report
     from offpcc.compare.suite import read_suite
 

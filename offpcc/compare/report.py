@@ -32,7 +32,7 @@ MADE_BY = {
     "commit": "git_commit",
     "device": "device",
     "precision": "precision",
-    "threads": "threads",
+    "num_threads": "threads",
     "processor": "processor",
     "instructions": "cpu",
 }

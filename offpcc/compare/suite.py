@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from offpcc.config.catalog import nearest, suite_file
 from offpcc.config.ranges import PositiveInt, complaint
-from offpcc.config.type_check import fits, said
+from offpcc.config.type_check import in_words, matches
 from offpcc.runs.run_spec import RunSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,._=+-]*")  # of folders, too
@@ -136,7 +136,7 @@ def read_suite(name: str) -> Suite:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    if fits(table.get("entries"), list[dict], {}):  # else it is complained about below
+    if matches(table.get("entries"), list[dict], {}):  # else it is complained about below
         numbered = enumerate(table["entries"], start=1)
         table["entries"] = [_entry(entry, f"{path}, entry {n}") for n, entry in numbered]
     suite = Suite(**_checked(Suite, table, str(path), name=path.stem))
@@ -144,7 +144,7 @@ def read_suite(name: str) -> Suite:
         raise ValueError(f"{path}: at is {suite.at!r}; it is 'steps' or 'time'")
     if any(len(pair) != 2 for pair in suite.pairs):
         raise ValueError(f"{path}: pairs are of two lines each, ['X', 'Y']")
-    if not all(fits(aim, float, {}) for aim in suite.aims.values()):
+    if not all(matches(aim, float, {}) for aim in suite.aims.values()):
         raise ValueError(f'{path}: aims are returns by task, as "pendulum-p-v0" = -200')
     return suite
 
@@ -167,8 +167,8 @@ def _checked(kind: type, table: Mapping[str, Any], where: str, **ours: Any) -> d
         raise ValueError(f"{where}: {missing[0]} is missing")
     types = get_type_hints(kind, include_extras=True)
     for name, value in table.items():
-        if not fits(value, types[name], {}):
-            wanted = said(value, types[name])
+        if not matches(value, types[name], {}):
+            wanted = in_words(value, types[name])
             raise ValueError(f"{where}: {name} is {value!r}, which is not {wanted}")
         if wrong := complaint(value, types[name]):
             raise ValueError(f"{where}: {name} is {value!r}; {wrong}")

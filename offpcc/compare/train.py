@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from offpcc.compare.archive import have_rows, rows_of
+from offpcc.compare.archived_rows import have_rows, rows_of
 from offpcc.compare.suite import PlannedRun, Suite
 from offpcc.config import bindings
 from offpcc.config.config import Config

@@ -12,7 +12,7 @@ from offpcc.config.catalog import nearest
 from offpcc.config.ranges import complaint as out_of_range
 from offpcc.config.registry import REGISTRY, ROOTS, bindable, complaint
 from offpcc.config.synonyms import hint
-from offpcc.config.type_check import Macro, Reference, fits, leaves, said
+from offpcc.config.type_check import Macro, Reference, in_words, leaves, matches
 from offpcc.errors import ConfigError
 
 
@@ -155,8 +155,8 @@ class Config:
         for key, used in self.used.items():
             section, _, argument = key.rpartition(".")
             kind = REGISTRY[section.rpartition("/")[2]].parameters[argument].annotation
-            if not fits(used.value, kind, REGISTRY):
-                wanted = said(used.value, kind)
+            if not matches(used.value, kind, REGISTRY):
+                wanted = in_words(used.value, kind)
                 raise ConfigError(f"{used.place}: {key} is {used.value!r}, which is not {wanted}")
             if wrong := out_of_range(used.value, kind):
                 raise ConfigError(f"{used.place}: {key} is {used.value!r}; {wrong}")

@@ -60,11 +60,11 @@ class Configurable(Protocol):
         """The names of the class and of its ancestors, nearest first; none for a function."""
 
 
-def fits(value: Any, kind: Any, registry: Mapping[str, Configurable]) -> bool:
+def matches(value: Any, kind: Any, registry: Mapping[str, Configurable]) -> bool:
     """Whether a value from a config is of an annotation's kind; references are to `registry`."""
     kind = _unmarked(kind)
     if (parts := union(kind)) is not None:
-        return any(fits(value, part, registry) for part in parts)
+        return any(matches(value, part, registry) for part in parts)
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind in (bool, Any)
     if kind is float:
@@ -74,14 +74,14 @@ def fits(value: Any, kind: Any, registry: Mapping[str, Configurable]) -> bool:
         return made and _makes(registry[value.name], kind)
     if _is(kind, Sequence) and kind is not str:
         listed = isinstance(value, (list, tuple))
-        return listed and all(fits(part, _inner(kind), registry) for part in value)
+        return listed and all(matches(part, _inner(kind), registry) for part in value)
     plain = get_origin(kind) or kind
     return isinstance(value, plain) if isinstance(plain, type) else True
 
 
-def said(value: Any, kind: Any) -> str:
+def in_words(value: Any, kind: Any) -> str:
     """What an annotation asks for in place of a value, in words."""
-    whole = isinstance(value, float) and value.is_integer() and fits(int(value), kind, {})
+    whole = isinstance(value, float) and value.is_integer() and matches(int(value), kind, {})
     return _said(kind) + (f"; write {int(value):_}" if whole else "")
 
 

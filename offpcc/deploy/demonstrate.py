@@ -17,7 +17,7 @@ from offpcc.data import OWN_PAST, Observation
 from offpcc.deploy.loaded_policy import copies_of, load
 from offpcc.deploy.play import SEED, SIDE_BY_SIDE
 from offpcc.envs.adapter import SpaceAdapter
-from offpcc.envs.outcome import Outcome
+from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.dataset_io import ARRAYS, refuse_taken, write_minari

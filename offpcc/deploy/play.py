@@ -16,7 +16,7 @@ from offpcc.config.limits import MAX_EVALUATED
 from offpcc.data import Observation
 from offpcc.deploy.loaded_policy import copies_of, env_of, load
 from offpcc.envs.adapter import EnvAdapter
-from offpcc.envs.outcome import Outcome
+from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import SequentialEnvs
 from offpcc.storage.atomic_io import strict_json
 from offpcc.storage.run_folder import RunFolder

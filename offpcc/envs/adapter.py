@@ -16,9 +16,9 @@ from offpcc.config.catalog import bare, check_id
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt, checked
 from offpcc.data import AgentSpec, Field, Observation
 from offpcc.envs.actions import actions_of
-from offpcc.envs.guard import Guard
-from offpcc.envs.outcome import RESET, Outcome, either, parts_of, step_of, success_of, terms_of
+from offpcc.envs.fault_guard import Guard
 from offpcc.envs.spaces import key_of, leaves, nested, part_of, reader_of
+from offpcc.envs.step_outcome import RESET, Outcome, either, parts_of, step_of, success_of, terms_of
 from offpcc.errors import EnvironmentFault
 from offpcc.processes import heartbeat
 

@@ -33,7 +33,7 @@ from offpcc.training.collector import Collector
 from offpcc.training.dataset import Dataset
 from offpcc.training.dataset_io import read_transitions
 from offpcc.training.evaluator import Evaluator
-from offpcc.training.experience import ExperienceSource
+from offpcc.training.experience_source import ExperienceSource
 
 MOST_EVALUATED = 10  # environments side by side in an evaluation
 MEASURED = 8  # environments that are made before it is known what one takes
@@ -155,7 +155,7 @@ def _experience(
         if recipe.dataset is not None:
             raise ConfigError("baselines learn from what they play; give no dataset")
         # Stable-Baselines3 may not be installed, and takes seconds to import.
-        from offpcc.baselines.experience import experience_of
+        from offpcc.baselines.sb3_experience import experience_of
 
         return experience_of(agent, envs, seed)
     if not isinstance(agent, Agent):

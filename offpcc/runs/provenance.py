@@ -31,10 +31,10 @@ def describe(request: RunSpec, seed: int, agent: Learner, episodes: int) -> dict
         "bind": list(request.bind),
         "seed": seed,
         "spec": agent.spec.as_dict(),
-        "evaluation_episodes": episodes,
+        "eval_episodes": episodes,
         "device": str(agent.policy.device),
         "precision": agent.precision,
-        "threads": torch.get_num_threads(),
+        "num_threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "processor": processor(),
         "platform": platform.platform(),
@@ -49,7 +49,7 @@ def continued(
 ) -> dict[str, Any]:
     """What run.json says of a run that was begun as `before` and goes on as `now`."""
     kept = {key: value for key, value in before.items() if key not in ("final", "resume_exact")}
-    kept["evaluation_episodes"] = now["evaluation_episodes"]
+    kept["eval_episodes"] = now["eval_episodes"]
     changed = {key: value for key, value in now.items() if before.get(key) != value}
     return kept | {"resumes": [*before.get("resumes", ()), resumed | changed]}
 
@@ -94,5 +94,5 @@ def commit() -> str | None:
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What has changed of that between two run.json, a line each."""
-    keys = ("versions", "processor", "cpu", "threads", "device", "precision")
+    keys = ("versions", "processor", "cpu", "num_threads", "device", "precision")
     return [f"{k}: {before[k]} -> {now[k]}" for k in keys if before.get(k, now[k]) != now[k]]

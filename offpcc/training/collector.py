@@ -13,11 +13,11 @@ from offpcc.config.ranges import PositiveInt, checked
 from offpcc.data import Episode
 from offpcc.envs.actions import one_hot
 from offpcc.envs.adapter import EnvAdapter
-from offpcc.envs.outcome import Outcome
+from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter, side_by_side
 from offpcc.errors import EnvironmentFault
 from offpcc.training.evaluator import added
-from offpcc.training.experience import ExperienceSource, seed_of
+from offpcc.training.experience_source import ExperienceSource, seed_of
 from offpcc.training.trajectory import Trajectory
 
 

@@ -11,7 +11,7 @@ from offpcc.data import AgentSpec, Episode
 from offpcc.envs.adapter import SpaceAdapter
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.training.dataset_io import ARRAYS, minari_data_set, read_array
-from offpcc.training.experience import ExperienceSource
+from offpcc.training.experience_source import ExperienceSource
 
 # By how much what came after a row may differ from the next row: files may have several precisions.
 RELATIVE, ABSOLUTE = 1e-5, 1e-6

@@ -11,7 +11,7 @@ from offpcc.algorithms import Policy
 from offpcc.config.limits import MAX_EVALUATED
 from offpcc.config.ranges import NonNegativeInt, PositiveInt, check_fields
 from offpcc.envs.adapter import EnvAdapter
-from offpcc.envs.outcome import Outcome
+from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter, side_by_side
 from offpcc.processes.notices import say_once
 

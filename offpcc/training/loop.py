@@ -18,7 +18,7 @@ from offpcc.replay import Replay
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.tracking import Recorder
 from offpcc.training.evaluator import Evaluator, Score, summary
-from offpcc.training.experience import ExperienceSource
+from offpcc.training.experience_source import ExperienceSource
 
 CLOCK = ("seconds", "steps_per_second", "updates_per_second")
 COUNTS = ("env_steps", "updates", "episodes")

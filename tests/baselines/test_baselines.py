@@ -24,7 +24,7 @@ from offpcc.baselines import (
     Baseline,
     SB3RecurrentPPO,
 )
-from offpcc.baselines.experience import experience_of
+from offpcc.baselines.sb3_experience import experience_of
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file
 from offpcc.data import AgentSpec, Field

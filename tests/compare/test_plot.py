@@ -65,7 +65,7 @@ def write_results(folder: Path) -> Path:
                 rows = [f"{1000 * t},{30 * t},{level + k + t / 10}\n" for t in range(1, 6)]
                 run = folder / env / algo / str(k)
                 write(run, "env_steps,seconds,test_return\n" + "".join(rows))
-                (run / "run.json").write_text(json.dumps({"evaluation_episodes": 10}))
+                (run / "run.json").write_text(json.dumps({"eval_episodes": 10}))
     return folder
 
 
@@ -84,7 +84,7 @@ def test_a_run_is_named_by_its_folders_and_counted_once(tmp_path):
     folder = tmp_path / "pendulum" / "sac" / "2"
     (run,) = find_runs([folder, str(folder)])
     assert (run.env, run.algo, run.run_id) == ("pendulum", "sac", "2")
-    assert run.evaluation_episodes == 10
+    assert run.eval_episodes == 10
 
 
 def test_empty_cells_are_nan_and_rows_without_an_evaluation_are_no_points(tmp_path):
@@ -97,9 +97,9 @@ def test_empty_cells_are_nan_and_rows_without_an_evaluation_are_no_points(tmp_pa
 
 def test_a_byte_order_mark_at_a_files_beginning_is_no_part_of_it(tmp_path):
     folder = write(tmp_path / "e" / "a" / "1", "\ufeffenv_steps,seconds,test_return\n1,2,3.5\n")
-    (folder / "run.json").write_text('\ufeff{"evaluation_episodes": 7}')
+    (folder / "run.json").write_text('\ufeff{"eval_episodes": 7}')
     (run,) = find_runs([folder])
-    assert (run.columns["env_steps"].tolist(), run.evaluation_episodes) == ([1.0], 7)
+    assert (run.columns["env_steps"].tolist(), run.eval_episodes) == ([1.0], 7)
 
 
 def test_a_line_torn_by_a_kill_does_not_count(tmp_path):

@@ -14,7 +14,7 @@ from children import launch, tiny
 from test_launch import ODD
 
 import domains
-from offpcc.compare.archive import have_rows, keep_rows, rows_of
+from offpcc.compare.archived_rows import have_rows, keep_rows, rows_of
 from offpcc.compare.report import scoring_note
 from offpcc.compare.suite import read_suite
 from offpcc.compare.train import refuse_others
@@ -177,7 +177,7 @@ def test_the_report_says_what_was_run_and_what_is_missing(compared):
     ]
     rows = compared / "results/suites/smoke/rows/pendulum" / label / "1"
     told = json.loads((rows / "run.json").read_text())
-    assert (told["env"], told["algo"], told["evaluation_episodes"]) == ("pendulum-p-v0", "rsac", 1)
+    assert (told["env"], told["algo"], told["eval_episodes"]) == ("pendulum-p-v0", "rsac", 1)
     assert str(compared) not in (rows / "run.json").read_text(), "rows are to be published"
 
 

@@ -77,7 +77,7 @@ def test_a_run_has_its_place_and_its_files(run):
 def test_its_description_is_complete(run):
     told = run.read()
     assert (told["env"], told["algo"], told["run_id"]) == ("cartpole-continuous-v0", "sac", "1")
-    assert (told["seed"], told["device"], told["threads"]) == (1, "cpu", 1)
+    assert (told["seed"], told["device"], told["num_threads"]) == (1, "cpu", 1)
     assert told["versions"].keys() == {"python", "torch", "numpy", "gymnasium", "gin-config"}
     assert told["versions"]["torch"] == torch.__version__
     assert told["git_commit"] is None or len(told["git_commit"]) >= 40
@@ -89,7 +89,7 @@ def test_its_description_is_complete(run):
         "action": 1,
     }
     assert told["command"] and told["config"].endswith("tiny.gin")
-    assert told["evaluation_episodes"] == 1 and told["resume_exact"] is True
+    assert told["eval_episodes"] == 1 and told["resume_exact"] is True
 
 
 def test_its_final_scores_are_those_of_the_last_row(run):
@@ -390,7 +390,7 @@ def test_steps_and_intervals_may_change_and_the_rows_go_on(tmp_path):
     (told,) = now["resumes"]
     assert (told["step"], told["exact"]) == (120, True)
     assert told["bind"] == ["steps = 180", *lines]
-    assert now["final"]["env_steps"] == 180 and now["evaluation_episodes"] == 2
+    assert now["final"]["env_steps"] == 180 and now["eval_episodes"] == 2
     assert "steps = 180\n" in (run / "config.gin").read_text()
     assert len([*run.path.glob("checkpoints/step-*")]) == 3
 
@@ -452,7 +452,7 @@ def test_a_environment_that_has_changed_is_refused(small, monkeypatch):
 
 def test_other_versions_are_noted(small, monkeypatch, capsys):
     told = json.loads(next(small.rglob("run.json")).read_text())
-    told["versions"]["torch"], told["threads"] = "1.0", 64
+    told["versions"]["torch"], told["num_threads"] = "1.0", 64
     monkeypatch.setattr(RunFolder, "read", lambda self: told)
     resume(small)
     said = capsys.readouterr().out

@@ -18,7 +18,7 @@ from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.errors import EnvironmentFault
 from offpcc.networks import LSTM, Encoder, Identity
 from offpcc.training.collector import Collector
-from offpcc.training.experience import seed_of
+from offpcc.training.experience_source import seed_of
 
 
 def agent_with(algorithm: type[OffPolicy] = DDPG, **settings: Any) -> OffPolicy:

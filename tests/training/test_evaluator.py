@@ -10,7 +10,7 @@ from toys import SPEC, Walk
 
 from offpcc.algorithms import DDPG, SAC, OffPolicy
 from offpcc.envs.adapter import EnvAdapter
-from offpcc.envs.outcome import Outcome
+from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import SequentialEnvs
 from offpcc.networks import LSTM
 from offpcc.training.collector import Collector

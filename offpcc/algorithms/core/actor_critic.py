@@ -62,11 +62,11 @@ class ActorCritic(Agent):
     def _check_parts(self) -> None:
         """Raises TypeError for a part of a subclass that no checkpoint would hold."""
         known = [id(part) for part in self.parts().values()]
-        kinds = (nn.Module, Optimizer, Tensor, torch.Generator)
+        saved = (nn.Module, Optimizer, Tensor, torch.Generator)
         for name, part in vars(self).items():
-            if isinstance(part, kinds) and id(part) not in known:
-                kind = type(self).__name__
-                raise TypeError(f"{kind}.parts() lacks {name}: no checkpoint would hold it")
+            if isinstance(part, saved) and id(part) not in known:
+                own = f"{type(self).__name__}.parts()"
+                raise TypeError(f"{own} lacks {name}: no checkpoint would hold it")
 
     def _build(self) -> None:
         encode_critic, without_privileged = (

@@ -122,7 +122,7 @@ def caution(tree: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
 
 def episodes_in_words(runs: Sequence[Run]) -> str:
     """Say how many evaluation episodes a point of one run stands for."""
-    numbers = {run.evaluation_episodes for run in runs}
+    numbers = {run.eval_episodes for run in runs}
     known = {number for number in numbers if number is not None}
     if known != numbers:
         return "an unrecorded number of evaluation episodes"

@@ -28,7 +28,7 @@ class Run:
     algo: str
     run_id: str
     columns: dict[str, Array]
-    evaluation_episodes: int | None = None  # a point of test_return is their mean; None: unknown
+    eval_episodes: int | None = None  # a point of test_return is their mean; None: unknown
     made: Mapping[str, str] = field(default_factory=dict)  # how, as far as is known: see `MADE`
     horizon: float | None = None  # seconds at which it is judged; None: where it ends
 
@@ -118,7 +118,7 @@ def _read_run(folder: Path) -> Run | None:
     env, algo, run_id = folder.parts[-3:]
     columns = _read_columns(folder / "progress.csv")
     facts = _read_facts(folder / "run.json")
-    run = Run(env, algo, run_id, columns, facts.get("evaluation_episodes"), _made(facts))
+    run = Run(env, algo, run_id, columns, facts.get("eval_episodes"), _made(facts))
     if np.isfinite(columns["test_return"]).any():
         return run
     logger.warning("%s has no evaluation yet and is left out", folder)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offpcc.envs.outcome import (
+from offpcc.envs.step_outcome import (
     STEP,
     either,
     infos_of,

@@ -12,7 +12,7 @@ from offpcc.baselines.baseline import Baseline
 from offpcc.data import Batch, Episode
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.replay import Replay
-from offpcc.training.experience import ExperienceSource
+from offpcc.training.experience_source import ExperienceSource
 
 STORED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 

@@ -15,7 +15,7 @@ from offpcc.deploy.demonstrate import demonstrate, record_data
 from offpcc.deploy.loaded_policy import env_of, load
 from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.envs.checker import check_environment
-from offpcc.envs.guard import Guard
+from offpcc.envs.fault_guard import Guard
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs
 from offpcc.errors import ConfigError, EnvironmentFault
 from offpcc.runs import experiment

@@ -15,8 +15,8 @@ from offpcc.storage.run_folder import RunFolder
 
 COLUMNS = ("env_steps", "updates", "episodes", "train_return", "test_return", "test_return_se",
            "test_length", "test_success", "seconds", "updates_per_second")  # fmt: skip
-FACTS = ("env", "algo", "run_id", "config", "bind", "seed", "evaluation_episodes",
-         "device", "precision", "threads", "cpu", "processor", "versions", "git_commit",
+FACTS = ("env", "algo", "run_id", "config", "bind", "seed", "eval_episodes",
+         "device", "precision", "num_threads", "cpu", "processor", "versions", "git_commit",
          "resumes")  # fmt: skip
 
 
