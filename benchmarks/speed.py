@@ -104,7 +104,7 @@ def family(clock: Clock) -> Iterator[Row]:
 
 def priorities(clock: Clock) -> Iterator[Row]:
     """Drawing windows by priority and weighing them, beside drawing them all alike."""
-    urgent, alike = filled_replay(100_000, priority=0.9), filled_replay(100_000)
+    urgent, alike = filled_replay(100_000, priority_alpha=0.9), filled_replay(100_000)
 
     def draw() -> None:
         batch = urgent.sample()

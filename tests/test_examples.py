@@ -220,10 +220,10 @@ def test_what_cannot_be_drawn_does_not_spoil_the_demonstrations_ending(
 def test_the_demonstration_trains_side_by_side(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    demo = short_demo(monkeypatch, 1100)
+    demo = short_demo(monkeypatch, 4200)  # a rollout is 4,096 steps
     assert demo.main() == 0
     assert len([*desk.glob("build/demo/*/*/1/run.json")]) == 4
-    assert capsys.readouterr().out.count("1100 / 1100 steps") == 4
+    assert capsys.readouterr().out.count("4200 / 4200 steps") == 4
 
 
 def test_a_demonstration_without_an_agent_is_none(
