@@ -48,10 +48,10 @@ SPEC = AgentSpec({"observation": Field((2,)), "previous_action": Field((1,))}, a
 EPISODE = 200  # steps
 
 
-def rsac(width: int = 128, hidden: int = 128, precision: str = "fp32", **memory: Any) -> SAC:
-    """Our RSAC."""
-    summarizer = partial(LSTM, hidden_size=width, **memory)
-    return SAC(SPEC, summarizer=summarizer, hidden_sizes=(hidden, hidden), precision=precision)
+def rsac(hidden_size: int = 128, units: int = 128, precision: str = "fp32", **memory: Any) -> SAC:
+    """Our RSAC; hidden_size: of its LSTM; units: of each layer of its heads."""
+    summarizer = partial(LSTM, hidden_size=hidden_size, **memory)
+    return SAC(SPEC, summarizer=summarizer, hidden_sizes=(units, units), precision=precision)
 
 
 def random_batch(agent: Agent, rows: int, steps: int) -> Batch:
@@ -71,7 +71,7 @@ def random_batch(agent: Agent, rows: int, steps: int) -> Batch:
 def updates(clock: Clock) -> Iterator[Row]:
     """RSAC's update: like against like, and our fastest against what is usually run."""
     for mine, theirs in (("fp32", "fp32"), ("bf16", "bf16"), ("bf16", "fp32")):
-        peer = UsualRSAC(3, 1, hidden=(128, 128), width=128, precision=theirs)
+        peer = UsualRSAC(3, 1, hidden_sizes=(128, 128), hidden_size=128, precision=theirs)
         batch = random_batch(agent := rsac(precision=mine), 32, 64)
         times = clock.duel(partial(agent.update, batch), partial(peer.update, batch))
         yield Row(f"RSAC, LSTM-128, 32 × 64, {mine}", "updates/s", *times, f"usual, {theirs}")
@@ -118,8 +118,8 @@ def first_release(clock: Clock) -> Iterator[Row]:
     """The networks of the first release, where each critic had a memory of its own."""
     shape: dict[str, Any] = {"hidden_size": 256, "num_layers": 2, "skip_connection": False}
     for precision in ("fp32", "bf16"):
-        peer = UsualRSAC(3, 1, hidden=(256, 256), critic_memories=2, **shape)
-        batch = random_batch(agent := rsac(hidden=256, precision=precision, **shape), 10, 64)
+        peer = UsualRSAC(3, 1, hidden_sizes=(256, 256), critic_memories=2, **shape)
+        batch = random_batch(agent := rsac(units=256, precision=precision, **shape), 10, 64)
         times = clock.duel(partial(agent.update, batch), partial(peer.update, batch))
         what = f"RSAC, 2-layer LSTM-256, 10 × 64, {precision}"
         yield Row(what, "updates/s", *times, "usual, fp32, LSTM per critic")
@@ -156,8 +156,8 @@ def sampling(clock: Clock) -> Iterator[Row]:
 
 def acting(clock: Clock) -> Iterator[Row]:
     """One action at a time, as a robot asks for them."""
-    agent = rsac(256, 256, layers=2)
-    peer = UsualRSAC(3, 1, hidden=(256, 256), width=256, layers=2)
+    agent = rsac(256, 256, num_layers=2)
+    peer = UsualRSAC(3, 1, hidden_sizes=(256, 256), hidden_size=256, num_layers=2)
     seen = {key: torch.ones(1, *field.shape) for key, field in SPEC.observation.items()}
     inputs, state = torch.ones(1, 1, 3), agent.policy.initial_state()
     cells = (torch.zeros(2, 1, 256), torch.zeros(2, 1, 256))
@@ -190,7 +190,7 @@ def loop(algorithm: type[OffPolicy], clock: Clock) -> Iterator[Row]:
 
 def rollouts(clock: Clock) -> Iterator[Row]:
     """PPO's whole loop, 4 copies of 512 steps, 10 epochs in minibatches of 64."""
-    mine = on_policy(512, copies=4, hidden=(64, 64), batch=64)
+    mine = on_policy(512, copies=4, hidden_sizes=(64, 64), batch_size=64)
     peer = sb3.PPO(
         "MlpPolicy", make_vec_env("Pendulum-v1", 4), n_steps=512, batch_size=64, n_epochs=10,
         policy_kwargs={"net_arch": [64, 64]}, device="cpu",
@@ -203,7 +203,9 @@ def rollouts(clock: Clock) -> Iterator[Row]:
 def recurrent_rollouts(clock: Clock) -> Iterator[Row]:
     """PPO with an LSTM-256 in actor and critic each: 512 steps, 10 epochs in minibatches of 128."""
     memory = partial(LSTM, hidden_size=256, skip_connection=False)
-    mine = on_policy(512, segment=64, summarizer=memory, hidden=(64, 64), batch=2)
+    mine = on_policy(
+        512, sequence_length=64, summarizer=memory, hidden_sizes=(64, 64), batch_size=2
+    )
     peer = RecurrentPPO(
         "MlpLstmPolicy", "Pendulum-v1", n_steps=512, batch_size=128, n_epochs=10,
         policy_kwargs={"net_arch": [64, 64], "lstm_hidden_size": 256}, device="cpu",
@@ -214,13 +216,17 @@ def recurrent_rollouts(clock: Clock) -> Iterator[Row]:
 
 
 def on_policy(
-    steps: int, *, copies: int = 1, segment: int = 1, **settings: Any
+    steps: int, *, copies: int = 1, sequence_length: int = 1, **settings: Any
 ) -> Callable[[], None]:
     """A function that plays one rollout and learns from it."""
     envs = [make_env("Pendulum-v1") for _ in range(copies)]
     agent = PPO(envs[0].spec_of_agent, **settings)
     replay = Rollout(
-        agent.spec, agent.state_size, rollout_steps=steps, num_envs=copies, sequence_length=segment
+        agent.spec,
+        agent.state_size,
+        rollout_steps=steps,
+        num_envs=copies,
+        sequence_length=sequence_length,
     )
     collector = Collector(agent, envs, rollout_steps=steps)
     recorder = Recorder(Path(tempfile.mkdtemp()), columns(agent))

@@ -20,39 +20,41 @@ from offpcc.data import Batch
 NOW, NEXT = slice(0, -1), slice(1, None)  # of the T+1 observations
 
 
-def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+def mlp(inputs: int, hidden_sizes: Sequence[int], outputs: int) -> nn.Sequential:
     """Linear layers with ReLU between them."""
     layers = [
         layer
-        for before, after in pairwise((inputs, *hidden, outputs))
+        for before, after in pairwise((inputs, *hidden_sizes, outputs))
         for layer in (nn.Linear(before, after), nn.ReLU())
     ]
     return nn.Sequential(*layers[:-1])
 
 
 class Memory(nn.Module):
-    """An LSTM, its output joined by its input if it has the shortcut."""
+    """An LSTM, its output joined by its input if it has the skip_connection."""
 
-    def __init__(self, inputs: int, width: int, layers: int, shortcut: bool) -> None:
+    def __init__(
+        self, inputs: int, hidden_size: int, num_layers: int, skip_connection: bool
+    ) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(inputs, width, layers, batch_first=True)
-        self.shortcut = shortcut
-        self.size = width + inputs * shortcut
+        self.lstm = nn.LSTM(inputs, hidden_size, num_layers, batch_first=True)
+        self.skip_connection = skip_connection
+        self.size = hidden_size + inputs * skip_connection
 
     def forward(
         self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Features (B, T, F), and (h, c)."""
         output, state = self.lstm(inputs, state)
-        return torch.cat((output, inputs), -1) if self.shortcut else output, state
+        return torch.cat((output, inputs), -1) if self.skip_connection else output, state
 
 
 class Actor(nn.Module):
     """A memory and a squashed Gaussian."""
 
-    def __init__(self, memory: Memory, actions: int, hidden: Sequence[int]) -> None:
+    def __init__(self, memory: Memory, actions: int, hidden_sizes: Sequence[int]) -> None:
         super().__init__()
-        self.memory, self.head = memory, mlp(memory.size, hidden, 2 * actions)
+        self.memory, self.head = memory, mlp(memory.size, hidden_sizes, 2 * actions)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Actions (B, T, A) and their log-probabilities (B, T, 1)."""
@@ -70,10 +72,14 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """A memory, and heads on it that are called one by one."""
 
-    def __init__(self, memory: Memory, actions: int, hidden: Sequence[int], heads: int) -> None:
+    def __init__(
+        self, memory: Memory, actions: int, hidden_sizes: Sequence[int], heads: int
+    ) -> None:
         super().__init__()
         self.memory = memory
-        self.heads = nn.ModuleList(mlp(memory.size + actions, hidden, 1) for _ in range(heads))
+        self.heads = nn.ModuleList(
+            mlp(memory.size + actions, hidden_sizes, 1) for _ in range(heads)
+        )
 
     def forward(self, inputs: Tensor, action: Tensor, part: slice) -> list[Tensor]:
         """Values (B, T, 1), a head each, of that part of the observations."""
@@ -89,19 +95,21 @@ class UsualRSAC:
         inputs: int,
         actions: int,
         *,
-        hidden: Sequence[int],
-        width: int,
-        layers: int = 1,
-        shortcut: bool = True,
+        hidden_sizes: Sequence[int],
+        hidden_size: int,
+        num_layers: int = 1,
+        skip_connection: bool = True,
         critic_memories: int = 1,
         precision: str = "fp32",
     ) -> None:
         def memory() -> Memory:
-            return Memory(inputs, width, layers, shortcut)
+            return Memory(inputs, hidden_size, num_layers, skip_connection)
 
         heads = 2 // critic_memories
-        self.actor = Actor(memory(), actions, hidden)
-        self.critics = [Critic(memory(), actions, hidden, heads) for _ in range(critic_memories)]
+        self.actor = Actor(memory(), actions, hidden_sizes)
+        self.critics = [
+            Critic(memory(), actions, hidden_sizes, heads) for _ in range(critic_memories)
+        ]
         self.targets = copy.deepcopy(self.critics)
         self.log_temperature = torch.zeros((), requires_grad=True)
         self.entropy = -actions
