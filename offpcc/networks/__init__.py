@@ -13,7 +13,8 @@ from offpcc.networks.memory import Memory
 from offpcc.networks.min_gru import MinGRU
 from offpcc.networks.mlp import MLP, EnsembleMLP
 from offpcc.networks.normalizer import Moments, Normalizer
-from offpcc.networks.summarizer import GRU, LSTM, RNN, Identity, Stack, Summarizer
+from offpcc.networks.recurrent import GRU, LSTM, RNN
+from offpcc.networks.summarizer import Identity, Stack, Summarizer
 from offpcc.networks.transformer import Transformer
 
 __all__ = [

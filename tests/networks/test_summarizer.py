@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from offpcc.networks import GRU, LSTM, RNN, Identity, MinGRU, Summarizer, Transformer
-from offpcc.networks.summarizer import Recurrent
+from offpcc.networks.recurrent import Recurrent
 
 INPUTS, WIDTH = 3, 5
 STACKS: dict[str, Callable[[int], Recurrent]] = {
