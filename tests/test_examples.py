@@ -114,9 +114,9 @@ def test_the_sections_are_those_tested() -> None:
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_page_on_extending_works(name: str, desk: Path) -> None:
     write_files(EXTENDING, desk)
-    told = list(commands(section(name)))
-    assert told
-    for words in told:
+    result = list(commands(section(name)))
+    assert result
+    for words in result:
         obey(words)
 
 
@@ -194,13 +194,13 @@ def test_the_demonstration_tells_the_returns_and_where_the_pictures_are(
     demo = short_demo(monkeypatch, 220)
     monkeypatch.setattr(demo.jobs, "run", train)
     assert demo.main() == 0
-    told = capsys.readouterr().out
+    result = capsys.readouterr().out
     for task in demo.TASKS:
-        assert f"{task.env}: return of 2 episodes" in told
-        assert all(f"  {agent.words} " in told for agent in task.agents)
-    assert told.count("  chance ") == 2
-    (picture,) = re.findall(r"^picture: (.*)$", told, re.M)
-    videos = re.findall(r"^episode 0: .*: (.*)$", told, re.M)
+        assert f"{task.env}: return of 2 episodes" in result
+        assert all(f"  {agent.words} " in result for agent in task.agents)
+    assert result.count("  chance ") == 2
+    (picture,) = re.findall(r"^picture: (.*)$", result, re.M)
+    videos = re.findall(r"^episode 0: .*: (.*)$", result, re.M)
     assert len(videos) == 2 and all((desk / file).stat().st_size for file in (picture, *videos))
 
 
@@ -211,9 +211,9 @@ def test_what_cannot_be_drawn_does_not_spoil_the_demonstrations_ending(
     monkeypatch.setattr(demo.jobs, "run", lambda jobs, limit: 0)
     monkeypatch.setattr(demo, "compare", lambda task: None)  # nothing was trained
     assert demo.main() == 0
-    told = capsys.readouterr().out
-    assert told.count("no picture: ValueError: ") == 1 and told.count("no video: ") == 2
-    assert "launch.py --env pendulum-p-v0 --algo lstm_ppo" in told.splitlines()[-3]
+    result = capsys.readouterr().out
+    assert result.count("no picture: ValueError: ") == 1 and result.count("no video: ") == 2
+    assert "launch.py --env pendulum-p-v0 --algo lstm_ppo" in result.splitlines()[-3]
 
 
 @pytest.mark.slow

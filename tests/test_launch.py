@@ -363,16 +363,16 @@ def test_greedy_episodes_give_a_mean_and_an_interval(trained):
         said,
     )
     (path,) = trained.glob("results/*/*/a/evaluation.json")
-    told = json.loads(path.read_text())
-    assert told["episodes"] == 4
-    assert told["test_return_low"] <= told["test_return"] <= told["test_return_high"]
+    result = json.loads(path.read_text())
+    assert result["episodes"] == 4
+    assert result["test_return_low"] <= result["test_return"] <= result["test_return_high"]
 
 
 def test_a_recorded_episode_is_a_video_that_plays(trained):
     said = done(launch(trained, *RSAC, "--run_id", "a", "--record", DISPLAY=":0"))
-    told = re.findall(r"episode (\d): return [\d.]+, (\d+) steps: (\S+\.mp4)", said)
-    assert [int(number) for number, _, _ in told] == [0, 1, 2]
-    for _, steps, name in told:
+    result = re.findall(r"episode (\d): return [\d.]+, (\d+) steps: (\S+\.mp4)", said)
+    assert [int(number) for number, _, _ in result] == [0, 1, 2]
+    for _, steps, name in result:
         frames = pictures(trained / name, height=256, width=608)
         assert len(frames) == int(steps) + 1
         assert frames[0].std() > 5, "something is drawn"
@@ -503,8 +503,8 @@ def test_a_run_that_diverges_exits_with_3_and_leaves_a_diagnosis(folder):
     assert child.wait() == 3, child.said()
     assert "updates in a row had a loss or gradient that is not finite" in child.said()
     (path,) = folder.glob("results/Huge-v0/sac/1/diverged.json")
-    told = json.loads(path.read_text())
-    assert told["env_steps"] > 50 and 0 < told["largest_weight"]["policy"] < 100
+    result = json.loads(path.read_text())
+    assert result["env_steps"] > 50 and 0 < result["largest_weight"]["policy"] < 100
 
 
 def test_a_environment_that_raises_exits_with_6_and_is_quoted(folder):

@@ -18,7 +18,7 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
 
 class Rows(NamedTuple):
-    """L steps as the environment told them; actions in [-1, 1]."""
+    """L steps as the environment gave them; actions in [-1, 1]."""
 
     observations: Any  # L + 1 of them: an array, or a mapping of arrays
     actions: np.ndarray  # (L, A)

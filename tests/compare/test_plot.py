@@ -338,9 +338,9 @@ def test_runs_that_were_made_in_several_ways_are_named_by_the_table():
 
 def test_a_run_that_went_on_in_another_way_is_another_kind(tmp_path):
     folder = write(tmp_path / "env" / "rsac" / "1", "env_steps,seconds,test_return\n1,2,3\n")
-    told = {"precision": "bf16", "cpu": "AVX512", "processor": "X"}
+    result = {"precision": "bf16", "cpu": "AVX512", "processor": "X"}
     resumes = [{"step": 1}, {"step": 2, "precision": "fp32", "cpu": "AVX2"}, {"step": 3}]
-    (folder / "run.json").write_text(json.dumps(told | {"resumes": resumes}))
+    (folder / "run.json").write_text(json.dumps(result | {"resumes": resumes}))
     assert find_runs([tmp_path])[0].made == {
         "precision": "bf16, then fp32, then bf16",
         "instructions": "AVX512, then AVX2, then AVX512",

@@ -159,8 +159,8 @@ def test_what_is_finished_is_left_what_was_begun_goes_on_and_a_failure_stops_no_
         "failed: Falling-v0/sac/1: the environment raised RuntimeError('the motor is hot')" in said
     )
     for run_id, seed in (("pendulum-v0/sac/4", 4), ("pendulum-p-v0/rsac/rsac-windows-1", 1)):
-        told = json.loads((compared / "results/compared" / run_id / "run.json").read_text())
-        assert (told["final"]["env_steps"], told["seed"]) == (150, seed)
+        result = json.loads((compared / "results/compared" / run_id / "run.json").read_text())
+        assert (result["final"]["env_steps"], result["seed"]) == (150, seed)
 
 
 def test_the_report_says_what_was_run_and_what_is_missing(compared):
@@ -176,8 +176,8 @@ def test_the_report_says_what_was_run_and_what_is_missing(compared):
         row[:4] for row in cells
     ]
     rows = compared / "results/suites/smoke/rows/pendulum" / label / "1"
-    told = json.loads((rows / "run.json").read_text())
-    assert (told["env"], told["algo"], told["eval_episodes"]) == ("pendulum-p-v0", "rsac", 1)
+    result = json.loads((rows / "run.json").read_text())
+    assert (result["env"], result["algo"], result["eval_episodes"]) == ("pendulum-p-v0", "rsac", 1)
     assert str(compared) not in (rows / "run.json").read_text(), "rows are to be published"
 
 
@@ -211,9 +211,9 @@ def test_a_run_whose_rows_were_kept_is_not_trained_again_nor_lost(compared, tmp_
     )
     (tmp_path / "log").unlink()
     assert launch(tmp_path, "--compare", "smoke.toml").wait() == 2
-    told = (tmp_path / "log").read_text()
-    assert "rows/pendulum/sac/4 is there with other settings than the suite's" in told
-    assert "EpisodeReplay.batch_size: 4, not 5" in told and contents(tmp_path / rows) == before
+    result = (tmp_path / "log").read_text()
+    assert "rows/pendulum/sac/4 is there with other settings than the suite's" in result
+    assert "EpisodeReplay.batch_size: 4, not 5" in result and contents(tmp_path / rows) == before
 
 
 @pytest.mark.parametrize("more", [[], ["--report"]])
@@ -253,9 +253,9 @@ def test_rows_say_with_which_precision_a_run_began_and_went_on(tmp_path):
     run, *_ = plan = read_suite(write(tmp_path)).plan(results=tmp_path)
     run.request.folder.path.mkdir(parents=True)
     asked = {"env": "pendulum-v0", "algo": "sac", "seed": 1}
-    told = asked | {"spec": {}, "precision": "bf16", "cpu": "AVX512", "final": {}, "pid": 3}
+    result = asked | {"spec": {}, "precision": "bf16", "cpu": "AVX512", "final": {}, "pid": 3}
     went_on = {"step": 4, "exact": True, "precision": "fp32", "cpu": "AVX2"}
-    run.request.folder.write(told | {"resumes": [went_on | {"command": "launch.py", "pid": 5}]})
+    run.request.folder.write(result | {"resumes": [went_on | {"command": "launch.py", "pid": 5}]})
     (run.request.folder / "config.gin").write_text("")
     (run.request.folder / "progress.csv").write_text("env_steps\n")
     assert keep_rows(plan, tmp_path / "rows") == 1
@@ -310,7 +310,7 @@ def test_a_run_that_is_there_with_other_settings_is_refused_at_the_door(compared
     shutil.copytree(compared, tmp_path / "again")
     folder = tmp_path / "again"
     shutil.rmtree(folder / "results/compared/pendulum-v0/sac/4")
-    for old, new, told in (
+    for old, new, result in (
         ("steps = 150", "steps = 300", r"steps: 150, not 300"),
         (
             '"tiny.gin"\n\n',
@@ -324,5 +324,5 @@ def test_a_run_that_is_there_with_other_settings_is_refused_at_the_door(compared
         child = launch(folder, "--compare", "smoke.toml", PYTHONPATH=str(folder))
         assert child.wait() == 2
         assert child.said().count("\n") == 1
-        assert re.search(told, child.said()), child.said()
+        assert re.search(result, child.said()), child.said()
     assert not (folder / "results/compared/pendulum-v0/sac/4").exists()

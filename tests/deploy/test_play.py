@@ -81,13 +81,13 @@ def test_a_score_is_the_mean_of_greedy_episodes_and_its_error(growing, cartpole)
 
 
 def test_an_evaluation_is_told_and_kept(growing, capsys):
-    told = play.evaluate(growing, 3)
+    result = play.evaluate(growing, 3)
     assert capsys.readouterr().out == (
         f"{growing}: 3 episodes, return 5.0, standard error 0.0, "
         "95 % interval 5.0 to 5.0, length 5, success 1.00\n"
     )
-    assert told == json.loads((growing / "evaluation.json").read_text())
-    assert (told["episodes"], told["test_return_low"], told["test_success"]) == (3, 5.0, 1.0)
+    assert result == json.loads((growing / "evaluation.json").read_text())
+    assert (result["episodes"], result["test_return_low"], result["test_success"]) == (3, 5.0, 1.0)
 
 
 def test_an_evaluation_that_cannot_be_written_has_been_told(growing, monkeypatch, capsys):
@@ -102,10 +102,10 @@ def test_an_evaluation_that_cannot_be_written_has_been_told(growing, monkeypatch
 
 def test_an_interval_is_two_standard_errors_to_either_side(cartpole):
     play.evaluate(cartpole, 10)
-    told = json.loads((cartpole / "evaluation.json").read_text())
-    middle, error = told["test_return"], told["test_return_se"]
-    assert told["test_return_low"] == pytest.approx(middle - 1.96 * error)
-    assert told["test_return_high"] == pytest.approx(middle + 1.96 * error)
+    result = json.loads((cartpole / "evaluation.json").read_text())
+    middle, error = result["test_return"], result["test_return_se"]
+    assert result["test_return_low"] == pytest.approx(middle - 1.96 * error)
+    assert result["test_return_high"] == pytest.approx(middle + 1.96 * error)
 
 
 def test_what_memory_is_worth_is_told_against_an_emptied_one(remembering, capsys):
@@ -113,13 +113,13 @@ def test_what_memory_is_worth_is_told_against_an_emptied_one(remembering, capsys
     said = capsys.readouterr().out.splitlines()
     play.evaluate(remembering, 6)
     assert said[0] == capsys.readouterr().out.strip()
-    told = json.loads((remembering / "evaluation.json").read_text())
-    assert "memory_worth" not in told, "the later evaluation replaces the earlier one"
+    result = json.loads((remembering / "evaluation.json").read_text())
+    assert "memory_worth" not in result, "the later evaluation replaces the earlier one"
     play.evaluate(remembering, 6, ablated=True)
-    told = json.loads((remembering / "evaluation.json").read_text())
-    assert told["memory_worth"] == pytest.approx(told["test_return"] - told["ablated_return"])
-    assert f"; memory is worth {told['memory_worth']:.1f}, 95 % interval " in said[1]
-    assert told["memory_worth"] != 0 < told["memory_worth_se"]
+    result = json.loads((remembering / "evaluation.json").read_text())
+    assert result["memory_worth"] == pytest.approx(result["test_return"] - result["ablated_return"])
+    assert f"; memory is worth {result['memory_worth']:.1f}, 95 % interval " in said[1]
+    assert result["memory_worth"] != 0 < result["memory_worth_se"]
 
 
 def test_without_a_memory_there_is_none_to_empty(growing):

@@ -18,7 +18,7 @@ UNIT = Box(-1, 1, (2,))
 
 
 class Plain(gymnasium.Env[Any, Any]):
-    """Shows what it is told to, and remembers the actions that it was given."""
+    """Shows what `shown` holds, and remembers the actions that it was given."""
 
     def __init__(self, observation: gymnasium.Space, action: gymnasium.Space, shown: Any = None):
         self.observation_space, self.action_space = observation, action
@@ -28,7 +28,7 @@ class Plain(gymnasium.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         self.seeds.append(seed)
-        return self.shown, {"told": options}
+        return self.shown, {"result": options}
 
     def step(self, action: Any) -> Any:
         self.taken.append(action)
@@ -208,7 +208,7 @@ def test_rounding_takes_no_action_beyond_a_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "told"),
+    ("space", "result"),
     [
         (MultiBinary(3), "the action space is MultiBinary.*serves Box, Discrete and MultiDiscrete"),
         (Box(-np.inf, np.inf, (2,)), "no finite bounds.*RescaleAction"),
@@ -216,8 +216,8 @@ def test_rounding_takes_no_action_beyond_a_bound() -> None:
         (Box(0, 3, (2,), np.int64), "of integers; actions must be floats"),
     ],
 )
-def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, told) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, result) -> None:
+    with pytest.raises(ValueError, match=result):
         EnvAdapter(Plain(Box(0, 1, (1,)), space))
 
 
@@ -226,7 +226,7 @@ def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, told)
 
 def test_what_a_step_gives_are_plain_python_values() -> None:
     env = EnvAdapter(Plain(Box(0, 1, (1,)), UNIT))
-    assert env.reset(options={"a": 1})[1] == {"told": {"a": 1}}
+    assert env.reset(options={"a": 1})[1] == {"result": {"a": 1}}
     outcomes = [env.step(np.zeros(2))[1:4] for _ in range(3)]
     assert outcomes == [(0.5, False, False), (1.0, False, False), (1.5, False, True)]
     assert [tuple(map(type, outcome)) for outcome in outcomes] == 3 * [(float, bool, bool)]

@@ -76,7 +76,7 @@ class Broken(Honest):
 
 
 class Wordy(Honest):
-    """Wants to be told words."""
+    """Has words for actions."""
 
     action_space = spaces.Text(5)
 

@@ -232,13 +232,13 @@ def test_success_is_the_last_steps_or_any_steps(rule, expected) -> None:
     env = make_env("guarded-v0", success=rule)
     for _ in range(2):
         env.reset(seed=1)
-        told = [env.play(np.zeros(1)).success for _ in range(6)]
-        assert told[1:3] == [False, True] and told[-1] is expected
+        result = [env.play(np.zeros(1)).success for _ in range(6)]
+        assert result[1:3] == [False, True] and result[-1] is expected
     vector = gymnasium.make_vec("guarded-v0", 2, vectorization_mode="sync")
     copies = NativeVectorEnv(vector, success=rule)
     copies.reset({0: 1, 1: 2})
-    told = [[outcome.success for outcome in copies.step(np.zeros((2, 1)))] for _ in range(6)]
-    assert told[1:3] == [[False] * 2, [True] * 2] and told[-1] == [expected] * 2
+    result = [[outcome.success for outcome in copies.step(np.zeros((2, 1)))] for _ in range(6)]
+    assert result[1:3] == [[False] * 2, [True] * 2] and result[-1] == [expected] * 2
 
 
 def test_an_unknown_rule_is_refused() -> None:

@@ -46,9 +46,9 @@ def test_a_vector_environments_info_says_whose_it_is() -> None:
 
 
 def test_any_step_may_count() -> None:
-    told = [None, False, None, True, False]
+    result = [None, False, None, True, False]
     seen, success = [], None
-    for each in told:
+    for each in result:
         success = either(success, each)
         seen.append(success)
     assert seen == [None, False, False, True, True]

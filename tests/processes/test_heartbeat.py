@@ -28,8 +28,8 @@ def page(monkeypatch: pytest.MonkeyPatch) -> bytearray:
 
 def verdicts(watch: Watch, seconds: float) -> list[tuple[int, str]]:
     """What is said in so many seconds, and after how many."""
-    told = [(second, watch.observe(1.0)) for second in range(int(seconds) + 1)]
-    return [(second, verdict) for second, verdict in told if verdict]
+    result = [(second, watch.observe(1.0)) for second in range(int(seconds) + 1)]
+    return [(second, verdict) for second, verdict in result if verdict]
 
 
 def overdue(call: str, watch: Watch) -> tuple[int, int]:

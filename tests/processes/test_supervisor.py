@@ -1,4 +1,4 @@
-"""The supervisor: how a command ends whose environment hangs, dies, or is told to stop.
+"""The supervisor: how a command ends whose environment hangs or dies, or that is stopped.
 
 Its worker is a script here that plays no environment, but says that it does.
 """
@@ -231,8 +231,8 @@ def test_a_signal_is_passed_on(tmp_path, number):
     with started(tmp_path, "calm()") as process:
         worker_of(process)
         process.send_signal(number)
-        told = f"stopped by {number.name}; continue with --resume"
-        assert end(process, tmp_path) == (128 + number, told, "")
+        result = f"stopped by {number.name}; continue with --resume"
+        assert end(process, tmp_path) == (128 + number, result, "")
 
 
 def test_a_signal_that_the_worker_is_not_ready_for_ends_it(tmp_path):
@@ -274,8 +274,8 @@ def test_signals_that_come_to_the_worker_too_do_not_keep_it_from_saving(tmp_path
         for _ in range(3):  # of Slurm's or pkill's
             time.sleep(0.1)
             worker.terminate()
-        told = "stopped by SIGTERM; continue with --resume"
-        assert end(process, tmp_path) == (143, told, "")
+        result = "stopped by SIGTERM; continue with --resume"
+        assert end(process, tmp_path) == (143, result, "")
 
 
 def test_a_hang_up_that_is_ignored_is_not_passed_on(tmp_path):

@@ -65,12 +65,12 @@ def test_a_likely_batch_has_the_shape_that_the_replay_will_give(algo, lines, bef
 def test_a_settled_config_names_the_precision_in_use(monkeypatch, slowdown, wanted) -> None:
     monkeypatch.setattr(precision, "bf16_slowdown", lambda agent, batch: slowdown)
     asked, training = planned("rsac", "precision = 'auto'")
-    config, told = settle_precision(asked, training)
+    config, result = settle_precision(asked, training)
     assert isinstance(training.agent, SAC) and training.agent.precision == wanted
     assert config.values["SAC.precision"] == wanted
     assert f"precision = '{wanted}'\n" in config.text()
     assert config.text() == asked.text().replace("'auto'", f"'{wanted}'")
-    assert told.startswith(f", in {wanted} (an update in bf16 takes {slowdown} times as long")
+    assert result.startswith(f", in {wanted} (an update in bf16 takes {slowdown} times as long")
 
 
 def test_a_precision_that_is_bound_without_a_macro_is_settled_too(monkeypatch) -> None:

@@ -75,27 +75,31 @@ def test_a_run_has_its_place_and_its_files(run):
 
 
 def test_its_description_is_complete(run):
-    told = run.read()
-    assert (told["env"], told["algo"], told["run_id"]) == ("cartpole-continuous-v0", "sac", "1")
-    assert (told["seed"], told["device"], told["num_threads"]) == (1, "cpu", 1)
-    assert told["versions"].keys() == {"python", "torch", "numpy", "gymnasium", "gin-config"}
-    assert told["versions"]["torch"] == torch.__version__
-    assert told["git_commit"] is None or len(told["git_commit"]) >= 40
-    assert told["spec"] == {
+    result = run.read()
+    assert (result["env"], result["algo"], result["run_id"]) == (
+        "cartpole-continuous-v0",
+        "sac",
+        "1",
+    )
+    assert (result["seed"], result["device"], result["num_threads"]) == (1, "cpu", 1)
+    assert result["versions"].keys() == {"python", "torch", "numpy", "gymnasium", "gin-config"}
+    assert result["versions"]["torch"] == torch.__version__
+    assert result["git_commit"] is None or len(result["git_commit"]) >= 40
+    assert result["spec"] == {
         "observation": {
             "observation": {"shape": [4], "dtype": "float32"},
             "previous_action": {"shape": [1], "dtype": "float32"},
         },
         "action": 1,
     }
-    assert told["command"] and told["config"].endswith("tiny.gin")
-    assert told["eval_episodes"] == 1 and told["resume_exact"] is True
+    assert result["command"] and result["config"].endswith("tiny.gin")
+    assert result["eval_episodes"] == 1 and result["resume_exact"] is True
 
 
 def test_its_final_scores_are_those_of_the_last_row(run):
-    told, last = run.read()["final"], rows(run, without=())[-1]
-    assert told == {key: float(last[key]) for key in told}
-    assert told.keys() == {"env_steps", "seconds", "test_return", "test_return_se", "test_length"}
+    result, last = run.read()["final"], rows(run, without=())[-1]
+    assert result == {key: float(last[key]) for key in result}
+    assert result.keys() == {"env_steps", "seconds", "test_return", "test_return_se", "test_length"}
 
 
 def test_its_rows_have_every_column(run):
@@ -203,8 +207,8 @@ def test_bf16_is_not_resumed_without_a_word_where_it_is_not_there(tmp_path, slow
     assert "numbers may differ in their last digits: precision: bf16 -> fp32" in (
         capsys.readouterr().out
     )
-    told = run.read()
-    assert told["precision"] == "bf16" and told["resumes"][0]["precision"] == "fp32"
+    result = run.read()
+    assert result["precision"] == "bf16" and result["resumes"][0]["precision"] == "fp32"
     assert "precision = 'fp32'" in (run / "config.gin").read_text()
 
 
@@ -278,7 +282,7 @@ def test_variables_switch_wandb_on(tmp_path, wandb, monkeypatch):
     monkeypatch.setenv("OFFPCC_WANDB_ENTITY", "lab")
     begin(tmp_path, "steps = 10\nlearning_starts = 5", run_id=3)
     (arguments,) = wandb
-    told = arguments.pop("config")
+    result = arguments.pop("config")
     assert arguments == {
         "mode": "online",
         "project": "memory",
@@ -286,7 +290,7 @@ def test_variables_switch_wandb_on(tmp_path, wandb, monkeypatch):
         "group": "cartpole-continuous-v0 sac tiny",
         "name": "run_id=3",
     }
-    assert (told["seed"], told["SAC.discount"], told["Training.steps"]) == (1, 0.99, 10)
+    assert (result["seed"], result["SAC.discount"], result["Training.steps"]) == (1, 0.99, 10)
     begin(tmp_path, "steps = 10\nlearning_starts = 5", run_id=4, wandb="off")
     assert len(wandb) == 1
 
@@ -387,9 +391,9 @@ def test_steps_and_intervals_may_change_and_the_rows_go_on(tmp_path):
     assert [row["env_steps"] for row in rows(run)] == ["60", "120", "150", "180"]
     now = run.read()
     assert now["command"] == before["command"] and now["bind"] == []
-    (told,) = now["resumes"]
-    assert (told["step"], told["exact"]) == (120, True)
-    assert told["bind"] == ["steps = 180", *lines]
+    (result,) = now["resumes"]
+    assert (result["step"], result["exact"]) == (120, True)
+    assert result["bind"] == ["steps = 180", *lines]
     assert now["final"]["env_steps"] == 180 and now["eval_episodes"] == 2
     assert "steps = 180\n" in (run / "config.gin").read_text()
     assert len([*run.path.glob("checkpoints/step-*")]) == 3
@@ -441,9 +445,9 @@ def test_another_seed_is_refused(small):
 
 
 def test_a_environment_that_has_changed_is_refused(small, monkeypatch):
-    told = json.loads(next(small.rglob("run.json")).read_text())
-    told["spec"]["action"] = 3
-    monkeypatch.setattr(RunFolder, "read", lambda self: told)
+    result = json.loads(next(small.rglob("run.json")).read_text())
+    result["spec"]["action"] = 3
+    monkeypatch.setattr(RunFolder, "read", lambda self: result)
     with pytest.raises(
         ConfigError, match="keeps its environment, but this differs: action: 3 -> 1"
     ):
@@ -451,9 +455,9 @@ def test_a_environment_that_has_changed_is_refused(small, monkeypatch):
 
 
 def test_other_versions_are_noted(small, monkeypatch, capsys):
-    told = json.loads(next(small.rglob("run.json")).read_text())
-    told["versions"]["torch"], told["num_threads"] = "1.0", 64
-    monkeypatch.setattr(RunFolder, "read", lambda self: told)
+    result = json.loads(next(small.rglob("run.json")).read_text())
+    result["versions"]["torch"], result["num_threads"] = "1.0", 64
+    monkeypatch.setattr(RunFolder, "read", lambda self: result)
     resume(small)
     said = capsys.readouterr().out
     assert "numbers may differ in their last digits: versions: " in said
@@ -468,8 +472,8 @@ def test_where_no_checkpoint_is_valid_the_run_is_left_as_it_is(tmp_path):
     with pytest.raises(NoCheckpointError, match=r"no valid checkpoint in .*: step-000000010: "):
         resume(tmp_path)
     after = contents(run.path)
-    for told in (before, after):
-        told.pop(str(run / "run.pid"))
+    for result in (before, after):
+        result.pop(str(run / "run.pid"))
     assert after == before
 
 
@@ -499,8 +503,8 @@ def test_an_episode_that_cannot_be_repeated_is_dropped_and_that_is_written(tmp_p
     given: dict[str, Any] = {"results": tmp_path / "results"}
     offpcc.run(deaf, "sac", config=tiny(tmp_path, SHORT + "steps = 60"), seed=1, **given)
     run = offpcc.run(deaf, "sac", steps=120, resume=True, **given)
-    told = run.read()
-    assert told["resume_exact"] is False and told["resumes"][0]["exact"] is False
+    result = run.read()
+    assert result["resume_exact"] is False and result["resumes"][0]["exact"] is False
     assert rows(run)[-1]["env_steps"] == "120"
 
 

@@ -1,4 +1,4 @@
-"""Trainings side by side: what each is told, what is shown, and what happens when one fails."""
+"""Trainings side by side: the command of each, the lines shown, and what happens when one fails."""
 
 import io
 import json
@@ -32,7 +32,7 @@ gymnasium.register("Slow-v0", entry_point=Slow)
 """
 
 
-def told(folder: Path, run_id: str) -> dict[str, object]:
+def result(folder: Path, run_id: str) -> dict[str, object]:
     path = folder / "results/Slow-v0/sac" / run_id / "run.json"
     read: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
     return read
@@ -45,9 +45,9 @@ def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
     arguments += ["--jobs", "2", "--bind", "num_threads = 1", "--run_id", "a", "b"]
     first = launch(tmp_path, *arguments, "c", "--seed", 5, PYTHONPATH=str(tmp_path))
     until = time.monotonic() + 120
-    while not (told(tmp_path, "a") and told(tmp_path, "b")) and time.monotonic() < until:
+    while not (result(tmp_path, "a") and result(tmp_path, "b")) and time.monotonic() < until:
         time.sleep(0.05)
-    pids = [told(tmp_path, run_id)["pid"] for run_id in "ab"]
+    pids = [result(tmp_path, run_id)["pid"] for run_id in "ab"]
     os.kill(first.pid, signal.SIGTERM)
     assert first.wait() == 143, first.said()
     said = first.said()
@@ -55,7 +55,7 @@ def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
     assert "not begun: Slow-v0/sac/c\n" in said and "failed: " not in said
     assert "Slow-v0/sac/b: results/Slow-v0/sac/b: seed 6, on cpu\n" in said
     assert not any(psutil.pid_exists(pid) for pid in pids), "nothing is left running"
-    assert not told(tmp_path, "c") and "final" not in told(tmp_path, "a")
+    assert not result(tmp_path, "c") and "final" not in result(tmp_path, "a")
 
     for path in tmp_path.glob("results/*/*/a/checkpoints/step-*/*"):
         path.write_bytes(b"")
@@ -63,9 +63,9 @@ def test_stopped_runs_go_on_and_one_that_fails_stops_no_other(tmp_path):
     assert second.wait() == 4
     line = second.said().splitlines()[-1]
     assert line.startswith("failed: Slow-v0/sac/a: no valid checkpoint in results/Slow-v0/sac/a")
-    assert told(tmp_path, "b")["final"]["env_steps"] == 120, "went on"
-    assert told(tmp_path, "c")["final"]["env_steps"] == 120, "had not begun"
-    assert told(tmp_path, "c")["seed"] == 7
+    assert result(tmp_path, "b")["final"]["env_steps"] == 120, "went on"
+    assert result(tmp_path, "c")["final"]["env_steps"] == 120, "had not begun"
+    assert result(tmp_path, "c")["seed"] == 7
 
 
 def test_all_runs_are_checked_before_the_first_begins(tmp_path):
@@ -114,31 +114,33 @@ def test_every_signal_goes_to_every_job():
 def test_ctrl_z_suspends_every_job_until_the_relay_goes_on(monkeypatch):
     with jobs.Relay() as relay:
         relay.working["a"] = process = Recording()  # type: ignore[index, assignment]
-        monkeypatch.setattr(os, "kill", lambda pid, number: process.told.append((pid, number)))
+        monkeypatch.setattr(os, "kill", lambda pid, number: process.result.append((pid, number)))
         signal.raise_signal(signal.SIGTSTP)
         stop, go_on = (os.getpid(), signal.SIGSTOP), signal.SIGCONT
-        assert process.told == [signal.SIGTSTP, stop, go_on] and not relay.number
+        assert process.result == [signal.SIGTSTP, stop, go_on] and not relay.number
 
 
 class Recording:
     """A process that notes which signals it gets."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.result: list[object] = []
 
     def send_signal(self, number: int) -> None:
-        self.told.append(number)
+        self.result.append(number)
 
 
 def test_a_job_has_failed_unless_its_run_has_final_scores(tmp_path, monkeypatch, capfd):
     facts = {"env": "Pendulum-v1", "algo": "sac", "seed": 1, "spec": {}}
-    told = {"a": json.dumps(facts | {"final": {}}), "b": json.dumps(facts), "c": None, "d": None}
-    requests = {name: RunSpec("Pendulum-v1", "sac", run_id=name, results=tmp_path) for name in told}
-    for name, text in told.items():
+    result = {"a": json.dumps(facts | {"final": {}}), "b": json.dumps(facts), "c": None, "d": None}
+    requests = {
+        name: RunSpec("Pendulum-v1", "sac", run_id=name, results=tmp_path) for name in result
+    }
+    for name, text in result.items():
         if text is not None:
             requests[name].folder.path.mkdir(parents=True)
             (requests[name].folder / "run.json").write_text(text)
-    codes = dict.fromkeys(told, "exit(0)") | {"d": "import os; os.kill(os.getpid(), 9)"}
+    codes = dict.fromkeys(result, "exit(0)") | {"d": "import os; os.kill(os.getpid(), 9)"}
 
     def start(job: jobs.Job, threads: int, lifeline: Lifeline) -> jobs.Process:
         command = [sys.executable, "-c", codes[job.request.run_id]]
@@ -176,7 +178,7 @@ def test_when_the_parent_is_killed_each_job_leaves_a_checkpoint(tmp_path):
     arguments += ["--jobs", "2", "--run_id", "a", "b", "--bind", "num_threads = 1"]
     parent = launch(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
     until = time.monotonic() + 120
-    while not (told(tmp_path, "a") and told(tmp_path, "b")) and time.monotonic() < until:
+    while not (result(tmp_path, "a") and result(tmp_path, "b")) and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.5)
     below = psutil.Process(parent.pid).children(recursive=True)

@@ -269,10 +269,10 @@ def gone_on(folder: Path, parts: dict[str, Any], chunk: dict[str, Tensor]) -> di
     training.restore(copy.deepcopy(parts))
     training.run()
     rows = [line.split(",") for line in (folder / "progress.csv").read_text().splitlines()]
-    told = {"rows": [row[: -len(CLOCK)] for row in rows], "best": (folder / "best").read_text()}
+    result = {"rows": [row[: -len(CLOCK)] for row in rows], "best": (folder / "best").read_text()}
     deployed = training.agent.deployed.state_dict()
     weights = {name: torch.clone(part) for name, part in deployed.items()}
-    return flat(told | weights | {"episodes": str(training.replay.episodes)})
+    return flat(result | weights | {"episodes": str(training.replay.episodes)})
 
 
 def pieces(parts: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -33,11 +33,11 @@ def test_an_epoch_is_a_line_with_scores_rate_and_time_left(capsys):
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"), [(3000, "0 s"), (2000, "0 s"), (30_000, "4.5 min"), (1_003_000, "2.8 h")]
+    ("steps", "result"), [(3000, "0 s"), (2000, "0 s"), (30_000, "4.5 min"), (1_003_000, "2.8 h")]
 )
-def test_time_left_is_in_the_unit_that_suits_it(capsys, steps, told):
+def test_time_left_is_in_the_unit_that_suits_it(capsys, steps, result):
     Progress(steps).write(ROW)
-    assert capsys.readouterr().out.endswith(f"100 steps/s, {told} left\n")
+    assert capsys.readouterr().out.endswith(f"100 steps/s, {result} left\n")
 
 
 def test_no_time_left_is_told_before_the_first_update(capsys):

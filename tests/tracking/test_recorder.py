@@ -346,7 +346,7 @@ def test_a_wandb_service_killed_in_mid_run_costs_one_warning(tmp_path, caplog):
     pytest.importorskip("wandb")
 
     def warned():  # wandb logs, too
-        return [told for told in caplog.records if told.name.startswith("offpcc")]
+        return [result for result in caplog.records if result.name.startswith("offpcc")]
 
     recorder = Recorder(tmp_path, COLUMNS, [make_wandb(tmp_path, mode="offline")])
     recorder.write({"env_steps": 0, "test_return": 1.0})

@@ -161,15 +161,15 @@ def test_numbers_are_kept_as_float32_and_frames_as_uint8() -> None:
     assert {episode.action.dtype, episode.reward.dtype} == {np.dtype(np.float32)}
 
 
-@pytest.mark.parametrize("told", [None, True, False])
-def test_success_is_what_the_last_step_says(told) -> None:
+@pytest.mark.parametrize("result", [None, True, False])
+def test_success_is_what_the_last_step_says(result) -> None:
     class Judged(Walk):
         def step(self, action: Any) -> Any:
             *step, _ = super().step(action)
-            return *step, {} if told is None else {"success": np.bool_(told or self.left > 0)}
+            return *step, {} if result is None else {"success": np.bool_(result or self.left > 0)}
 
     collector = Collector(agent_with(), [EnvAdapter(Judged(steps=3))])
-    assert played(collector, 3)[0, 0].success is told
+    assert played(collector, 3)[0, 0].success is result
 
 
 # Memory
@@ -411,8 +411,8 @@ def test_a_collector_restored_within_a_segment_and_at_a_cut_plays_on_bit_for_bit
         two.load_state_dict(through_the_disk(one.state_dict()))
         expected, found = segments(one, 14), segments(two, 14)
         assert len(expected) == len(found) and all(map(same, expected, found))
-        told = [(s.env_index, s.steps_before, s.reward_before, s.ended) for s in expected]
-        assert told == [(s.env_index, s.steps_before, s.reward_before, s.ended) for s in found]
+        result = [(s.env_index, s.steps_before, s.reward_before, s.ended) for s in expected]
+        assert result == [(s.env_index, s.steps_before, s.reward_before, s.ended) for s in found]
 
 
 # Long episodes
@@ -559,7 +559,7 @@ def where(collector: Collector, step: int, last: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "result"),
     [
         (lost(float("nan"), 1), "reward is nan"),
         (lost(float("-inf"), 1), "reward is -inf"),
@@ -568,26 +568,26 @@ def where(collector: Collector, step: int, last: str) -> str:
         (blow_up, "the environment raised RuntimeError('the joint broke') in step"),
     ],
 )
-def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, told) -> None:
+def test_a_step_that_fails_ends_it_all_and_is_told_with_where_and_when(fault, result) -> None:
     collector, error = failure(fault)
     taken = collector.envs[1].guard.actions
     last = ", ".join(str(action.astype(float).round(4).tolist()) for (action,) in taken)
-    assert str(error) == f"{told}; {where(collector, 3, last)}"
+    assert str(error) == f"{result}; {where(collector, 3, last)}"
     assert len(taken) == 3
     before = [action.tolist() for action in collector.trajectories[1].action]
     assert before == [action.tolist() for (action,) in [*taken][:2]], "the step was not made"
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "result"),
     [
         (lost(float("nan"), 0), "observation is [1.5 nan 2.5]"),
         (blow_up, "the environment raised RuntimeError('the joint broke') in reset"),
     ],
 )
-def test_so_is_a_reset_that_fails(fault, told) -> None:
+def test_so_is_a_reset_that_fails(fault, result) -> None:
     collector, error = failure(fault, at_reset=True)
-    assert str(error) == f"{told}; {where(collector, 0, 'none')}"
+    assert str(error) == f"{result}; {where(collector, 0, 'none')}"
 
 
 def test_what_a_environment_raised_is_not_lost() -> None:

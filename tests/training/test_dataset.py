@@ -149,8 +149,8 @@ def test_rows_are_compared_as_they_are_stored_and_not_by_their_types(tmp_path) -
     )
     recorded = read_episodes(source, door_of())
     assert str(recorded) == "10 episodes of 20 steps (median 20)"
-    for episode, told in zip(recorded.episodes, seen, strict=True):
-        np.testing.assert_allclose(episode.observation["observation"], told, rtol=1e-6)
+    for episode, result in zip(recorded.episodes, seen, strict=True):
+        np.testing.assert_allclose(episode.observation["observation"], result, rtol=1e-6)
     np.save(tmp_path / "truncated.npy", np.zeros(200))
     assert read_episodes(source, door_of()).cuts == 9  # the last row of all ends anyway
 
@@ -280,11 +280,11 @@ def test_observations_come_back_in_the_environment_s_own_types() -> None:
     space = Dict({"a": Box(-1, 1, (2, 2), np.float64), "b": Discrete(4, start=1)})
     space.seed(0)
     space_adapter = SpaceAdapter(space, Box(-1, 1, (1,)), previous_action=True)
-    told = [space.sample() for _ in range(5)]
-    back = space_adapter.env_observations([space_adapter.first(each) for each in told])
+    result = [space.sample() for _ in range(5)]
+    back = space_adapter.env_observations([space_adapter.first(each) for each in result])
     assert back.keys() == {"a", "b"} and back["a"].dtype == np.float64
-    assert back["b"].tolist() == [each["b"] for each in told]
-    np.testing.assert_allclose(back["a"], [each["a"] for each in told], atol=1e-6)
+    assert back["b"].tolist() == [each["b"] for each in result]
+    np.testing.assert_allclose(back["a"], [each["a"] for each in result], atol=1e-6)
 
 
 # Runs
@@ -300,8 +300,10 @@ def test_a_run_learns_from_it_and_steps_no_environment_to_train(trained, tmp_pat
     assert float(first.split(",")[3]) == pytest.approx(steps / 3), "the data's own return"
     assert all(line.split(",")[3] == "" for line in rest)
     assert run.read()["final"]["env_steps"] == 40
-    told = capsys.readouterr().out.splitlines()
-    assert re.match(r".*/demonstrations: 3 episodes of [\d to]+ steps \(median [\d.]+\)$", told[1])
+    result = capsys.readouterr().out.splitlines()
+    assert re.match(
+        r".*/demonstrations: 3 episodes of [\d to]+ steps \(median [\d.]+\)$", result[1]
+    )
 
 
 def test_a_data_set_that_does_not_fit_or_is_not_for_rollouts_is_refused(trained, tmp_path) -> None:

@@ -136,11 +136,11 @@ def test_a_data_set_holds_pictures_and_mappings_to_the_bit(place) -> None:
     found = list(minari.load_dataset(NAME).iterate_episodes())
     assert len(found) == 2
     for i, read in enumerate(found):
-        told = episode(3 + i)
-        for key, values in told.pop("observations").items():
+        result = episode(3 + i)
+        for key, values in result.pop("observations").items():
             assert np.array_equal(read.observations[key], values)
             assert read.observations[key].dtype == values.dtype
-        assert all(np.array_equal(getattr(read, key), values) for key, values in told.items())
+        assert all(np.array_equal(getattr(read, key), values) for key, values in result.items())
 
 
 def test_an_environment_that_is_a_class_comes_back_by_its_name(place) -> None:

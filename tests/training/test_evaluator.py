@@ -141,8 +141,8 @@ def test_a_summary_has_success_only_where_it_is_known() -> None:
     scores = [Score(1.0, 4, None), Score(3.0, 6, None)]
     row = {"test_return": 2.0, "test_return_se": pytest.approx(1.0), "test_length": 5.0}
     assert summary("test", scores) == row
-    told = [Score(1.0, 4, True), Score(3.0, 6, False), Score(2.0, 5, True), Score(2.0, 5, None)]
-    assert summary("train", told)["train_success"] == pytest.approx(2 / 3)
+    result = [Score(1.0, 4, True), Score(3.0, 6, False), Score(2.0, 5, True), Score(2.0, 5, None)]
+    assert summary("train", result)["train_success"] == pytest.approx(2 / 3)
     assert summary("train", []) == {}
 
 

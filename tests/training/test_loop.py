@@ -190,22 +190,22 @@ def test_a_rollouts_statistics_move_once_it_is_learned_from(tmp_path, monkeypatc
 
 
 def test_progress_is_told_step_by_step(tmp_path) -> None:
-    told: list[int] = []
-    made(tmp_path, copies=3, advance=told.append).run()
-    assert told == 20 * [3]
+    result: list[int] = []
+    made(tmp_path, copies=3, advance=result.append).run()
+    assert result == 20 * [3]
 
 
 def test_each_update_knows_how_far_the_training_is(tmp_path, monkeypatch) -> None:
-    training, told = made(tmp_path), []
+    training, result = made(tmp_path), []
     update = training.agent.update
 
     def noting(batch: Batch) -> UpdateOutput:
-        told.append(training.agent.progress)
+        result.append(training.agent.progress)
         return update(batch)
 
     monkeypatch.setattr(training.agent, "update", noting)
     training.run()
-    assert told == [step / 60 for step in range(16, 61)]
+    assert result == [step / 60 for step in range(16, 61)]
 
 
 # What changes nothing
@@ -411,7 +411,7 @@ def test_the_deployed_policy_is_evaluated_and_kept(tmp_path) -> None:
 
 
 class Disk:
-    """Checkpoints that note what they are asked to keep, on a disk that fails when told to."""
+    """Checkpoints that note what they are asked to keep, on a disk that fails on request."""
 
     def __init__(self, full: tuple[int, ...] = ()) -> None:
         self.full, self.steps, self.best, self.policies = full, [], 0, []
@@ -453,5 +453,5 @@ def test_a_full_disk_is_told_and_training_goes_on(tmp_path, capsys, full, failed
     training.run()
     assert disk.steps == [step for step in (20, 40, 60) if step not in full]
     assert training.save_failed is failed
-    told = capsys.readouterr().err
-    assert "no space left on device" in told and "training goes on" in told
+    result = capsys.readouterr().err
+    assert "no space left on device" in result and "training goes on" in result
