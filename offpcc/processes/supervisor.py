@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Self
 
 from offpcc.errors import FAULT
+from offpcc.installation import program
 from offpcc.processes import heartbeat
 from offpcc.processes.heartbeat import Watch
 from offpcc.processes.interrupt import ONE_REQUEST, stop_signals
@@ -112,7 +113,7 @@ class Supervisor:
             os.kill(guard, signal.SIGKILL)
         code, line = self._answer(status)
         if line:
-            print(f"launch.py: {line}", file=sys.stderr)
+            print(f"{program()}: {line}", file=sys.stderr)
         return code
 
     def _fork_guard(self, lifeline: Lifeline) -> int:

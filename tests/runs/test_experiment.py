@@ -19,7 +19,6 @@ import torch
 from children import tiny
 from gymnasium import spaces
 
-import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.algorithms.core import precision
 from offpcc.envs.adapter import EnvAdapter
@@ -78,7 +77,8 @@ def test_its_description_is_complete(run):
     told = run.read()
     assert (told["env"], told["algo"], told["run_id"]) == ("cartpole-continuous-v0", "sac", "1")
     assert (told["seed"], told["device"], told["num_threads"]) == (1, "cpu", 1)
-    assert told["versions"].keys() == {"python", "torch", "numpy", "gymnasium", "gin-config"}
+    packages = {"python", "offpcc", "torch", "numpy", "gymnasium", "gin-config"}
+    assert told["versions"].keys() == packages
     assert told["versions"]["torch"] == torch.__version__
     assert told["git_commit"] is None or len(told["git_commit"]) >= 40
     assert told["spec"] == {
