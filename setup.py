@@ -1,4 +1,4 @@
-"""Packages of the wheel: domains/ and configs/ travel inside offpcc. pyproject.toml has the rest."""
+"""Packages of the wheel: domains/ and configs/ are inside offpcc. pyproject.toml has the rest."""
 
 from setuptools import find_packages, setup
 

@@ -1,6 +1,6 @@
 """The environments of the project; importing this package registers their ids with gymnasium.
 
-Its name is `offpcc.domains`, wherever it lies. offpcc imports it once gymnasium is imported.
+Its name is `offpcc.domains`, in a checkout too. offpcc imports it as soon as gymnasium is imported.
 
 `HIDDEN` says, for each id, what its view hides from the agent; `harder` adds noise, dropout, delay
 or repeated actions to an id. No environment is imported until it is made.
@@ -14,7 +14,7 @@ from .task import TaskView
 __all__ = ["HIDDEN", "harder"]
 
 if __name__ != "offpcc.domains":  # under another name, each class would be there twice
-    raise ImportError("offpcc's environments are the package offpcc.domains, not domains")
+    raise ImportError("offpcc's environments are offpcc.domains; importing offpcc registers them")
 
 HIDDEN: dict[str, str] = {row.id: row.description for row in TABLE}
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from offpcc import installation
+from offpcc.config import installation
 
 _MODULES = {
     "run": "runs.experiment",

@@ -12,8 +12,8 @@ from pathlib import Path
 import gymnasium
 
 from offpcc import domains
+from offpcc.config.installation import CONFIGS
 from offpcc.errors import ConfigError
-from offpcc.installation import CONFIGS
 
 FEW = 12  # names that are listed where none is near
 OURS = ("", "offpcc", "offpcc.domains")  # modules in front of an id of ours

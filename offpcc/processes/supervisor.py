@@ -17,8 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
+from offpcc.config.installation import program
 from offpcc.errors import FAULT
-from offpcc.installation import program
 from offpcc.processes import heartbeat
 from offpcc.processes.heartbeat import Watch
 from offpcc.processes.interrupt import ONE_REQUEST, stop_signals

@@ -12,8 +12,8 @@ from threading import Thread
 from types import FrameType
 from typing import Self
 
+from offpcc.config.installation import child_command
 from offpcc.errors import FAULT, Stopped
-from offpcc.installation import child_command
 from offpcc.processes.interrupt import Interrupt
 from offpcc.processes.lifeline import Lifeline
 from offpcc.runs.run_spec import RunSpec

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from offpcc import installation
 from offpcc.algorithms import Learner
-from offpcc.installation import CHECKOUT, MODULE, program
+from offpcc.config import installation
+from offpcc.config.installation import CHECKOUT, MODULE, program
 from offpcc.runs.run_spec import RunSpec
 from offpcc.training.loop import Training
 

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 CHECKOUT = None if (PACKAGE / "configs").is_dir() else PACKAGE.parent
 CONFIGS = (CHECKOUT or PACKAGE) / "configs"
 MODULE = "python -m offpcc"
