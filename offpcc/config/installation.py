@@ -14,7 +14,7 @@ from types import ModuleType
 
 PACKAGE = Path(__file__).parents[1]
 CHECKOUT = None if (PACKAGE / "configs").is_dir() else PACKAGE.parent
-CONFIGS = (CHECKOUT or PACKAGE) / "configs"
+CONFIGS = (CHECKOUT or PACKAGE).resolve() / "configs"
 MODULE = "python -m offpcc"
 
 
@@ -32,7 +32,7 @@ class DomainsFinder:
 
 
 class GymnasiumFinder:
-    """Registers our ids once gymnasium is imported: importing it earlier would take too long."""
+    """Registers our ids when gymnasium is imported, which `import offpcc` has no time for."""
 
     @classmethod
     def find_spec(
@@ -41,14 +41,15 @@ class GymnasiumFinder:
         """The spec of gymnasium, whose loader also registers the ids; None for other modules."""
         if name != "gymnasium":
             return None
-        others = [finder for finder in sys.meta_path if finder is not cls]
+        others = (finder for finder in sys.meta_path if finder is not cls)
         found = (finder.find_spec(name, path, target) for finder in others)
         spec = next(filter(None, found), None)
         if spec and spec.loader:
             execute = spec.loader.exec_module
 
             def execute_and_register(module: ModuleType) -> None:
-                sys.meta_path[:] = others
+                if cls in sys.meta_path:
+                    sys.meta_path.remove(cls)
                 execute(module)
                 import_module("offpcc.domains")
 
