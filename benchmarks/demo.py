@@ -12,7 +12,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import domains  # noqa: F401 - registers the ids
 from offpcc.errors import Stopped
 from offpcc.runs import jobs
 from offpcc.runs.run_spec import RunSpec

@@ -31,7 +31,6 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.env_util import make_vec_env
 from usual import UsualRSAC
 
-import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
 from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.envs.adapter import make_env

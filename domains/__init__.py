@@ -1,15 +1,20 @@
 """The environments of the project; importing this package registers their ids with gymnasium.
 
+Its name is `offpcc.domains`, in a checkout too. offpcc imports it as soon as gymnasium is imported.
+
 `HIDDEN` says, for each id, what its view hides from the agent; `harder` adds noise, dropout, delay
 or repeated actions to an id. No environment is imported until it is made.
 """
 
 import gymnasium
 
-from domains.table import TABLE
-from domains.task import TaskView
+from .table import TABLE
+from .task import TaskView
 
 __all__ = ["HIDDEN", "harder"]
+
+if __name__ != "offpcc.domains":  # under another name, each class would be there twice
+    raise ImportError("offpcc's environments are offpcc.domains; importing offpcc registers them")
 
 HIDDEN: dict[str, str] = {row.id: row.description for row in TABLE}
 
@@ -18,8 +23,8 @@ def _register(row: TaskView) -> None:
     ours = row.task.ours
     gymnasium.register(
         id=row.id,
-        entry_point="domains.make:single" if ours else "domains.make:foreign",
-        vector_entry_point="domains.make:several" if ours else None,
+        entry_point="offpcc.domains.make:single" if ours else "offpcc.domains.make:foreign",
+        vector_entry_point="offpcc.domains.make:several" if ours else None,
         max_episode_steps=row.task.steps,
         # Our environments themselves refuse what these two wrappers watch for, and faster.
         order_enforce=not ours,

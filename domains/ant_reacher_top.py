@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 REACH = 8.0  # along an axis at action 1, m
 SIDE, FAR = 6.25, 6.75  # heaven is at (±SIDE, FAR), hell at (∓SIDE, FAR), m

@@ -16,9 +16,9 @@ from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
-from domains.disturbances import checked_times
-from domains.observation_views import Views, alone
-from domains.rendering import RenderedEnv
+from .disturbances import checked_times
+from .observation_views import Views, alone
+from .rendering import RenderedEnv
 
 Rows = NDArray[np.float64]  # (·, n): a quantity a row, a copy a column
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas, Colour
+    from .canvas import Canvas, Colour
 
 FLAG = 1.0  # heaven and hell are at ± this, m
 PRIEST = 0.5  # the middle of where he is heard, m

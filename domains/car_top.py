@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from domains import car
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import drawn_at
+from . import car
+from .base_env import BaseEnv, Rows
+from .rendering import drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 REACH = 1.1  # position at action 1, m
 PARTS = 20  # that a relative action is made in, and seen in

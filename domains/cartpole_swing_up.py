@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.pendulum import wrapped
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .pendulum import wrapped
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 GRAVITY = 9.82  # g, m/s²
 POLE_MASS = 0.5  # m_p, kg

@@ -15,11 +15,11 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
-from domains.extras import missing
-from domains.rendering import Frame, RenderedEnv, drawn_at
+from .extras import missing
+from .rendering import Frame, RenderedEnv, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 if sys.platform == "linux" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
     # Left to itself, dm_control wants a window even where there is no display.

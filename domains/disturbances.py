@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from domains.observation_view import (
+from .observation_view import (
     Flags,
     ObservationView,
     Randoms,

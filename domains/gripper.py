@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas, Colour
+    from .canvas import Canvas, Colour
 
 LENGTH = 100.0  # of the slide, which begins at 0
 MIDDLE = LENGTH / 2

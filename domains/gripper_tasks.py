@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.base_env import Rows
-from domains.gripper import BLADE, HINGE, LENGTH, MIDDLE, Gripper, Limits
+from .base_env import Rows
+from .gripper import BLADE, HINGE, LENGTH, MIDDLE, Gripper, Limits
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 GAIN = 1.0  # of the controller, cm/s a cm
 TRIES = 50  # most speeds that it sets in a step

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 from gymnasium.envs.registration import load_env_creator
 
-from domains.base_env import BaseEnv
-from domains.disturbances import Repeat
-from domains.observation_views import ViewWrapper
-from domains.vector_env import BatchedEnv
+from .base_env import BaseEnv
+from .disturbances import Repeat
+from .observation_views import ViewWrapper
+from .vector_env import BatchedEnv
 
 Settings = Mapping[str, Any]
 

@@ -14,8 +14,8 @@ from gymnasium.spaces import Box, Dict
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.utils.seeding import np_random
 
-from domains.disturbances import Dropout, Noise
-from domains.observation_view import (
+from .disturbances import Dropout, Noise
+from .observation_view import (
     Flags,
     ObservationView,
     Randoms,

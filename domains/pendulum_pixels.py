@@ -4,7 +4,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from domains.pendulum import LENGTH, Pendulum
+from .pendulum import LENGTH, Pendulum
 
 PIXELS = 84  # width and height
 SIDE = 2.4  # width and height of what is seen, m; the pivot is in its middle

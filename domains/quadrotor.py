@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 GRAVITY = 9.8066  # g, m/s²
 MASS = 0.640  # m, kg
@@ -161,7 +161,7 @@ class Quadrotor(BaseEnv):
 
     def draw(self, canvas: Canvas) -> None:
         """Draw the room from the side and from above, the goal, and each rotor with its thrust."""
-        from domains.quadrotor_picture import Craft, panel
+        from .quadrotor_picture import Craft, panel
 
         place, angles, speeds, rates = (
             self.values[part, 0] for part in (POSITION, ANGLES, SPEEDS, RATES)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.canvas import Canvas, Point
+from .canvas import Canvas, Point
 
 Vector = NDArray[np.float64]
 Place = tuple[float, float, float]

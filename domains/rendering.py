@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas, Colour
+    from .canvas import Canvas, Colour
 
 RENDER_MODES = ("human", "rgb_array")
 
@@ -50,7 +50,7 @@ class RenderedEnv(gymnasium.Env[Any, Any], ABC):
         if self.render_mode is None:
             raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
         if self._canvas is None:
-            from domains.canvas import Canvas  # pygame is loaded only where something is drawn
+            from .canvas import Canvas  # pygame is loaded only where something is drawn
 
             self._canvas = Canvas(*self.frame)
         self._canvas.clear()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 
 class TMaze(BaseEnv):

@@ -3,36 +3,36 @@
 from types import MappingProxyType
 from typing import Any
 
-from domains.task import Task, TaskView
+from .task import Task, TaskView
 
-_CARTPOLE = "domains.cartpole_continuous:CartPole"
+_CARTPOLE = "offpcc.domains.cartpole_continuous:CartPole"
 CARTPOLE = Task(_CARTPOLE, steps=200)
 CARTPOLE_LONG = Task(_CARTPOLE, steps=1000)
-CARTPOLE_MASS = Task("domains.cartpole_continuous:VariableMass", steps=350)
-CARTPOLE_LENGTH = Task("domains.cartpole_swing_up:VariableLength", steps=500)
-CARTPOLE_FLIP = Task("domains.cartpole_swing_up:FlipAction", steps=350)
-PENDULUM = Task("domains.pendulum:Pendulum", steps=200)
-PENDULUM_LENGTH = Task("domains.pendulum:VariableLength", steps=200)
-PENDULUM_PIXELS = Task("domains.pendulum_pixels:PixelPendulum", steps=200)
+CARTPOLE_MASS = Task("offpcc.domains.cartpole_continuous:VariableMass", steps=350)
+CARTPOLE_LENGTH = Task("offpcc.domains.cartpole_swing_up:VariableLength", steps=500)
+CARTPOLE_FLIP = Task("offpcc.domains.cartpole_swing_up:FlipAction", steps=350)
+PENDULUM = Task("offpcc.domains.pendulum:Pendulum", steps=200)
+PENDULUM_LENGTH = Task("offpcc.domains.pendulum:VariableLength", steps=200)
+PENDULUM_PIXELS = Task("offpcc.domains.pendulum_pixels:PixelPendulum", steps=200)
 _AND_MASSES = "velocities and masses"
 _AND_LENGTH = "velocities and length"
 _AND_SIGN = "velocities and the action's sign"
-WATER_MAZE = Task("domains.water_maze:WaterMaze", steps=200)
-WATER_MAZE_DENSE = Task("domains.water_maze:DenseWaterMaze", steps=200)
-WATER_MAZE_SIMPLE = Task("domains.water_maze:SimpleWaterMaze", steps=200)
-CAR = Task("domains.car:Car", steps=160)
-CAR_EPISODIC = Task("domains.car:EpisodicCar", steps=160)
-CAR_TOP = Task("domains.car_top:CarTop", steps=10)
-CAR_TOP_NARROW = Task("domains.car_top:CarTopNarrow", steps=10)
-CAR_TOP_RELATIVE = Task("domains.car_top:CarTopRelative", steps=8)
-ANT_REACHER_TOP = Task("domains.ant_reacher_top:AntReacherTop", steps=20)
-BUMP_TOP = Task("domains.gripper_tasks:BumpTop", steps=20)
-BOX_TOP = Task("domains.gripper_tasks:BoxTop", steps=20)
-BUMP_MDP = Task("domains.gripper_tasks:BumpMdp", steps=50)
-UR5_TOP = Task("domains.ur5_top:UR5Top", steps=200)
-UR5_MDP_TOP = Task("domains.ur5_top:UR5MdpTop", steps=20)
-QUADROTOR = Task("domains.quadrotor:Quadrotor", steps=1000)
-LINKS = Task("domains.quad_inv_pendulum:QuadInvPendulum", steps=1000)
+WATER_MAZE = Task("offpcc.domains.water_maze:WaterMaze", steps=200)
+WATER_MAZE_DENSE = Task("offpcc.domains.water_maze:DenseWaterMaze", steps=200)
+WATER_MAZE_SIMPLE = Task("offpcc.domains.water_maze:SimpleWaterMaze", steps=200)
+CAR = Task("offpcc.domains.car:Car", steps=160)
+CAR_EPISODIC = Task("offpcc.domains.car:EpisodicCar", steps=160)
+CAR_TOP = Task("offpcc.domains.car_top:CarTop", steps=10)
+CAR_TOP_NARROW = Task("offpcc.domains.car_top:CarTopNarrow", steps=10)
+CAR_TOP_RELATIVE = Task("offpcc.domains.car_top:CarTopRelative", steps=8)
+ANT_REACHER_TOP = Task("offpcc.domains.ant_reacher_top:AntReacherTop", steps=20)
+BUMP_TOP = Task("offpcc.domains.gripper_tasks:BumpTop", steps=20)
+BOX_TOP = Task("offpcc.domains.gripper_tasks:BoxTop", steps=20)
+BUMP_MDP = Task("offpcc.domains.gripper_tasks:BumpMdp", steps=50)
+UR5_TOP = Task("offpcc.domains.ur5_top:UR5Top", steps=200)
+UR5_MDP_TOP = Task("offpcc.domains.ur5_top:UR5MdpTop", steps=20)
+QUADROTOR = Task("offpcc.domains.quadrotor:Quadrotor", steps=1000)
+LINKS = Task("offpcc.domains.quad_inv_pendulum:QuadInvPendulum", steps=1000)
 
 _MAZE = "velocity, platform"
 _SIDE = "heaven's side, away from the priest"
@@ -40,17 +40,17 @@ _CONTROL = "gymnasium.envs.classic_control"
 GYM_CARTPOLE = Task(f"{_CONTROL}:CartPoleEnv", steps=500, ours=False)
 GYM_MOUNTAINCAR = Task(f"{_CONTROL}:Continuous_MountainCarEnv", steps=999, ours=False)
 GYM_PENDULUM = Task(f"{_CONTROL}:PendulumEnv", steps=200, ours=False)
-REACHER = Task("domains.reacher:Reacher", steps=50)
-BANDIT = Task("domains.bernoulli_bandit:BernoulliBandit", steps=100)
+REACHER = Task("offpcc.domains.reacher:Reacher", steps=50)
+BANDIT = Task("offpcc.domains.bernoulli_bandit:BernoulliBandit", steps=100)
 
 
 def _t_maze(length: int, kind: str = "TMaze") -> Task:
-    return Task(f"domains.t_maze:{kind}", length + 1, MappingProxyType({"length": length}))
+    return Task(f"offpcc.domains.t_maze:{kind}", length + 1, MappingProxyType({"length": length}))
 
 
 def _suite(domain: str, task: str, skip: int = 5, kind: str = "ControlSuite") -> Task:
     settings = MappingProxyType({"domain": domain, "task": task, "skip": skip})
-    return Task(f"domains.control_suite:{kind}", 1000 // skip, settings, ours=False)
+    return Task(f"offpcc.domains.control_suite:{kind}", 1000 // skip, settings, ours=False)
 
 
 def _suite_views(name: str, task: Task, positions: int, velocities: int) -> tuple[TaskView, ...]:
@@ -65,9 +65,8 @@ def _suite_views(name: str, task: Task, positions: int, velocities: int) -> tupl
 
 
 def _robot_views(name: str, robot: str, joints: int, feet: int) -> tuple[TaskView, ...]:
-    task = Task(
-        "domains.bullet.locomotion:Locomotion", 1000, MappingProxyType({"robot": robot}), False
-    )
+    settings = MappingProxyType({"robot": robot})
+    task = Task("offpcc.domains.bullet.locomotion:Locomotion", 1000, settings, ours=False)
     end = 8 + 2 * joints  # of the joints' positions and speeds, in turns
     p = (0, 1, 2, 6, 7, *range(8, end, 2), *range(end, end + feet))
     v = (3, 4, 5, *range(9, end, 2))
@@ -79,11 +78,11 @@ def _robot_views(name: str, robot: str, joints: int, feet: int) -> tuple[TaskVie
 
 
 def _bumps(kind: str = "PushRight", **settings: Any) -> Task:
-    world = f"domains.bullet.bump_tasks:{kind}"
+    world = f"offpcc.domains.bullet.bump_tasks:{kind}"
     return Task(world, 50, MappingProxyType(settings), ours=False)
 
 
-TOP_PLATE = Task("domains.bullet.top_plate:TopPlate", steps=50, ours=False)
+TOP_PLATE = Task("offpcc.domains.bullet.top_plate:TopPlate", steps=50, ours=False)
 DMC_BALANCE_IMG = _suite("cartpole", "balance", 2, "Pixels")
 DMC_WALK_IMG = _suite("walker", "walk", 2, "Pixels")
 

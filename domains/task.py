@@ -63,7 +63,7 @@ class TaskView(NamedTuple):
         return f"{line}; shown: {', '.join(extra)}" if extra else line
 
     def arguments(self) -> dict[str, Any]:
-        """Return what `domains.make` wants to know."""
+        """Return the arguments of the functions in `offpcc.domains.make`."""
         shown = self._asdict()
         del shown["name"], shown["task"]
         world = {"world": self.task.world, "settings": dict(self.task.settings)}

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas, Colour
+    from .canvas import Canvas, Colour
 
 SHOULDER = 0.089159  # height of the second joint, m
 UPPER_ARM, FOREARM = 0.425, 0.39225  # from there to the elbow, and on to the wrist, m

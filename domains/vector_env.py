@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from domains.base_env import BaseEnv
+from .base_env import BaseEnv
 
 Batch = NDArray[Any]
 Stepped = tuple[Any, Batch, Batch, Batch, dict[str, Any]]

@@ -11,11 +11,11 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from domains.base_env import BaseEnv, Rows
-from domains.rendering import Frame, drawn_at
+from .base_env import BaseEnv, Rows
+from .rendering import Frame, drawn_at
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from .canvas import Canvas
 
 Place = tuple[float, float]  # (x, y), m; the water is the disc of radius 1 m about (0, 0)
 

@@ -3,17 +3,24 @@
 from importlib import import_module
 from typing import Any
 
+from offpcc.config import installation
+
 _MODULES = {
     "run": "runs.experiment",
     "load": "deploy.loaded_policy",
     "env_of": "deploy.loaded_policy",
+    "make_env": "envs.adapter",
 }
 
-__all__ = ["env_of", "load", "run"]
+__all__ = ["__version__", "env_of", "load", "make_env", "run"]
+
+installation.make_domains_known()
 
 
 def __getattr__(name: str) -> Any:
     # Importing offpcc starts nothing and needs no gin; its functions are imported at first use.
     if name in _MODULES:
         return getattr(import_module(f"offpcc.{_MODULES[name]}"), name)
+    if name == "__version__":
+        return installation.version()
     raise AttributeError(f"module 'offpcc' has no attribute {name!r}")

@@ -123,9 +123,9 @@ def _ask(order: dict[str, Any]) -> str:
 
 
 def _serve() -> None:
+    import gymnasium  # noqa: F401
     import torch._dynamo  # noqa: F401 - which the first optimizer imports
 
-    import domains  # noqa: F401
     import launch  # noqa: F401
 
     for line in sys.stdin:
@@ -141,6 +141,7 @@ def _serve() -> None:
 def _obey(order: dict[str, Any]) -> None:
     import launch
 
+    sys.argv = ["launch.py", *order["argv"]]
     os.chdir(order["cwd"])
     sys.path.insert(0, order["cwd"])
     os.environ.update(order["env"])

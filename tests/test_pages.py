@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import domains  # noqa: F401 - registers the environments
 from offpcc import algorithms, baselines
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file, check_id

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from domains.bullet.scene import Scene, pybullet
-from domains.bullet.ur5 import ARM, BLADE, TIP
-from domains.bullet.urdf import Triple
+from .scene import Scene, pybullet
+from .ur5 import ARM, BLADE, TIP
+from .urdf import Triple
 
 
 class Arm:

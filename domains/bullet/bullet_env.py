@@ -15,11 +15,11 @@ from gymnasium.spaces import Box
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from domains.bullet.scene import Camera, Scene
-from domains.rendering import Frame, RenderedEnv
+from ..rendering import Frame, RenderedEnv
+from .scene import Camera, Scene
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from ..canvas import Canvas
 
 Observation = NDArray[Any]  # (X,) float32
 

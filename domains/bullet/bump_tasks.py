@@ -6,10 +6,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from domains.bullet.bumps import BENT, LINE, REACH, Bumps
-from domains.bullet.layouts import EDGE, PLACEMENTS, Layout, away, between, unlike
-from domains.bullet.props import GROUND, mark, rail
-from domains.bullet.urdf import GOAL
+from .bumps import BENT, LINE, REACH, Bumps
+from .layouts import EDGE, PLACEMENTS, Layout, away, between, unlike
+from .props import GROUND, mark, rail
+from .urdf import GOAL
 
 STILL = 0.001  # a bump no further than this from its beginning counts as not moved, m
 PUSHED = 0.01  # one that is further than this was pushed, m

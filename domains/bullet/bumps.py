@@ -21,14 +21,14 @@ from gymnasium.spaces import Discrete
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from domains.bullet.arm import Arm
-from domains.bullet.bullet_env import BulletEnv
-from domains.bullet.layouts import EDGE, Layout
-from domains.bullet.props import GROUND, dome, floor, mark
-from domains.bullet.scene import Camera, pybullet
-from domains.bullet.ur5 import reach, ur5
-from domains.bullet.urdf import LIMIT
-from domains.rendering import drawn_at
+from ..rendering import drawn_at
+from .arm import Arm
+from .bullet_env import BulletEnv
+from .layouts import EDGE, Layout
+from .props import GROUND, dome, floor, mark
+from .scene import Camera, pybullet
+from .ur5 import reach, ur5
+from .urdf import LIMIT
 
 LINE = 0.6  # x of the line that tool and bumps are on, m
 HEIGHT = 0.2045  # of the tool, m; lowered to 0.2, it stops when all joints are within 0.01 rad

@@ -14,12 +14,12 @@ from gymnasium.error import ClosedEnvironmentError, DependencyNotInstalled
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from domains.bullet.scene import Camera, Scene
-from domains.extras import missing
-from domains.rendering import Frame, RenderedEnv, drawn_at
+from ..extras import missing
+from ..rendering import Frame, RenderedEnv, drawn_at
+from .scene import Camera, Scene
 
 if TYPE_CHECKING:
-    from domains.canvas import Canvas
+    from ..canvas import Canvas
 
 try:
     from pybullet_envs_gymnasium import gym_locomotion_envs
@@ -64,7 +64,7 @@ class Locomotion(RenderedEnv):
         low, high = _bounds(self._base.observation_space.shape[0], feet=BODY + 2 * self._joints)
         self.observation_space = Box(low, high, dtype=np.float32)
         if render_mode == "human":
-            from domains.canvas import pygame
+            from ..canvas import pygame
 
             self._clock = pygame.time.Clock()
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from domains.bullet.urdf import (
+from .urdf import (
     FLOOR,
     HIDDEN,
     LIMIT,

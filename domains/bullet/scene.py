@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
-from domains.bullet.urdf import ORIGIN, Triple
-from domains.extras import missing
+from ..extras import missing
+from .urdf import ORIGIN, Triple
 
 try:
     import pybullet

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from domains.bullet.arm import Arm
-from domains.bullet.bullet_env import BulletEnv
-from domains.bullet.props import floor, holder, plate
-from domains.bullet.scene import Camera
-from domains.bullet.ur5 import KNUCKLE, SIZES, reach_level, ur5
-from domains.rendering import drawn_at
+from ..rendering import drawn_at
+from .arm import Arm
+from .bullet_env import BulletEnv
+from .props import floor, holder, plate
+from .scene import Camera
+from .ur5 import KNUCKLE, SIZES, reach_level, ur5
 
 STACK = 0.6, 0.315  # x and y of the plates' middles, m
 RADIUS, THICKNESS = 0.1, 0.004  # of a plate, m

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from domains.bullet.urdf import ACTION, BODY, STEEL, Joint, Link, box, cylinder, rod, urdf
+from .urdf import ACTION, BODY, STEEL, Joint, Link, box, cylinder, rod, urdf
 
 Joints = NDArray[np.float64]
 

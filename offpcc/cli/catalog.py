@@ -1,13 +1,14 @@
 """What there is: environments, algorithms, suites, configs; and the check of an environment."""
 
 
-def list_all(hidden: dict[str, str]) -> int:
+def list_all() -> int:
     """Prints the catalog."""
     from offpcc.config import catalog
+    from offpcc.domains import HIDDEN
 
     print("environments (any other gymnasium id works, too), and what is hidden from the agent")
-    width = max(map(len, hidden))
-    for name, what in hidden.items():
+    width = max(map(len, HIDDEN))
+    for name, what in HIDDEN.items():
         print(f"  {name:{width}s}  {what}")
     print("\nalgorithms\n  " + " ".join(catalog.algorithms()))
     print("\nsuites\n  " + " ".join(catalog.suites()))

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from offpcc.cli.parser import check_jobs, refuse_settings
@@ -10,7 +9,6 @@ from offpcc.cli.parser import check_jobs, refuse_settings
 
 def compare(asked: argparse.Namespace) -> int:
     """Trains what a suite lacks and reports on it; the first failure's exit code, or 0."""
-    import domains
     from offpcc.compare.archived_rows import keep_rows
     from offpcc.compare.report import report
     from offpcc.compare.suite import read_suite
@@ -20,9 +18,6 @@ def compare(asked: argparse.Namespace) -> int:
         raise ValueError("--report goes with --compare SUITE")
     refuse_settings(asked)
     suite = read_suite(asked.compare)
-    for entry in suite.entries:
-        with suppress(ValueError):  # as above
-            domains.harder(entry.env)
     bind = [] if asked.device is None else [f"device = {asked.device!r}"]
     runs = Path(asked.results) / "compared"  # apart from one's own, which may have the same names
     planned = suite.plan(bind, results=runs, wandb=asked.wandb)

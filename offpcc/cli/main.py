@@ -5,11 +5,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from pathlib import Path
 
 from offpcc import errors
 from offpcc.cli.parser import parser
 from offpcc.cli.play import plays
+from offpcc.config.installation import CHECKOUT, program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Where every fault becomes a line and a code. Only other people's code ends a program.
         if asked.debug:
             traceback.print_exc()
-        print(f"launch.py: {complaint(error)}", file=sys.stderr)
+        print(f"{program()}: {complaint(error)}", file=sys.stderr)
         return exit_code(error)
 
 
 def exit_code(error: BaseException) -> int:
-    """What launch.py leaves with; 1 for what it does not know."""
+    """The exit code for an error; 1 for an unknown one."""
     known = (
         (errors.Stopped, 128 + getattr(error, "number", 0)),
         (KeyboardInterrupt, 130),
@@ -58,15 +59,10 @@ def dispatch(asked: argparse.Namespace) -> int:
         from offpcc.cli.compare import plot
 
         return plot(asked)
-    import domains
-
     if asked.list:
         from offpcc.cli.catalog import list_all
 
-        return list_all(domains.HIDDEN)
-    for env in filter(None, (asked.env, asked.check)):
-        with suppress(ValueError):  # not one of ours: whether there is such an id is asked later
-            domains.harder(env)
+        return list_all()
     if asked.compare or asked.report is not None:
         from offpcc.cli.compare import compare
 
@@ -84,6 +80,7 @@ def script() -> int:
     """What the process does: main(), in a worker that it observes if an environment is played."""
     from offpcc.processes import streams
 
+    search_working_folder_last()
     streams.tolerate_write_errors()
     asked = parser().parse_args()
     if os.name != "posix":
@@ -94,3 +91,14 @@ def script() -> int:
     plain = any(elsewhere) or asked.jobs or asked.print_config
     observed = bool(asked.check or asked.env) and not plain
     return supervisor.run(main, observed, "" if asked.check or plays(asked) else "--resume")
+
+
+def search_working_folder_last() -> None:
+    """Modules of the user's are found in the working folder, but hide no installed package.
+
+    The checkout, which Python puts first for launch.py, comes even later: its folders hide none of
+    the user's.
+    """
+    here = str(Path.cwd())
+    first = [sys.path.pop(0)] if sys.path[0] in (here, str(CHECKOUT)) else []
+    sys.path += dict.fromkeys([here, *first])

@@ -4,13 +4,15 @@ import argparse
 from difflib import get_close_matches
 from typing import NoReturn
 
+from offpcc.config.installation import program
+
 EXAMPLES = """examples:
-  python launch.py --env pendulum-p-v0 --algo rsac --run_id 1
-  python launch.py --env pendulum-p-v0 --algo rsac --run_id 1 --render
-  python launch.py --env pendulum-p-v0 --algo rsac --run_id 2 --bind 'SAC.discount = 0.95'
-  python launch.py --env pendulum-p-v0 --algo rsac --run_id 1 2 3 4 --seed 1 --jobs 2
-  python launch.py --compare memory --jobs 2
-  python launch.py --plot results/pendulum-p-v0
+  {command} --env pendulum-p-v0 --algo rsac --run_id 1
+  {command} --env pendulum-p-v0 --algo rsac --run_id 1 --render
+  {command} --env pendulum-p-v0 --algo rsac --run_id 2 --bind 'SAC.discount = 0.95'
+  {command} --env pendulum-p-v0 --algo rsac --run_id 1 2 3 4 --seed 1 --jobs 2
+  {command} --compare memory --jobs 2
+  {command} --plot results/pendulum-p-v0
 
 exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
 6 environment fault, 7 storage fault, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue
@@ -35,14 +37,16 @@ class Parser(argparse.ArgumentParser):
         if unknown and unknown[0].startswith("--"):
             near = get_close_matches(unknown[0], self._option_string_actions, 3)
             message += f"; did you mean {' or '.join(near)}?" if near else ""
-        self.exit(2, f"launch.py: {message}; --help lists all flags\n")
+        self.exit(2, f"{program()}: {message}; --help lists all flags\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    name = program()
     p = Parser(
+        prog=name,
         description="Reinforcement learning for agents that must remember.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.format(command="python launch.py" if name == "launch.py" else name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

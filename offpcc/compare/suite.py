@@ -91,7 +91,9 @@ class Suite:
     bind: Sequence[str] = ()  # lines for all of them, below their own
     at: str = "steps"  # or "time": scores are taken at a wall time that all runs have reached
     pairs: Sequence[Sequence[str]] = ()  # of labels, compared over all tasks; empty: every pair
-    aims: Mapping[str, float] = field(default_factory=dict)  # returns by task, whose cost is reported
+    aims: Mapping[str, float] = field(
+        default_factory=dict
+    )  # returns by task, whose cost is reported
 
     def plan(self, bind: Sequence[str] = (), **settings: Any) -> list[PlannedRun]:
         """Its runs, with these lines bound for all; settings: other fields of `RunSpec`.

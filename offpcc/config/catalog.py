@@ -5,15 +5,18 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
 import gymnasium
 
+from offpcc import domains
+from offpcc.config.installation import CONFIGS
 from offpcc.errors import ConfigError
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 FEW = 12  # names that are listed where none is near
+OURS = ("", "offpcc", "offpcc.domains")  # modules in front of an id of ours
 SIMILAR = 0.75  # of two ids without their versions, where one may have been meant for the other
 
 # What others call an algorithm, or one that is not here, by what comes nearest to it.
@@ -97,11 +100,15 @@ def bare(env: str) -> str:
 def check_id(env: str) -> None:
     """Imports the module of `module:Id-v0`; raises ValueError if gymnasium does not know the id.
 
+    An id of ours with suffixes, such as pendulum-p-noise0.2-v0, is registered if it is not yet.
     Raises ConfigError, a ValueError, where the module cannot be imported.
     """
     module, _, name = env.rpartition(":")
     if module:
         import_module(module, f"--env {env}")
+    if name not in gymnasium.registry and module in OURS:
+        with suppress(ValueError):  # it is not one of ours either
+            domains.harder(name)
     if name not in gymnasium.registry:
         raise ValueError(f"unknown environment {name!r}; {_meant(module, name)}")
 

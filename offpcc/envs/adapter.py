@@ -39,8 +39,8 @@ def make_env(
 
     max_episode_steps: the time limit of an episode; None: the environment's own. success: the step
     whose `info["success"]`, or else `info["is_success"]`, is an episode's: the "last" one, or
-    "any". timeout: seconds after which launch.py ends a call that does not answer; None: never.
-    copy: its number among several.
+    "any". timeout: seconds after which a call that does not return is ended; None: never. copy: its
+    number among several.
 
     Raises ValueError for an id that is not registered, naming the nearest ones, for spaces that
     cannot be served, a missing package, and a render mode that the environment lacks;

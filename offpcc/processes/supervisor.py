@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
+from offpcc.config.installation import program
 from offpcc.errors import FAULT
 from offpcc.processes import heartbeat
 from offpcc.processes.heartbeat import Watch
@@ -112,7 +113,7 @@ class Supervisor:
             os.kill(guard, signal.SIGKILL)
         code, line = self._answer(status)
         if line:
-            print(f"launch.py: {line}", file=sys.stderr)
+            print(f"{program()}: {line}", file=sys.stderr)
         return code
 
     def _fork_guard(self, lifeline: Lifeline) -> int:

@@ -7,21 +7,21 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from types import FrameType
 from typing import Self
 
+from offpcc.config.installation import child_command
 from offpcc.errors import FAULT, Stopped
 from offpcc.processes.interrupt import Interrupt
 from offpcc.processes.lifeline import Lifeline
 from offpcc.runs.run_spec import RunSpec
 from offpcc.tracking.live_status import LiveStatus
 
-LAUNCH = Path(__file__).parents[2] / "launch.py"
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 OWN_THREADS = re.compile(r"\s*(TrainingConfig\.)?num_threads\s*=")
+COMPLAINT = re.compile(r"(launch\.py|python -m offpcc): ")  # begins the line of an error
 Process = subprocess.Popen[str]
 Said = SimpleQueue[tuple["Job", str | None]]  # None: a job's last line was before
 
@@ -49,7 +49,7 @@ class Job:
         own = any(map(OWN_THREADS.match, self.request.bind))
         more = [] if own else ["--bind", f"num_threads = {threads}"]
         return lifeline.start(
-            [sys.executable, os.path.relpath(LAUNCH), *self.request.arguments, *more, *self.flags],
+            [*child_command(), *self.request.arguments, *more, *self.flags],
             env=os.environ | ({} if own else dict.fromkeys(POOLS, str(threads))),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -110,11 +110,11 @@ def run(jobs: Sequence[Job], limit: int, again: str = "--resume") -> int:
                 status.end(job.name)
             else:
                 status.tell(job.name, line)
-                # The complaint of launch.py is the reason, whatever else is said on the way out.
-                last[job] = last[job] if last[job].startswith("launch.py: ") else line
+                # Our own complaint is the reason, whatever else is said on the way out.
+                last[job] = last[job] if COMPLAINT.match(last[job]) else line
     failed = {job: code for job, code in codes.items() if code not in (0, 128 + relay.number)}
     for job in failed:
-        print(f"failed: {job.name}: {last[job].removeprefix('launch.py: ')}", file=sys.stderr)
+        print(f"failed: {job.name}: {COMPLAINT.sub('', last[job], 1)}", file=sys.stderr)
     if relay.number:
         if waiting:
             print(f"not begun: {', '.join(job.name for job in waiting)}", file=sys.stderr)
@@ -155,7 +155,7 @@ def _listen(job: Job, process: Process, said: Said) -> None:
 
 
 def _end(job: Job, process: Process) -> tuple[int, str]:
-    """What launch.py left with, or would have, and why, where it could not say that itself."""
+    """A job's exit code, and the reason where the job could not print it itself."""
     code = process.wait()
     if code < 0:
         return 128 - code, f"killed by {signal.Signals(-code).name}"

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from offpcc.algorithms import Learner
-from offpcc.config.catalog import CONFIGS
+from offpcc.config import installation
+from offpcc.config.installation import CHECKOUT, MODULE, program
 from offpcc.runs.run_spec import RunSpec
 from offpcc.training.loop import Training
 
@@ -23,7 +24,7 @@ from offpcc.training.loop import Training
 def describe(request: RunSpec, seed: int, agent: Learner, episodes: int) -> dict[str, Any]:
     """What run.json says of a run at its start; episodes: of an evaluation."""
     return {
-        "command": shlex.join(sys.argv),
+        "command": command(),
         "env": request.env,
         "algo": request.algo,
         "run_id": str(request.run_id),
@@ -42,6 +43,12 @@ def describe(request: RunSpec, seed: int, agent: Learner, episodes: int) -> dict
         "git_commit": commit(),
         "pid": os.getpid(),
     }
+
+
+def command() -> str:
+    """The command line that started this process."""
+    started = MODULE.split() if program() == MODULE else sys.argv[:1]
+    return shlex.join([*started, *sys.argv[1:]])
 
 
 def continued(
@@ -68,7 +75,8 @@ def diagnosis(training: Training, error: Exception) -> dict[str, Any]:
 def versions(more: Sequence[str] = ()) -> dict[str, str]:
     """Of Python and of the packages that decide the numbers, the learner's own too."""
     names = ("torch", "numpy", "gymnasium", "gin-config", *more)
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    own = {"python": platform.python_version(), "offpcc": installation.version()}
+    return own | {name: version(name) for name in names}
 
 
 def processor() -> str:
@@ -82,7 +90,9 @@ def processor() -> str:
 
 def commit() -> str | None:
     """The checkout's commit, with `-dirty` where files have changed; None where there is none."""
-    command = ["git", "-C", str(CONFIGS.parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    if not CHECKOUT:  # an installed package may lie inside a repository of the user's
+        return None
+    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         found = subprocess.run(
             [*command, "--exclude=*"], capture_output=True, text=True, timeout=5, check=False

@@ -13,7 +13,6 @@ from stable_baselines3.common.vec_env import VecNormalize
 from test_probes import OneAction
 from toys import Walk, through_the_disk
 
-import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.baselines import (
     SB3DDPG,

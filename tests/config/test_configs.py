@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 
-import domains
+from offpcc import domains
 from offpcc.algorithms import AMP, Agent
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import (

@@ -10,7 +10,6 @@ import pytest
 from children import tiny
 from test_examples import EXTENDING, write_files
 
-import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.deploy import play
 from offpcc.deploy.demonstrate import demonstrate, record_data

@@ -10,10 +10,9 @@ import torch
 from children import pictures, tiny
 from gymnasium import spaces
 
-import domains  # noqa: F401 - registers the ids
 import offpcc
-from domains.canvas import Canvas
 from offpcc.deploy import play
+from offpcc.domains.canvas import Canvas
 from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.errors import RunMissingError
 from offpcc.storage.run_folder import RunFolder

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import domains  # noqa: F401
-
 Rows = NDArray[Any]
 
 

@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from domains.base_env import BaseEnv
+from offpcc.domains.base_env import BaseEnv
 
 COPIES = 256
 Rows = NDArray[Any]

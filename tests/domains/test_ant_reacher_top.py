@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from domains.ant_reacher_top import AntReacherTop
+from offpcc.domains.ant_reacher_top import AntReacherTop
 
 HEAVEN = 2  # row of `values`
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 
-from domains.cartpole_continuous import CartPole
-from domains.pendulum import Pendulum
+from offpcc.domains.cartpole_continuous import CartPole
+from offpcc.domains.pendulum import Pendulum
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-import domains  # noqa: F401
-from domains.bernoulli_bandit import BernoulliBandit
+from offpcc.domains.bernoulli_bandit import BernoulliBandit
 
 N = 2000
 

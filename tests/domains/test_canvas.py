@@ -2,8 +2,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from domains.canvas import COLOURS, Canvas
-from domains.pendulum import Pendulum
+from offpcc.domains.canvas import COLOURS, Canvas
+from offpcc.domains.pendulum import Pendulum
 
 STATES = {
     "pendulum-p-v0": ([1.0, 0.5], [1.1, 0.5], [1.0, 0.6]),

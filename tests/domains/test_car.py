@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from domains.car import Car, EpisodicCar, cue
+from offpcc.domains.car import Car, EpisodicCar, cue
 
 HEAVEN = 2  # row of `values`
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from domains.car_top import CarTop, CarTopNarrow, CarTopRelative
+from offpcc.domains.car_top import CarTop, CarTopNarrow, CarTopRelative
 
 HEAVEN = 1  # row of `values`
 

@@ -5,8 +5,7 @@ from episodes import play, random_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import domains  # noqa: F401
-from domains.cartpole_continuous import CART_MASSES, POLE_MASSES, CartPole, VariableMass
+from offpcc.domains.cartpole_continuous import CART_MASSES, POLE_MASSES, CartPole, VariableMass
 
 
 @pytest.fixture

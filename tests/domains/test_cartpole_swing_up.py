@@ -6,7 +6,7 @@ from episodes import COPIES, play, random_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domains.cartpole_swing_up import (
+from offpcc.domains.cartpole_swing_up import (
     LENGTHS,
     MAX_SPEED,
     MAX_TURN,

@@ -10,11 +10,11 @@ import pytest
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.utils.env_checker import check_env
 
-import domains
-from domains.extras import missing
+from offpcc import domains
+from offpcc.domains.extras import missing
 
 pytest.importorskip("dm_control", reason=missing("dm_control", "dmc"))
-suite = importlib.import_module("domains.control_suite").suite
+suite = importlib.import_module("offpcc.domains.control_suite").suite
 
 # name: the suite's own, how many positions and velocities
 TASKS = {

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from gymnasium.wrappers import TimeLimit
 
-import domains
-from domains.base_env import BaseEnv
-from domains.disturbances import AHEAD, CUT, Repeat
-from domains.observation_views import ViewWrapper
-from domains.pendulum import Pendulum
-from domains.t_maze import TMaze
-from domains.table import TABLE
+from offpcc import domains
+from offpcc.domains.base_env import BaseEnv
+from offpcc.domains.disturbances import AHEAD, CUT, Repeat
+from offpcc.domains.observation_views import ViewWrapper
+from offpcc.domains.pendulum import Pendulum
+from offpcc.domains.t_maze import TMaze
+from offpcc.domains.table import TABLE
 from tests.domains.test_observation_views import Counter
 
 REST = np.zeros(1, np.float32)

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from domains.extras import missing
+from offpcc.domains.extras import missing
 
 
 @pytest.mark.parametrize(

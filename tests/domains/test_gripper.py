@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from episodes import play, random_policy
 
-from domains.gripper import BACK, BLADE, DT, HINGE, Gripper, dragged
-from domains.gripper_tasks import HIGH, WIDE, BoxTop, BumpMdp, BumpTop
+from offpcc.domains.gripper import BACK, BLADE, DT, HINGE, Gripper, dragged
+from offpcc.domains.gripper_tasks import HIGH, WIDE, BoxTop, BumpMdp, BumpTop
 
 SIDE, MIDDLE, SIZE = 2, 3, 4  # rows of `values`
 ALONG = np.linspace(0.0, BLADE, 2001)

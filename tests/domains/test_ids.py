@@ -7,7 +7,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from gymnasium.utils.env_checker import check_env
 
-import domains
+from offpcc import domains
 
 # id: observation size, step limit and, unless it is 1, action size, as was agreed on
 AGREED = {
@@ -249,7 +249,7 @@ def test_an_environment_can_be_made_again_from_its_spec():
 
 
 def test_importing_the_package_loads_no_world_and_no_pygame():
-    loaded = "import sys, domains; print([m for m in sys.modules if m in ('pygame', 'torch')"
-    loaded += " or m.startswith('domains.')])"
+    loaded = "import sys, offpcc.domains; print([m for m in sys.modules if m in ('pygame', 'torch')"
+    loaded += " or m.startswith('offpcc.domains.')])"
     run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "['domains.task', 'domains.table']"
+    assert run.stdout.strip() == "['offpcc.domains.task', 'offpcc.domains.table']"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-import domains
+from offpcc import domains
 
 # id: gymnasium's own, its velocities
 NOVEL = {

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
-from domains.observation_views import ViewWrapper, Window
+from offpcc.domains.observation_views import ViewWrapper, Window
 
 
 class Counter(gymnasium.Env[Any, Any]):

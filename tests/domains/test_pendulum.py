@@ -7,7 +7,7 @@ from episodes import play, random_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domains.pendulum import Pendulum, VariableLength, wrapped
+from offpcc.domains.pendulum import Pendulum, VariableLength, wrapped
 
 
 @pytest.fixture

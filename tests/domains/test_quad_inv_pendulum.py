@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-import domains.quad_inv_pendulum as links
-from domains.quad_inv_pendulum import QuadInvPendulum, accelerations, solved
+import offpcc.domains.quad_inv_pendulum as links
+from offpcc.domains.quad_inv_pendulum import QuadInvPendulum, accelerations, solved
 
 HANGING = [0.0, *[math.pi] * 4, *[0.0] * 5]
 UPRIGHT = [0.0] * 10

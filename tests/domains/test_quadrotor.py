@@ -4,9 +4,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from domains import quadrotor
-from domains.quadrotor import Quadrotor, change
-from domains.quadrotor_picture import attitude
+from offpcc.domains import quadrotor
+from offpcc.domains.quadrotor import Quadrotor, change
+from offpcc.domains.quadrotor_picture import attitude
 
 AT_GOAL = np.array([0.0, 0.0, 2.0, *[0.0] * 9])
 HOVER = 0.64 * 9.8066 / 4 / 10.301593  # the fraction of thrust that carries a quarter, 0.15231

@@ -4,8 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-import domains  # noqa: F401
-from domains.reacher import (
+from offpcc.domains.reacher import (
     ARMATURE,
     DAMPING,
     DENSITY,

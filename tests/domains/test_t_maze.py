@@ -4,8 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-import domains  # noqa: F401
-from domains.t_maze import DiscreteTMaze, TMaze
+from offpcc.domains.t_maze import DiscreteTMaze, TMaze
 
 LENGTHS = {
     "t-maze10-v0": 10,

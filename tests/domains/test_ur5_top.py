@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from domains.ur5_top import UR5MdpTop, UR5Top, from_above, from_the_side, heights
+from offpcc.domains.ur5_top import UR5MdpTop, UR5Top, from_above, from_the_side, heights
 
 TARGET, SINCE = slice(3, 6), 6  # rows of `values`
 SWITCH = [0.0, 1.0, -1.0]  # the action that sets (0, 0, -π/4)

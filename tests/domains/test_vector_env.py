@@ -7,8 +7,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 
-import domains
-from domains.vector_env import BatchedEnv
+from offpcc import domains
+from offpcc.domains.vector_env import BatchedEnv
 
 COPIES = 5
 OURS = [id for id in domains.HIDDEN if gymnasium.spec(id).vector_entry_point]

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 
-import domains  # noqa: F401
-from domains.vector_env import BatchedEnv
-from domains.water_maze import DenseWaterMaze, Maze, SimpleWaterMaze, WaterMaze
+from offpcc.domains.vector_env import BatchedEnv
+from offpcc.domains.water_maze import DenseWaterMaze, Maze, SimpleWaterMaze, WaterMaze
 
 MAZES = ["water-maze-mdp-v0", "water-maze-dense-mdp-v0", "water-maze-simple-mdp-v0"]
 every_maze = pytest.mark.parametrize("id", MAZES)

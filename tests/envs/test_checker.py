@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-import domains
+from offpcc import domains
 from offpcc.envs.checker import check_environment
 
 

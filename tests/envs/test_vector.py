@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import SAC
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-import domains  # noqa: F401 - registers the ids
 from offpcc.algorithms import SAC, ActorCritic
 from offpcc.algorithms.core import precision
 from offpcc.config import bindings

@@ -19,7 +19,6 @@ import torch
 from children import tiny
 from gymnasium import spaces
 
-import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.algorithms.core import precision
 from offpcc.envs.adapter import EnvAdapter
@@ -82,7 +81,8 @@ def test_its_description_is_complete(run):
         "1",
     )
     assert (result["seed"], result["device"], result["num_threads"]) == (1, "cpu", 1)
-    assert result["versions"].keys() == {"python", "torch", "numpy", "gymnasium", "gin-config"}
+    packages = {"python", "offpcc", "torch", "numpy", "gymnasium", "gin-config"}
+    assert result["versions"].keys() == packages
     assert result["versions"]["torch"] == torch.__version__
     assert result["git_commit"] is None or len(result["git_commit"]) >= 40
     assert result["spec"] == {

@@ -3,7 +3,6 @@
 import gymnasium
 import pytest
 
-import domains  # noqa: F401 - registers the ids
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file
 from offpcc.errors import ConfigError
@@ -57,7 +56,7 @@ def test_a_time_limit_of_ones_own_counts():
 
 def test_a_module_before_the_id_changes_nothing():
     with pytest.raises(ConfigError, match=LONG):
-        check("rsac", "buffer_size = 199", env="domains:pendulum-p-v0")
+        check("rsac", "buffer_size = 199", env="offpcc:pendulum-p-v0")
 
 
 def test_more_copies_than_steps_are_refused():

@@ -16,7 +16,6 @@ import torch
 from children import FILES, STEPS, Child, launch, tiny
 from torch import Tensor
 
-import domains  # noqa: F401 - registers the ids
 from offpcc.config.bindings import compose, configured
 from offpcc.config.catalog import algorithm_file
 from offpcc.errors import Stopped

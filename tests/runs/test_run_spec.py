@@ -8,7 +8,6 @@ import gymnasium
 import numpy as np
 import pytest
 
-import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.config.catalog import SYNONYMS, algorithm_file, algorithms, check_id
 from offpcc.errors import ConfigError
@@ -100,8 +99,8 @@ def test_what_others_call_an_algorithm_is_known(said: str, ours: str) -> None:
 def test_an_id_of_ones_own_is_asked_for_by_its_module() -> None:
     with pytest.raises(ValueError, match="'Arm-v0'; one of your own is module:Arm-v0, and modul"):
         check_id("Arm-v0")
-    with pytest.raises(ValueError, match="'Arm-v0'; domains does not register it with gymnasium"):
-        check_id("domains:Arm-v0")
+    with pytest.raises(ValueError, match="'Arm-v0'; offpcc does not register it with gymnasium"):
+        check_id("offpcc:Arm-v0")
 
 
 @pytest.mark.parametrize("name", ["Pendulum-v9", "pendulum", "PENDULUM-v0"])

@@ -8,7 +8,6 @@ import pytest
 from children import tiny
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
-import domains  # noqa: F401 - registers the ids
 import offpcc
 from offpcc.deploy.demonstrate import demonstrate, record_data
 from offpcc.envs.adapter import SpaceAdapter, make_env

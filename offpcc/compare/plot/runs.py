@@ -76,7 +76,7 @@ def find_runs(paths: Iterable[Path | str]) -> list[Run]:
     if not folders:
         raise ValueError(
             f"no runs in {', '.join(map(str, places))}; "
-            "a run is <env>/<algo>/<run_id>/progress.csv, as launch.py writes it under results/"
+            "a run is <env>/<algo>/<run_id>/progress.csv, as a training writes it under results/"
         )
     runs = [run for folder in folders if (run := _read_run(folder)) is not None]
     if not runs:

@@ -4,13 +4,12 @@ import gymnasium
 import numpy as np
 import pytest
 
-import domains  # noqa: F401
-from domains.extras import missing
+from offpcc.domains.extras import missing
 
 pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
-from domains.bullet.bump_tasks import PushLarger, PushRight, PushToTarget
-from domains.bullet.layouts import Layout
+from offpcc.domains.bullet.bump_tasks import PushLarger, PushRight, PushToTarget
+from offpcc.domains.bullet.layouts import Layout
 
 SOFT, HARD = -1.0, 1.0
 TEST = "pbc-bumps-normal-test-v0"

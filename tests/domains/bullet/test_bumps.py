@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 
-import domains  # noqa: F401
-from domains.extras import missing
+from offpcc.domains.extras import missing
 
 pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
-from domains.bullet.bump_tasks import PushRight
-from domains.bullet.layouts import Layout
-from domains.bullet.ur5 import TOOL
+from offpcc.domains.bullet.bump_tasks import PushRight
+from offpcc.domains.bullet.layouts import Layout
+from offpcc.domains.bullet.ur5 import TOOL
 
 LEFT, RIGHT = -1.0, 1.0
 SOFTEST, HARDEST = -1.0, 1.0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from domains.bullet.layouts import PLACEMENTS, away, unlike
+from offpcc.domains.bullet.layouts import PLACEMENTS, away, unlike
 
 DRAWS = 1500
 

@@ -13,12 +13,12 @@ from gymnasium.error import ClosedEnvironmentError
 from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
-import domains
-from domains.extras import missing
+from offpcc import domains
+from offpcc.domains.extras import missing
 
 pytest.importorskip("pybullet_envs_gymnasium", reason=missing("pybullet_envs_gymnasium", "bullet"))
-locomotion = importlib.import_module("domains.bullet.locomotion")
-scene = importlib.import_module("domains.bullet.scene")
+locomotion = importlib.import_module("offpcc.domains.bullet.locomotion")
+scene = importlib.import_module("offpcc.domains.bullet.scene")
 
 # robot: the package's id, entries in all, size of an action, entries that -p and -v keep
 ROBOTS = {
@@ -260,7 +260,7 @@ def test_worlds_that_are_closed_leave_nothing_behind():
 
 
 def test_making_a_world_prints_nothing():
-    code = "import gymnasium, domains; gymnasium.make('ant-p-v0').reset()"
+    code = "import gymnasium, offpcc; gymnasium.make('ant-p-v0').reset()"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == ""
 

@@ -10,12 +10,12 @@ import psutil
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import domains
-from domains.extras import missing
+from offpcc import domains
+from offpcc.domains.extras import missing
 
 pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
-from domains.bullet.scene import Camera, Scene
+from offpcc.domains.bullet.scene import Camera, Scene
 
 AGREED = {  # id: size of an observation
     "pbc-bumps-normal-pomdp-v0": 2,
@@ -223,13 +223,13 @@ def test_a_world_that_was_forgotten_is_given_back_too():
 
 
 def test_making_a_world_writes_nothing_to_stdout():
-    code = "import gymnasium, domains; gymnasium.make('pbc-bumps-diff-v0').reset()"
+    code = "import gymnasium, offpcc; gymnasium.make('pbc-bumps-diff-v0').reset()"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == ""
 
 
 def test_without_pybullet_there_is_one_line_that_says_what_to_install():
-    code = "import sys; sys.modules['pybullet'] = None; import gymnasium, domains; "
+    code = "import sys; sys.modules['pybullet'] = None; import gymnasium, offpcc; "
     code += "gymnasium.make('pbc-bumps-diff-v0')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 1

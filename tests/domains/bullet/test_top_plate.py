@@ -4,12 +4,11 @@ import gymnasium
 import numpy as np
 import pytest
 
-import domains  # noqa: F401
-from domains.extras import missing
+from offpcc.domains.extras import missing
 
 pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
-from domains.bullet.top_plate import TopPlate
+from offpcc.domains.bullet.top_plate import TopPlate
 
 MOVE, GRASP = -1.0, 1.0
 

@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from domains.extras import missing
+from offpcc.domains.extras import missing
 
 pytest.importorskip("pybullet", reason=missing("pybullet", "bullet"))
 
-from domains.bullet.scene import Scene
-from domains.bullet.ur5 import ARM, BEND, BLADE, HOME, TOOL, reach, reach_level, ur5
+from offpcc.domains.bullet.scene import Scene
+from offpcc.domains.bullet.ur5 import ARM, BEND, BLADE, HOME, TOOL, reach, reach_level, ur5
 
 MASSES = [3.7, 8.393, 2.275, 1.219, 1.219, 0.1879]
 

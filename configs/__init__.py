@@ -1,1 +1,0 @@
-"""Configs: gin files, and the suites of --compare, as package data."""
