@@ -1,7 +1,7 @@
 """Views: what of an observation is shown: some entries, with the last action, the last few frames.
 
-They know nothing of any world: each takes flat observations of n copies (n, X) and gives flat ones
-back, in the dtype of the observation space, which stays a true bound; a window takes pictures, too.
+They know nothing of any environment: each takes flat observations of n copies (n, X) and gives flat
+ones back, in the dtype of the observation space, which stays a true bound; a window takes pictures.
 Our environments hold views themselves; `ViewWrapper` puts them on any environment.
 """
 

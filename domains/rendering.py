@@ -48,7 +48,7 @@ class RenderedEnv(gymnasium.Env[Any, Any], ABC):
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the picture (H, W, 3) in mode rgb_array; in mode human, show it in a window."""
         if self.render_mode is None:
-            raise ValueError(f"to render, make the world with render_mode set to {RENDER_MODES}")
+            raise ValueError(f"to render, make it with render_mode set to {RENDER_MODES}")
         if self._canvas is None:
             from .canvas import Canvas  # pygame is loaded only where something is drawn
 

@@ -78,8 +78,8 @@ def _robot_views(name: str, robot: str, joints: int, feet: int) -> tuple[TaskVie
 
 
 def _bumps(kind: str = "PushRight", **settings: Any) -> Task:
-    world = f"offpcc.domains.bullet.bump_tasks:{kind}"
-    return Task(world, 50, MappingProxyType(settings), ours=False)
+    entry_point = f"offpcc.domains.bullet.bump_tasks:{kind}"
+    return Task(entry_point, 50, MappingProxyType(settings), ours=False)
 
 
 TOP_PLATE = Task("offpcc.domains.bullet.top_plate:TopPlate", steps=50, ours=False)

@@ -12,7 +12,7 @@ class Task(NamedTuple):
     An environment that is not `ours` is any environment of flat observations, or of pictures.
     """
 
-    world: str
+    entry_point: str
     steps: int
     settings: Mapping[str, Any] = MappingProxyType({})
     ours: bool = True
@@ -66,8 +66,8 @@ class TaskView(NamedTuple):
         """Return the arguments of the functions in `offpcc.domains.make`."""
         shown = self._asdict()
         del shown["name"], shown["task"]
-        world = {"world": self.task.world, "settings": dict(self.task.settings)}
-        return world | shown | {"hidden": self.description}
+        made = {"entry_point": self.task.entry_point, "settings": dict(self.task.settings)}
+        return made | shown | {"hidden": self.description}
 
     def harder(self, suffix: str) -> "TaskView":
         """Return this row with a suffix, such as -noise0.1 or -dropout0.2-privileged, to its name.

@@ -22,14 +22,14 @@ class BatchedEnv(VectorEnv[Any, Batch, Batch]):
     reset. `reset(options={"reset_mask": mask})` resets the copies of a boolean mask (n,) alone.
     """
 
-    def __init__(self, world: BaseEnv, max_episode_steps: int) -> None:
+    def __init__(self, env: BaseEnv, max_episode_steps: int) -> None:
         """Wrap an environment of n copies; truncate episodes after `max_episode_steps`."""
-        self.world, self.limit = world, max_episode_steps
-        num_envs = self.num_envs = world.copies
+        self.env, self.limit = env, max_episode_steps
+        num_envs = self.num_envs = env.copies
         facts = {"autoreset_mode": AutoresetMode.DISABLED, "ended_copies_rest": True}
-        self.metadata = world.metadata | facts
-        self.single_observation_space = self.world.observation_space
-        self.single_action_space = self.world.action_space
+        self.metadata = env.metadata | facts
+        self.single_observation_space = self.env.observation_space
+        self.single_action_space = self.env.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.steps = np.zeros(num_envs, np.intp)  # of the episode under way
@@ -53,10 +53,10 @@ class BatchedEnv(VectorEnv[Any, Batch, Batch]):
         if mask.shape != (self.num_envs,) or len(seeds) != self.num_envs:
             raise ValueError(f"a mask and seeds have {self.num_envs} entries, one a copy")
         for copy in np.flatnonzero(mask):
-            self.world.renew(int(copy), seeds[copy])
+            self.env.renew(int(copy), seeds[copy])
         self.steps[mask] = 0
         self.terminated[mask] = self.truncated[mask] = False
-        return self.world.views.begin(self.world.seen(), mask, self.world.randoms), {}
+        return self.env.views.begin(self.env.seen(), mask, self.env.randoms), {}
 
     def step(self, actions: ArrayLike) -> Stepped:
         """Observations (n, X), rewards, terminated and truncated (n,) after actions (n, A).
@@ -67,16 +67,16 @@ class BatchedEnv(VectorEnv[Any, Batch, Batch]):
         resting = self.terminated | self.truncated
         if resting.all():
             raise ResetNeeded("no episode is under way in any copy; call reset() before step()")
-        taken, before = self.world.taken(actions), self.world.values.copy()
-        self.world.resting = resting
-        reward, ended = self.world.play(taken)
-        self.world.values[:, resting] = before[:, resting]
+        taken, before = self.env.taken(actions), self.env.values.copy()
+        self.env.resting = resting
+        reward, ended = self.env.play(taken)
+        self.env.values[:, resting] = before[:, resting]
         reward = np.where(resting, 0.0, reward)
         self.steps += ~resting
         self.terminated = np.where(resting, self.terminated, ended)
         self.truncated = np.where(resting, self.truncated, self.steps >= self.limit)
         info = {}
-        if self.world.success is not None:
-            info = {"success": self.world.success.copy(), "_success": ~resting}
-        seen = self.world.views.follow(self.world.seen(), taken.T)
+        if self.env.success is not None:
+            info = {"success": self.env.success.copy(), "_success": ~resting}
+        seen = self.env.views.follow(self.env.seen(), taken.T)
         return seen, reward, self.terminated.copy(), self.truncated.copy(), info

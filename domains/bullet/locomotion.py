@@ -76,7 +76,7 @@ class Locomotion(RenderedEnv):
         Raises ClosedEnvironmentError after `close`.
         """
         if self._closed:
-            raise ClosedEnvironmentError("this world was closed; make another one")
+            raise ClosedEnvironmentError("this environment was closed; make another one")
         super().reset(seed=seed)
         self._base.np_random = self._base.robot.np_random = self.np_random
         seen = self._base.reset()[0]

@@ -52,7 +52,7 @@ class Scene:
         # With options, even empty ones, PyBullet writes a line to stdout.
         client = pybullet.connect(pybullet.GUI if window else pybullet.DIRECT)
         if client < 0:
-            raise RuntimeError("PyBullet has no room for another world; close some")
+            raise RuntimeError("PyBullet has no room for another environment; close some")
         self.call = Calls(client)
         self._drawn = drawn
         unseen = 0 if drawn else pybullet.URDF_IGNORE_VISUAL_SHAPES

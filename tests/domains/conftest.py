@@ -24,13 +24,13 @@ def pilgrims() -> Callable[..., tuple[Rows, Rows]]:
     """
 
     def play(id: str, act: Callable[[Rows, Rows], Rows], entry: int) -> tuple[Rows, Rows]:
-        worlds = gymnasium.make_vec(id, 1000)
-        seen, _ = worlds.reset(seed=0)
-        total, told = np.zeros((2, 1000))
+        envs = gymnasium.make_vec(id, 1000)
+        seen, _ = envs.reset(seed=0)
+        total, result = np.zeros((2, 1000))
         saved, over = np.zeros((2, 1000), bool)
         while not over.all():
-            told = np.where(seen[:, entry] != 0, np.sign(seen[:, entry]), told)
-            seen, reward, terminated, truncated, info = worlds.step(act(seen, told))
+            result = np.where(seen[:, entry] != 0, np.sign(seen[:, entry]), result)
+            seen, reward, terminated, truncated, info = envs.step(act(seen, result))
             total += reward
             saved |= info["success"] & info["_success"]
             over = terminated | truncated

@@ -1,4 +1,4 @@
-"""Whole episodes of many copies of a world, played side by side."""
+"""Whole episodes of many copies of an environment, played side by side."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,21 +16,21 @@ Rows = NDArray[Any]
 def play(
     id: str, act: Callable[[Rows], Rows], prepare: Callable[[BaseEnv], None] | None = None
 ) -> tuple[Rows, Rows, BaseEnv]:
-    """Return the returns (n,) and lengths (n,) of one episode of each copy, and their world.
+    """Return the returns (n,) and lengths (n,) of one episode of each copy, and their environment.
 
-    `act` gives actions (n, A) for observations (n, X). What `prepare` changes of the world after
-    the reset is seen from the second observation on.
+    `act` gives actions (n, A) for observations (n, X). What `prepare` changes of the environment
+    after the reset is seen from the second observation on.
     """
-    worlds = gymnasium.make_vec(id, COPIES)
-    seen, _ = worlds.reset(seed=0)
+    envs = gymnasium.make_vec(id, COPIES)
+    seen, _ = envs.reset(seed=0)
     if prepare is not None:
-        prepare(worlds.world)
+        prepare(envs.env)
     total, length, over = np.zeros(COPIES), np.zeros(COPIES, int), np.zeros(COPIES, bool)
     while not over.all():
         length += ~over
-        seen, reward, terminated, truncated, _ = worlds.step(act(seen))
+        seen, reward, terminated, truncated, _ = envs.step(act(seen))
         total, over = total + reward, terminated | truncated
-    return total, length, worlds.world
+    return total, length, envs.env
 
 
 def random_policy() -> Callable[[Rows], Rows]:

@@ -11,7 +11,7 @@ STATES = {
     "cartpole-var-len-pa-v0": ([0.1, 0, 0, 0], [0.2, 0, 0, 0], [0.1, 0, 0, 1.0]),
     "cartpole-flip-action-pa-v0": ([0.1, 0, 0, 0], [0.1, 0, 0.1, 0], [0.1, 1.0, 0, 0]),
 }
-# where the values of a world have what no view shows, and two values of it
+# where the values of an environment have what no view shows, and two values of it
 KEPT_BACK = [
     ("pendulum-var-len-pa-v0", 2, (0.2, 1.0)),
     ("cartpole-variable-mass-p-v0", 4, (0.8, 0.9)),
@@ -57,9 +57,9 @@ def test_a_picture_tells_what_the_agent_cannot_see(id, row, values):
 
 
 def test_the_rod_is_drawn_where_it_points():
-    world = Pendulum(render_mode="rgb_array")
-    world.state = [np.pi / 2, 0.0]  # a quarter turn counter-clockwise: to the left
-    picture = world.render()
+    env = Pendulum(render_mode="rgb_array")
+    env.state = [np.pi / 2, 0.0]  # a quarter turn counter-clockwise: to the left
+    picture = env.render()
     # 0.5 m at 140 pixels a metre is 70 pixels from the middle (200, 200)
     assert picture[200, 130].tolist() == list(COLOURS["body"])
     assert picture[200, 270].tolist() == list(COLOURS["paper"])
@@ -68,9 +68,9 @@ def test_the_rod_is_drawn_where_it_points():
 def test_what_is_hidden_is_written_into_the_picture():
     pictures = []
     for hidden in ("velocity", "angle"):
-        world = Pendulum(render_mode="rgb_array", hidden=hidden)
-        world.reset(seed=0)
-        pictures.append(world.render())
+        env = Pendulum(render_mode="rgb_array", hidden=hidden)
+        env.reset(seed=0)
+        pictures.append(env.render())
     changed = np.argwhere((pictures[0] != pictures[1]).any(axis=2))
     assert len(changed) and changed[:, 0].min() > 370  # the bottom row of 400
 
@@ -95,18 +95,18 @@ def test_an_arrow_without_length_is_not_drawn(canvas):
 
 
 def test_rendering_without_a_mode_is_refused():
-    world = Pendulum()
-    world.reset(seed=0)
+    env = Pendulum()
+    env.reset(seed=0)
     with pytest.raises(ValueError, match="render_mode"):
-        world.render()
+        env.render()
 
 
 @pytest.mark.usefixtures("no_display")
 def test_two_windows_are_open_at_once_and_closing_one_leaves_the_other():
     first, second = Pendulum(render_mode="human"), Pendulum(render_mode="human")
-    for world in (first, second):
-        world.reset(seed=0)
-        assert world.render() is None
+    for env in (first, second):
+        env.reset(seed=0)
+        assert env.render() is None
     first.close()
     first.close()
     second.step([0.0])
@@ -117,9 +117,9 @@ def test_two_windows_are_open_at_once_and_closing_one_leaves_the_other():
 def test_closing_the_window_by_hand_interrupts_the_run():
     import pygame
 
-    world = Pendulum(render_mode="human")
-    world.reset(seed=0)
+    env = Pendulum(render_mode="human")
+    env.reset(seed=0)
     pygame.event.post(pygame.Event(pygame.WINDOWCLOSE))
     with pytest.raises(KeyboardInterrupt, match="window was closed"):
-        world.step([0.0])
-    world.close()
+        env.step([0.0])
+    env.close()

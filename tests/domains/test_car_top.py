@@ -8,31 +8,31 @@ HEAVEN = 1  # row of `values`
 
 def car(kind, x: float = 0.0, heaven: float = 1.0):
     """A car with heaven where a test wants it."""
-    world = kind()
-    world.reset(seed=0)
-    world.state = [x]
-    world.values[HEAVEN] = heaven
-    return world
+    env = kind()
+    env.reset(seed=0)
+    env.state = [x]
+    env.values[HEAVEN] = heaven
+    return env
 
 
-def by_memory(seen, told):
+def by_memory(seen, result):
     """Goes to the priest, then to where he says."""
-    return np.where(told == 0, 0.5 / 1.1, told)[:, None]
+    return np.where(result == 0, 0.5 / 1.1, result)[:, None]
 
 
-def by_memory_and_steps(seen, told):
-    return np.where(told == 0, 0.5 - seen[:, -3], told)[:, None]
+def by_memory_and_steps(seen, result):
+    return np.where(result == 0, 0.5 - seen[:, -3], result)[:, None]
 
 
-def blindly_right(seen, told):
+def blindly_right(seen, result):
     return np.ones((len(seen), 1))
 
 
 def test_the_car_is_at_once_where_the_action_says():
-    world = car(CarTop, 0.1)
-    assert world.step([-0.5])[:3] == (pytest.approx([-0.55, 0.0]), 0.0, False)
-    assert world.step([0.5])[0] == pytest.approx([0.55, 1.0])
-    assert world.state.tolist() == [0.55]
+    env = car(CarTop, 0.1)
+    assert env.step([-0.5])[:3] == (pytest.approx([-0.55, 0.0]), 0.0, False)
+    assert env.step([0.5])[0] == pytest.approx([0.55, 1.0])
+    assert env.state.tolist() == [0.55]
 
 
 @pytest.mark.parametrize(
@@ -50,33 +50,33 @@ def test_the_priest_is_heard_within_his_half_width(kind, inside, outside):
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 @pytest.mark.parametrize("heaven", [-1.0, 1.0])
 def test_heaven_pays_1_and_hell_minus_1_and_both_end(kind, side, heaven):
-    world = car(kind, heaven=heaven)
-    assert world.step([side * 0.9])[1:3] == (0.0, False)  # 0.99 m
+    env = car(kind, heaven=heaven)
+    assert env.step([side * 0.9])[1:3] == (0.0, False)  # 0.99 m
     won = side == heaven
     ended = (1.0 if won else -1.0, True, False, {"success": won})
-    assert world.step([side * 0.91])[1:] == ended  # 1.001 m
+    assert env.step([side * 0.91])[1:] == ended  # 1.001 m
 
 
 def test_a_relative_step_is_seen_in_its_twenty_parts():
-    world = car(CarTopRelative, 0.2, heaven=-1.0)
-    observation, reward, terminated, _, info = world.step([0.4])
+    env = car(CarTopRelative, 0.2, heaven=-1.0)
+    observation, reward, terminated, _, info = env.step([0.4])
     frames = observation.reshape(20, 3)
     np.testing.assert_allclose(frames[:, 0], 0.2 + 0.02 * np.arange(1, 21), rtol=1e-6)
     assert not frames[:, 1].any()
     # 0.2 + 0.02 k lies in [0.3, 0.7] from the fifth part to the last; the fifth is at its edge
     assert frames[:, 2].tolist()[5:] == [-1.0] * 15 and not frames[:4, 2].any()
-    assert world.state == pytest.approx([0.6])
+    assert env.state == pytest.approx([0.6])
     assert (reward, terminated, info) == (-20.0, False, {"success": False})
 
 
 def test_parts_end_at_the_first_flag():
-    world = car(CarTopRelative, 0.77)
-    observation, reward, terminated, _, info = world.step([1.0])
+    env = car(CarTopRelative, 0.77)
+    observation, reward, terminated, _, info = env.step([1.0])
     # 0.77 + 0.05 · 5 = 1.02: the fifth part is the last, and its place is seen for the rest
     frames = observation.reshape(20, 3)
     np.testing.assert_allclose(frames[:5, 0], [0.82, 0.87, 0.92, 0.97, 1.02], rtol=1e-6)
     np.testing.assert_allclose(frames[5:, 0], 1.02, rtol=1e-6)
-    assert world.state == pytest.approx([1.02])
+    assert env.state == pytest.approx([1.02])
     assert (reward, terminated, info) == (-5.0, True, {"success": True})
 
 
@@ -85,22 +85,22 @@ def test_a_flag_is_reached_at_exactly_1_by_the_last_part():
 
 
 def test_hell_costs_all_that_is_left_of_160_parts():
-    world = car(CarTopRelative, -0.5, heaven=1.0)
-    assert [world.step([0.0])[1] for _ in range(3)] == [-20.0] * 3
+    env = car(CarTopRelative, -0.5, heaven=1.0)
+    assert [env.step([0.0])[1] for _ in range(3)] == [-20.0] * 3
     # 70 parts are over, with 10 to the flag at -1, and 90 are left
-    assert world.step([-1.0])[1:3] == (-10.0 - 90.0, True)
+    assert env.step([-1.0])[1:3] == (-10.0 - 90.0, True)
 
 
 def test_a_relative_episode_begins_with_one_place_twenty_times():
-    world = CarTopRelative()
-    frames = world.reset(seed=0)[0].reshape(20, 3)
-    np.testing.assert_allclose(frames, np.tile([world.state[0], 0, 0], (20, 1)), rtol=1e-6)
+    env = CarTopRelative()
+    frames = env.reset(seed=0)[0].reshape(20, 3)
+    np.testing.assert_allclose(frames, np.tile([env.state[0], 0, 0], (20, 1)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [CarTop, CarTopNarrow, CarTopRelative])
 def test_starts_are_within_0_2_and_heaven_is_on_either_side(kind):
-    world, random = kind(), np.random.default_rng(0)
-    starts = np.array([world.begin(random) for _ in range(2000)])
+    env, random = kind(), np.random.default_rng(0)
+    starts = np.array([env.begin(random) for _ in range(2000)])
     assert np.abs(starts[:, 0]).max() == pytest.approx(0.2, abs=0.001)
     assert abs(starts[:, 0].mean()) < 4 * 0.2 / np.sqrt(3 * 2000)
     assert set(starts[:, HEAVEN]) == {-1.0, 1.0}
@@ -130,5 +130,5 @@ def test_memory_finds_heaven_by_relative_steps_too(pilgrims):
 def test_no_observation_leaves_the_box_wherever_the_state_is_set(kind):
     for x in np.linspace(-1.0, 1.0, 21):
         for action in np.linspace(-1.0, 1.0, 21):
-            world = car(kind, x)
-            assert world.step([action])[0] in world.observation_space
+            env = car(kind, x)
+            assert env.step([action])[0] in env.observation_space

@@ -35,17 +35,17 @@ NEXT = {
 
 
 def begun(kind, state, length=0.6, sign=1.0):
-    world = kind()
-    world.state = state
-    world.values[4:6, 0] = length, sign
-    return world
+    env = kind()
+    env.state = state
+    env.values[4:6, 0] = length, sign
+    return env
 
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_one_step_follows_every_term_of_the_dynamics(length):
-    world = begun(VariableLength, START, length)
-    observation, reward, terminated, _, _ = world.step([0.5])
-    np.testing.assert_allclose(world.state, NEXT[length], rtol=1e-10)
+    env = begun(VariableLength, START, length)
+    observation, reward, terminated, _, _ = env.step([0.5])
+    np.testing.assert_allclose(env.state, NEXT[length], rtol=1e-10)
     x, speed, _, turn = NEXT[length]
     shown = [x, speed, 0.9492354180, 0.3145665606, turn, length]  # cos 0.32, sin 0.32
     np.testing.assert_allclose(observation, shown, rtol=1e-6)
@@ -57,9 +57,9 @@ def test_one_step_follows_every_term_of_the_dynamics(length):
 
 @pytest.mark.parametrize(("sign", "action"), [(1.0, 0.5), (-1.0, -0.5)])
 def test_the_sign_turns_the_action_round_and_is_shown_as_it_is(sign, action):
-    world = begun(FlipAction, START, sign=sign)
-    observation, reward, terminated, _, _ = world.step([action])
-    np.testing.assert_allclose(world.state, NEXT[0.6], rtol=1e-10)
+    env = begun(FlipAction, START, sign=sign)
+    observation, reward, terminated, _, _ = env.step([action])
+    np.testing.assert_allclose(env.state, NEXT[0.6], rtol=1e-10)
     assert observation[5] == sign
     # (cos 0.32 + 1) / 2 · cos(π 0.51 / 4.8) = 0.9746177090 · 0.9448060675
     assert reward == pytest.approx(0.9208247045, abs=1e-9)
@@ -76,25 +76,25 @@ def test_upright_in_the_middle_is_best_and_hanging_costs_pi_squared():
 
 def test_turns_of_the_pole_are_not_counted():
     for turns in (-2, 1, 3):
-        world = begun(VariableLength, [0.0, 0.0, 1.0 + 2 * math.pi * turns, 0.0])
+        env = begun(VariableLength, [0.0, 0.0, 1.0 + 2 * math.pi * turns, 0.0])
         # from rest the angle stays 1; θ̈ = 6 · 9.82 sin 1 / (0.6 (4 - 1.5 cos² 1)) = 23.1960,
         # so the cost is 0.1 (1 + 0.01 (0.01 · 23.1960)²)
-        assert world.step([0.0])[1] == pytest.approx(-0.1000538, abs=1e-7)
+        assert env.step([0.0])[1] == pytest.approx(-0.1000538, abs=1e-7)
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 def test_the_cart_bounces_off_a_wall_and_the_pole_swings_on(side):
-    world = begun(VariableLength, side * np.array([2.395, 1.0, 0.3, 2.0]))
-    _, reward, terminated, _, _ = world.step([side * 0.5])
+    env = begun(VariableLength, side * np.array([2.395, 1.0, 0.3, 2.0]))
+    _, reward, terminated, _, _ = env.step([side * 0.5])
     # 2.395 + 0.01 is beyond 2.4: the cart stays and its new speed is turned round
     expected = side * np.array([2.395, -1.08760683509, 0.32, 2.28178522638])
-    np.testing.assert_allclose(world.state, expected, rtol=1e-10)
+    np.testing.assert_allclose(env.state, expected, rtol=1e-10)
     # -0.1 (0.1024 + 0.01 · 5.2065438193 + 5.736025)
     assert reward == pytest.approx(-0.5890490438, abs=1e-9)
     assert terminated is False
-    world = begun(VariableLength, side * np.array([2.385, 1.0, 0.3, 2.0]))
-    world.step([side * 0.5])  # 2.395 is not beyond it
-    assert world.state[:2] == pytest.approx(side * np.array([2.395, 1.08760683509]))
+    env = begun(VariableLength, side * np.array([2.385, 1.0, 0.3, 2.0]))
+    env.step([side * 0.5])  # 2.395 is not beyond it
+    assert env.state[:2] == pytest.approx(side * np.array([2.395, 1.08760683509]))
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
@@ -103,8 +103,8 @@ def test_the_cart_bounces_off_a_wall_and_the_pole_swings_on(side):
     [(0.4, False, 0.0006544984), (0.6, True, -0.0006544984)],  # cos(π · 2.399 / 4.8), and 2.401
 )
 def test_where_the_action_flips_the_track_s_end_is_the_episode_s(side, speed, ends, reward):
-    world = begun(FlipAction, [side * 2.395, side * speed, 0.0, 0.0])
-    _, found, terminated, truncated, _ = world.step([0.0])
+    env = begun(FlipAction, [side * 2.395, side * speed, 0.0, 0.0])
+    _, found, terminated, truncated, _ = env.step([0.0])
     assert (terminated, truncated) == (ends, False)
     assert found == pytest.approx(reward, abs=1e-9)
 
@@ -139,9 +139,9 @@ def test_the_mirror_image_moves_as_the_mirror_image(kind):
     ("kind", "row", "choices"), [(VariableLength, 4, LENGTHS), (FlipAction, 5, (-1.0, 1.0))]
 )
 def test_episodes_begin_hanging_and_what_is_hidden_is_as_often_one_as_the_other(kind, row, choices):
-    world = kind()
-    world.reset(seed=0)
-    starts = np.array([world.reset() and world.values[:, 0].copy() for _ in range(2000)])
+    env = kind()
+    env.reset(seed=0)
+    starts = np.array([env.reset() and env.values[:, 0].copy() for _ in range(2000)])
     # the mean of 2000 is off by less than 4 · 0.2 / √2000, the deviation by 4 · 0.2 / √4000
     assert starts[:, :4].mean(axis=0) == pytest.approx([0, 0, math.pi, 0], abs=0.018)
     assert starts[:, :4].std(axis=0) == pytest.approx(np.full(4, 0.2), abs=0.013)
@@ -149,10 +149,10 @@ def test_episodes_begin_hanging_and_what_is_hidden_is_as_often_one_as_the_other(
     assert tuple(values) == choices
     assert counts[0] == pytest.approx(1000, abs=4 * math.sqrt(500))  # of fair coins
     assert abs(np.corrcoef(starts[:, 2], starts[:, row])[0, 1]) < 0.09  # 4/√2000
-    hidden = world.values[4:6].copy()
+    hidden = env.values[4:6].copy()
     for _ in range(20):
-        world.step([1.0])
-        assert np.array_equal(world.values[4:6], hidden)
+        env.step([1.0])
+        assert np.array_equal(env.values[4:6], hidden)
 
 
 def to_the_top(seen, length):
@@ -170,12 +170,12 @@ def to_the_top(seen, length):
 
 
 def test_a_law_that_knows_the_length_swings_up_and_a_wrong_length_never_gets_there():
-    known, length, world = play(VAR_LEN, lambda seen: to_the_top(seen, seen[:, 5]))
-    short = world.values[4] == 0.1
+    known, length, env = play(VAR_LEN, lambda seen: to_the_top(seen, seen[:, 5]))
+    short = env.values[4] == 0.1
     assert (length == 500).all()
     # measured: -33 (least -38) with the short pole, -61 (least -72) with the long one
     assert known[short].min() > -60 and known[~short].min() > -100
-    x, _, angle, turn = world.values[:4]
+    x, _, angle, turn = env.values[:4]
     assert (abs(x) < 0.5).all() and (np.cos(angle) > 0.99).all() and (abs(turn) < 1).all()
     for wrong, concerned in ((0.6, short), (0.1, ~short)):
         total = play(VAR_LEN, lambda seen, wrong=wrong: to_the_top(seen, np.full(COPIES, wrong)))[0]
@@ -191,11 +191,11 @@ def test_by_chance_the_pole_is_not_swung_up():
 
 def test_only_a_law_that_knows_the_sign_swings_up_both_ways():
     six = np.full(COPIES, 0.6)
-    known, length, world = play(FLIP, lambda seen: seen[:, 5:] * to_the_top(seen, six))
+    known, length, env = play(FLIP, lambda seen: seen[:, 5:] * to_the_top(seen, six))
     assert (length == 350).all()
     assert known.min() > 230  # measured: mean 270, least 260
     total, _, _ = play(FLIP, lambda seen: to_the_top(seen, six))
-    flipped = world.values[5] == -1.0
+    flipped = env.values[5] == -1.0
     assert np.array_equal(total[~flipped], known[~flipped])
     assert total[flipped].max() < 10  # measured: mean 1, greatest 4
     # measured with other chance: 12.8, deviation 12; a mean of 256 is within 4 · 12 / 16
@@ -204,8 +204,8 @@ def test_only_a_law_that_knows_the_sign_swings_up_both_ways():
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_the_hardest_play_stays_far_from_where_speeds_are_cut(length):
-    def prepare(world):
-        world.values[4] = length
+    def prepare(env):
+        env.values[4] = length
 
     fastest = np.zeros(2)
 
@@ -226,9 +226,9 @@ def test_the_hardest_play_stays_far_from_where_speeds_are_cut(length):
     actions=st.lists(st.sampled_from([-1.0, 0.3, 1.0]), min_size=5, max_size=30),
 )
 def test_no_observation_leaves_the_box_wherever_the_state_is_set(kind, state, length, actions):
-    world = begun(kind, state, length)
+    env = begun(kind, state, length)
     for action in actions:
-        observation, _, terminated, _, _ = world.step([action])
-        assert observation in world.observation_space
+        observation, _, terminated, _, _ = env.step([action])
+        assert observation in env.observation_space
         if terminated:
             break

@@ -87,8 +87,8 @@ def test_it_is_the_suites_own_task_with_each_action_held_for_five_steps(name):
     with own.physics.reset_context():
         own.physics.set_state(env.unwrapped.state)
     for action in some_actions(1, steps=200):
-        told = own.task.get_observation(own.physics)
-        assert np.allclose(seen, np.concatenate(list(told.values())), atol=1e-4)
+        result = own.task.get_observation(own.physics)
+        assert np.allclose(seen, np.concatenate(list(result.values())), atol=1e-4)
         reward = sum(own.step(action).reward for _ in range(5))
         seen, ours, terminated, truncated, _ = env.step(action)
         assert ours == pytest.approx(reward, abs=1e-4)

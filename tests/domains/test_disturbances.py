@@ -57,14 +57,14 @@ def test_noise_never_leaves_its_wider_box():
 
 
 @pytest.mark.parametrize("suffix", ["-noise0.1", "-dropout0.3", "-delay3"])
-def test_the_world_itself_does_not_notice(suffix):
+def test_the_environment_itself_does_not_notice(suffix):
     id = domains.harder(f"bernoulli-bandit{suffix}-v0")
     plain, harder = gymnasium.make("bernoulli-bandit-v0"), gymnasium.make(id)
     for seed in (3, None, None):
         plain.reset(seed=seed)
         harder.reset(seed=seed)
         assert np.array_equal(plain.unwrapped.values, harder.unwrapped.values)
-        for _ in range(60):  # with chance in the world
+        for _ in range(60):  # with chance in the environment
             arm = int(plain.unwrapped.values[3, 0])
             assert plain.step(arm)[1] == harder.step(arm)[1]
 
@@ -116,7 +116,7 @@ def test_a_first_look_is_taken_before_entries_are_kept():
 @pytest.mark.parametrize(
     "shown", [{"noise": 0.2}, {"dropout": 0.5}, {"noise": 0.1, "dropout": 0.2, "delay": 1}]
 )
-def test_the_wrapper_gives_the_numbers_of_our_worlds(shown):
+def test_the_wrapper_gives_the_numbers_of_our_environments(shown):
     wrapped = ViewWrapper(gymnasium.make("pendulum-v0"), **shown)
     assert np.array_equal(episode(wrapped, seed=5), episode(Pendulum(**shown), seed=5))
 
@@ -131,41 +131,41 @@ def test_an_episode_s_chance_repeats_with_its_seed_and_differs_from_the_next():
 
 def test_a_copy_s_chance_does_not_depend_on_how_long_it_rested():
     id = domains.harder("t-maze10-noise0.3-v0")
-    worlds, single = gymnasium.make_vec(id, 2), gymnasium.make(id)
-    worlds.reset(seed=[4, 5])
+    envs, single = gymnasium.make_vec(id, 2), gymnasium.make(id)
+    envs.reset(seed=[4, 5])
     single.reset(seed=4)
     for _ in range(11):
         single.step(REST)
-        worlds.step(np.zeros((2, 1)))
-    worlds.reset(options={"reset_mask": [False, True]})
+        envs.step(np.zeros((2, 1)))
+    envs.reset(options={"reset_mask": [False, True]})
     for _ in range(7):  # the first copy rests
-        worlds.step(np.zeros((2, 1)))
-    seen, _ = worlds.reset(options={"reset_mask": [True, False]})
+        envs.step(np.zeros((2, 1)))
+    seen, _ = envs.reset(options={"reset_mask": [True, False]})
     assert np.array_equal(seen[0], single.reset()[0])
     for _ in range(4):
-        assert np.array_equal(worlds.step(np.zeros((2, 1)))[0][0], single.step(REST)[0])
+        assert np.array_equal(envs.step(np.zeros((2, 1)))[0][0], single.step(REST)[0])
 
 
 def test_a_reset_of_others_shows_what_was_last_shown():
     id = "pendulum-noise0.1-v0"
-    worlds, single = gymnasium.make_vec(id, 2), gymnasium.make(id)
-    worlds.reset(seed=0)
+    envs, single = gymnasium.make_vec(id, 2), gymnasium.make(id)
+    envs.reset(seed=0)
     single.reset(seed=1)
     single.step(REST)
-    before = worlds.step(np.zeros((2, 1)))[0]
-    after, _ = worlds.reset(seed=[7, None], options={"reset_mask": [True, False]})
+    before = envs.step(np.zeros((2, 1)))[0]
+    after, _ = envs.reset(seed=[7, None], options={"reset_mask": [True, False]})
     assert np.array_equal(after[1], before[1]) and not np.array_equal(after[0], before[0])
-    assert np.array_equal(worlds.step(np.zeros((2, 1)))[0][1], single.step(REST)[0])
+    assert np.array_equal(envs.step(np.zeros((2, 1)))[0][1], single.step(REST)[0])
 
 
 def test_a_repeated_action_sums_the_rewards():
-    plain, world = Pendulum(), Pendulum(repeat=4)
+    plain, env = Pendulum(), Pendulum(repeat=4)
     wrapped = Repeat(Pendulum(), 4)
-    for one in (plain, world, wrapped):
+    for one in (plain, env, wrapped):
         one.reset(seed=0)
     for action in ([0.5], [-1.0], [0.2]):
         steps = [plain.step(action) for _ in range(4)]
-        for one in (world, wrapped):
+        for one in (env, wrapped):
             seen, reward, terminated, truncated, _ = one.step(action)
             assert reward == pytest.approx(sum(step[1] for step in steps), rel=1e-12)
             assert np.array_equal(seen, steps[-1][0])
@@ -206,12 +206,12 @@ class Count(BaseEnv):
 
 
 def test_repetition_leaves_each_copy_where_it_ended():
-    worlds = Count(copies=3, repeat=3)
-    worlds.values[0] = 0.0, 2.0, 3.0
-    reward, ended = worlds.play(np.zeros((1, 3)))
-    assert worlds.values[0].tolist() == [3, 4, 4]
+    envs = Count(copies=3, repeat=3)
+    envs.values[0] = 0.0, 2.0, 3.0
+    reward, ended = envs.play(np.zeros((1, 3)))
+    assert envs.values[0].tolist() == [3, 4, 4]
     assert reward.tolist() == [1 + 2 + 3, 3 + 4, 4]
-    assert ended.tolist() == worlds.success.tolist() == [False, True, True]
+    assert ended.tolist() == envs.success.tolist() == [False, True, True]
 
 
 def test_repetition_stops_at_a_time_limit_inside_too():
@@ -255,20 +255,20 @@ def test_pictures_are_not_privileged():
 @pytest.mark.parametrize(
     "id", ["pendulum-var-len-pa-noise0.1-privileged-v0", "pendulum-novel-privileged-v0"]
 )
-def test_what_is_told_is_all_of_it_beside_what_is_shown(id):
-    told, plain = (gymnasium.make(domains.harder(x)) for x in (id, id.replace("-privileged", "")))
+def test_the_privileged_key_has_all_of_it_beside_what_is_shown(id):
+    result, plain = (gymnasium.make(domains.harder(x)) for x in (id, id.replace("-privileged", "")))
     full = gymnasium.make("pendulum-var-len-pvl-v0" if "len" in id else "Pendulum-v1")
     assert domains.HIDDEN[id].endswith("all of it, as another key")
-    assert told.observation_space["observation"] == plain.observation_space
-    assert told.observation_space["privileged"].shape[0] >= full.observation_space.shape[0]
+    assert result.observation_space["observation"] == plain.observation_space
+    assert result.observation_space["privileged"].shape[0] >= full.observation_space.shape[0]
     draw = np.random.default_rng(0)
-    seen = [env.reset(seed=3)[0] for env in (told, plain, full)]
+    seen = [env.reset(seed=3)[0] for env in (result, plain, full)]
     for _ in range(30):
         assert np.array_equal(seen[0]["observation"], seen[1])
         assert np.array_equal(seen[0]["privileged"][: len(seen[2])], seen[2])
-        assert seen[0] in told.observation_space
+        assert seen[0] in result.observation_space
         action = draw.uniform(-1, 1, 1).astype(np.float32)
-        seen = [env.step(action)[0] for env in (told, plain, full)]
+        seen = [env.step(action)[0] for env in (result, plain, full)]
 
 
 @pytest.mark.parametrize(

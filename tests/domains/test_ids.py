@@ -191,7 +191,7 @@ def test_there_is_one_time_limit_and_it_truncates(id):
 
 
 @pytest.mark.parametrize(
-    ("world", "view", "entries"),
+    ("env", "view", "entries"),
     [
         ("pendulum", "-p", [0, 1]),
         ("pendulum", "-p-concat5", [0, 1]),
@@ -222,9 +222,9 @@ def test_there_is_one_time_limit_and_it_truncates(id):
         ("cartpole-flip-action", "-pa-concat5", [0, 2, 3, "action"]),
     ],
 )
-def test_the_newest_frame_is_these_entries_of_the_full_observation(world, view, entries):
-    full = play(gymnasium.make(f"{world}{FULL.get(world, '')}-v0"), seed=5, steps=20)
-    seen = play(gymnasium.make(f"{world}{view}-v0"), seed=5, steps=20)[:, -len(entries) :]
+def test_the_newest_frame_is_these_entries_of_the_full_observation(env, view, entries):
+    full = play(gymnasium.make(f"{env}{FULL.get(env, '')}-v0"), seed=5, steps=20)
+    seen = play(gymnasium.make(f"{env}{view}-v0"), seed=5, steps=20)[:, -len(entries) :]
     actions = np.random.default_rng(1).uniform(-0.2, 0.2, size=20)  # those of play
     for column, entry in enumerate(entries):
         expected = np.float32([0.0, *actions]) if entry == "action" else full[:, entry]
@@ -248,7 +248,7 @@ def test_an_environment_can_be_made_again_from_its_spec():
     assert np.array_equal(play(again, seed=0, steps=5), play(env, seed=0, steps=5))
 
 
-def test_importing_the_package_loads_no_world_and_no_pygame():
+def test_importing_the_package_loads_no_environment_and_no_pygame():
     loaded = "import sys, offpcc.domains; print([m for m in sys.modules if m in ('pygame', 'torch')"
     loaded += " or m.startswith('offpcc.domains.')])"
     run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)

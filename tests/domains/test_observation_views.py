@@ -48,7 +48,7 @@ def test_the_previous_action_is_zero_at_reset_and_then_the_one_taken():
     assert view.reset()[0].tolist() == [1, 10, -1, 0, 0]
 
 
-def test_the_previous_action_is_shown_as_the_world_clips_it():
+def test_the_previous_action_is_shown_as_the_environment_clips_it():
     view = ViewWrapper(Counter(), previous_action=True)
     view.reset()
     assert view.step(np.array([7.0, -7.0]))[0].tolist() == [2, 20, -2, 1, 2]
@@ -61,10 +61,10 @@ def test_the_box_of_the_previous_action_holds_its_zero_at_reset():
 
 
 def test_a_discrete_previous_action_is_refused():
-    world = Counter()
-    world.action_space = Discrete(3)
+    env = Counter()
+    env.action_space = Discrete(3)
     with pytest.raises(TypeError, match="actions from a Box"):
-        ViewWrapper(world, previous_action=True)
+        ViewWrapper(env, previous_action=True)
 
 
 def test_a_window_repeats_the_first_frame_and_then_runs_oldest_first():
@@ -107,14 +107,14 @@ def test_a_window_needs_a_frame():
 
 
 def test_observations_that_are_no_vectors_are_refused():
-    world = Counter()
-    world.observation_space = Box(0, 255, (8, 8), np.uint8)
+    env = Counter()
+    env.observation_space = Box(0, 255, (8, 8), np.uint8)
     for shown in ({"keep": (0,)}, {"delay": 2}, {"previous_action": True}):
         with pytest.raises(TypeError, match="observations from a Box of shape"):
-            ViewWrapper(world, **shown)
-    world.observation_space = Discrete(3)
+            ViewWrapper(env, **shown)
+    env.observation_space = Discrete(3)
     with pytest.raises(TypeError, match="observations from a Box"):
-        ViewWrapper(world, window=2)
+        ViewWrapper(env, window=2)
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

@@ -14,10 +14,10 @@ MASSES = (0.5, 0.6, 0.6, 0.4)
 
 
 @pytest.fixture
-def world() -> QuadInvPendulum:
-    world = QuadInvPendulum()
-    world.reset(seed=0)
-    return world
+def env() -> QuadInvPendulum:
+    env = QuadInvPendulum()
+    env.reset(seed=0)
+    return env
 
 
 def mechanics(state: np.ndarray) -> tuple[float, float]:
@@ -39,21 +39,21 @@ def mechanics(state: np.ndarray) -> tuple[float, float]:
     return energy, sideways
 
 
-def energy_change(world: QuadInvPendulum, steps: int) -> float:
-    world.state = [0.0, 2.0, 2.5, -2.0, 3.0, 0.0, 1.0, -2.0, 0.5, 3.0]
-    before = mechanics(world.state)[0]
+def energy_change(env: QuadInvPendulum, steps: int) -> float:
+    env.state = [0.0, 2.0, 2.5, -2.0, 3.0, 0.0, 1.0, -2.0, 0.5, 3.0]
+    before = mechanics(env.state)[0]
     for _ in range(steps):
-        world.step([0.0])
-    return mechanics(world.state)[0] - before
+        env.step([0.0])
+    return mechanics(env.state)[0] - before
 
 
-def test_five_steps_of_full_push_from_hanging_are_the_known_ones(world):
-    world.state = HANGING
+def test_five_steps_of_full_push_from_hanging_are_the_known_ones(env):
+    env.state = HANGING
     for _ in range(5):
-        world.step([1.0])
+        env.step([1.0])
     known = [0.2, 2.38480246, 2.80536691, 3.15969241, 3.14328951]
     known += [4, -6.38327952, -13.55236546, -1.11344964, 0.35490063]
-    np.testing.assert_allclose(world.state, known, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(env.state, known, rtol=0, atol=1e-7)
 
 
 def test_masses_couple_the_links_as_computed_by_hand():
@@ -73,34 +73,34 @@ def test_the_published_task_drives_the_first_link_with_another_mass():
     np.testing.assert_allclose(right.drive, [0.364, 0.313, 0.2116, 0.056])
 
 
-def test_hanging_at_rest_stays(world):
-    world.state = HANGING
+def test_hanging_at_rest_stays(env):
+    env.state = HANGING
     for _ in range(100):
-        _, reward, terminated, _, _ = world.step([0.0])
+        _, reward, terminated, _, _ = env.step([0.0])
         assert reward == pytest.approx(0.0, abs=1e-12) and not terminated
-    np.testing.assert_allclose(world.state, HANGING, atol=1e-12)
+    np.testing.assert_allclose(env.state, HANGING, atol=1e-12)
 
 
-def test_standing_upright_falls_from_a_thousandth(world):
-    world.state = [0.0, 0.001, *[0.0] * 8]
+def test_standing_upright_falls_from_a_thousandth(env):
+    env.state = [0.0, 0.001, *[0.0] * 8]
     for _ in range(30):
-        world.step([0.0])
-    assert np.abs(world.state[1:5]).max() > 0.1
+        env.step([0.0])
+    assert np.abs(env.state[1:5]).max() > 0.1
 
 
-def test_damping_takes_energy_away(world):
-    changes = [energy_change(world, steps) for steps in (5, 10, 20)]
+def test_damping_takes_energy_away(env):
+    changes = [energy_change(env, steps) for steps in (5, 10, 20)]
     assert 0 > changes[0] > changes[1] > changes[2]
 
 
-def test_without_damping_energy_is_kept_to_runge_kutta_s_order(world, monkeypatch):
+def test_without_damping_energy_is_kept_to_runge_kutta_s_order(env, monkeypatch):
     monkeypatch.setattr(links, "JOINT_DAMPING", np.zeros((4, 4)))
-    assert abs(energy_change(world, 15)) < 1e-5  # J, of some 10 that move about
+    assert abs(energy_change(env, 15)) < 1e-5  # J, of some 10 that move about
     ends = {}
     for substeps in (10, 20, 160):
         monkeypatch.setattr(links, "SUBSTEPS", substeps)
-        energy_change(world, 15)
-        ends[substeps] = world.state
+        energy_change(env, 15)
+        ends[substeps] = env.state
     coarse, fine = (np.abs(ends[substeps] - ends[160]).max() for substeps in (10, 20))
     assert coarse / fine == pytest.approx(2**4, rel=0.2)
 
@@ -109,13 +109,13 @@ def test_a_steady_push_is_a_tilted_gravity_for_links_that_are_driven_right(monke
     monkeypatch.setattr(links, "JOINT_DAMPING", np.zeros((4, 4)))
     kept = {}
     for published in (False, True):
-        world = QuadInvPendulum(published_b1=published)
-        world.state = [-0.5, 2.5, 3.0, 3.5, 2.8, 0.0, 1.0, -1.0, 0.5, 0.0]
+        env = QuadInvPendulum(published_b1=published)
+        env.state = [-0.5, 2.5, 3.0, 3.5, 2.8, 0.0, 1.0, -1.0, 0.5, 0.0]
         sums = []
         for _ in range(8):
-            energy, sideways = mechanics(world.state)
+            energy, sideways = mechanics(env.state)
             sums.append(energy + 12.0 * sideways)  # u = 0.3 · 40 = 12 m/s²
-            world.step([0.3])
+            env.step([0.3])
         kept[published] = max(sums) - min(sums)
     assert kept[False] < 1e-5
     assert kept[True] > 1e-2
@@ -134,12 +134,12 @@ def test_damping_alone_brakes_the_difference_of_two_links_rates():
     )
 
 
-def test_left_is_the_mirror_of_right(world):
+def test_left_is_the_mirror_of_right(env):
     state = np.array([0.1, 0.5, -1.0, 2.0, 0.3, 0.2, 1.0, -2.0, 3.0, -1.0])
     ends = []
     for side in (1.0, -1.0):
-        world.state = side * state
-        ends.append([world.step([side * 0.7])[1] for _ in range(5)] + list(side * world.state))
+        env.state = side * state
+        ends.append([env.step([side * 0.7])[1] for _ in range(5)] + list(side * env.state))
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-9)
 
 
@@ -169,10 +169,10 @@ def test_the_reward_of_worked_states():
     assert reward(state, 0.5) == pytest.approx(0.5580309, abs=1e-6)
 
 
-def test_the_reward_is_of_the_state_after_the_step(world):
-    world.state = [0.0, 0.3, 0.1, 0.0, 0.2, 0.5, 1.0, 0.0, 0.0, 0.0]
-    _, reward, _, _, _ = world.step([0.4])
-    assert reward == pytest.approx(links.rewards(world.values[:10], np.array([0.4]))[0])
+def test_the_reward_is_of_the_state_after_the_step(env):
+    env.state = [0.0, 0.3, 0.1, 0.0, 0.2, 0.5, 1.0, 0.0, 0.0, 0.0]
+    _, reward, _, _, _ = env.step([0.4])
+    assert reward == pytest.approx(links.rewards(env.values[:10], np.array([0.4]))[0])
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
@@ -186,30 +186,30 @@ def test_the_reward_is_of_the_state_after_the_step(world):
         ({6: 35.0, 7: 35.0, 8: 35.0, 9: 35.0}, None),
     ],
 )
-def test_an_episode_ends_beyond_the_track_and_at_35_rad_s(world, side, entries, ends):
+def test_an_episode_ends_beyond_the_track_and_at_35_rad_s(env, side, entries, ends):
     state = np.array(HANGING)
     for entry, value in entries.items():
         state[entry] = side * value
-    world.state = state
-    terminated = world.step([0.0])[2]
-    fast = bool((np.abs(world.state[6:]) >= 35).any())
+    env.state = state
+    terminated = env.step([0.0])[2]
+    fast = bool((np.abs(env.state[6:]) >= 35).any())
     assert terminated == (fast if ends is None else ends)
 
 
-def test_the_observation_shows_angles_from_link_to_link_and_rates_from_upright(world):
-    world.state = [0.1, 0.2, 0.5, 0.1, -0.3, 0.0, 0.0, 0.0, 0.0, 0.0]
-    world.values[5:10, 0] = [-0.4, 1.0, 2.0, 3.0, 4.0]
+def test_the_observation_shows_angles_from_link_to_link_and_rates_from_upright(env):
+    env.state = [0.1, 0.2, 0.5, 0.1, -0.3, 0.0, 0.0, 0.0, 0.0, 0.0]
+    env.values[5:10, 0] = [-0.4, 1.0, 2.0, 3.0, 4.0]
     bends, rates = (0.2, 0.3, -0.4, -0.4), (1.0, 2.0, 3.0, 4.0)
     expected = [0.1, -0.4]
     for bend, rate in zip(bends, rates, strict=True):
         expected += [math.sin(bend), math.cos(bend), rate]
-    np.testing.assert_allclose(world.seen()[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(env.seen()[0], expected, rtol=1e-6)
 
 
 def test_episodes_begin_near_hanging_in_the_middle():
-    worlds = gymnasium.make_vec("QuadInvPendulum-v0", 1000)
-    worlds.reset(seed=0)
-    starts = (worlds.unwrapped.world.values[:10].T - HANGING) / 0.01
+    envs = gymnasium.make_vec("QuadInvPendulum-v0", 1000)
+    envs.reset(seed=0)
+    starts = (envs.unwrapped.env.values[:10].T - HANGING) / 0.01
     # standard normal: the mean of 1000 is off by less than 4/√1000, their deviation by 4/√2000
     np.testing.assert_allclose(starts.mean(0), np.zeros(10), atol=4 / math.sqrt(1000))
     np.testing.assert_allclose(starts.std(0), np.ones(10), atol=4 / math.sqrt(2000))
@@ -218,12 +218,12 @@ def test_episodes_begin_near_hanging_in_the_middle():
 
 def balancing_law() -> np.ndarray:
     """Gains (10,) that hold the links upright, from a numeric slope and Riccati's equation."""
-    world = QuadInvPendulum(copies=22)
+    env = QuadInvPendulum(copies=22)
     small = 1e-6
     steps = np.concatenate((np.eye(11), -np.eye(11))) * small
-    world.values = np.concatenate((steps[:, :10].T, np.zeros((1, 22))))
-    world.advance(steps[:, 10][None])
-    slope = (world.values[:10, :11] - world.values[:10, 11:]) / (2 * small)
+    env.values = np.concatenate((steps[:, :10].T, np.zeros((1, 22))))
+    env.advance(steps[:, 10][None])
+    slope = (env.values[:10, :11] - env.values[:10, 11:]) / (2 * small)
     moves, pushes = slope[:, :10], slope[:, 10:]
     price = np.diag([10.0] + [10.0] * 4 + [1.0] * 5)
     value = price
@@ -234,26 +234,26 @@ def balancing_law() -> np.ndarray:
 
 
 def test_a_linear_law_balances_all_four_links_for_1000_steps():
-    gains, world = balancing_law(), gymnasium.make("QuadInvPendulum-v0")
-    world.reset(seed=0)
-    world.unwrapped.state = [0.05, 0.005, -0.005, 0.005, -0.005, *[0.0] * 5]
+    gains, env = balancing_law(), gymnasium.make("QuadInvPendulum-v0")
+    env.reset(seed=0)
+    env.unwrapped.state = [0.05, 0.005, -0.005, 0.005, -0.005, *[0.0] * 5]
     total = 0.0
     for _ in range(1000):
-        push = -gains @ world.unwrapped.state
-        _, reward, terminated, truncated, _ = world.step(np.array([push]))
+        push = -gains @ env.unwrapped.state
+        _, reward, terminated, truncated, _ = env.step(np.array([push]))
         assert not terminated
         total += reward
     assert truncated
     assert 950 < total <= 1000
-    np.testing.assert_allclose(world.unwrapped.state, UPRIGHT, atol=1e-3)
+    np.testing.assert_allclose(env.unwrapped.state, UPRIGHT, atol=1e-3)
 
 
 def test_chance_pays_next_to_nothing_and_does_not_last():
-    worlds, draw = gymnasium.make_vec("QuadInvPendulum-v0", 256), np.random.default_rng(0)
-    worlds.reset(seed=0)
+    envs, draw = gymnasium.make_vec("QuadInvPendulum-v0", 256), np.random.default_rng(0)
+    envs.reset(seed=0)
     total, ended = np.zeros(256), np.zeros(256, bool)
     for _ in range(250):
-        _, reward, ended, _, _ = worlds.step(draw.uniform(-1, 1, (256, 1)))
+        _, reward, ended, _, _ = envs.step(draw.uniform(-1, 1, (256, 1)))
         total += reward
         if ended.all():
             break
@@ -263,16 +263,16 @@ def test_chance_pays_next_to_nothing_and_does_not_last():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_observation_leaves_the_box_wherever_the_state_is_set(seed):
-    worlds, draw = gymnasium.make_vec("QuadInvPendulum-v0", 200), np.random.default_rng(seed)
-    worlds.reset(seed=0)
+    envs, draw = gymnasium.make_vec("QuadInvPendulum-v0", 200), np.random.default_rng(seed)
+    envs.reset(seed=0)
     limit = np.array(QuadInvPendulum.state_limit)
     limit[1:5] = 10.0
     part = np.where(draw.random((10, 200)) < 0.5, draw.uniform(-1, 1, (10, 200)), 1.0)
-    worlds.unwrapped.world.values[:10] = part * draw.choice([-1, 1], (10, 200)) * limit[:, None]
+    envs.unwrapped.env.values[:10] = part * draw.choice([-1, 1], (10, 200)) * limit[:, None]
     push = draw.choice([-1.0, 1.0], (200, 1))
     for _ in range(40):
-        seen, reward, ended, _, _ = worlds.step(push)
-        assert seen in worlds.observation_space
+        seen, reward, ended, _, _ = envs.step(push)
+        assert seen in envs.observation_space
         assert ((reward >= 0) & (reward <= 1)).all()
         push = np.where(draw.random((200, 1)) < 0.1, -push, push)
         if ended.all():

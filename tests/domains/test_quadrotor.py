@@ -14,40 +14,40 @@ NOMINAL = np.ones((5, 1))
 
 
 @pytest.fixture
-def world() -> Quadrotor:
+def env() -> Quadrotor:
     """Nominal physics, no noise, at the goal and at rest, its rotors standing."""
-    world = Quadrotor(rotor_noise=0.0, randomise=False)
-    world.reset(seed=0)
-    world.state, world.u = AT_GOAL, np.zeros(4)
-    return world
+    env = Quadrotor(rotor_noise=0.0, randomise=False)
+    env.reset(seed=0)
+    env.state, env.u = AT_GOAL, np.zeros(4)
+    return env
 
 
-def test_a_step_from_the_goal_is_the_known_one(world):
-    world.u, world.lag = [0.1] * 4, 0.4
-    _, reward, _, _, _ = world.step([0.2, -0.4, 0.1, -0.7])
+def test_a_step_from_the_goal_is_the_known_one(env):
+    env.u, env.lag = [0.1] * 4, 0.4
+    _, reward, _, _, _ = env.step([0.2, -0.4, 0.1, -0.7])
     known = [-3.857e-7, -2.866e-7, 1.99963378, -1.904624e-3, 2.554036e-3, 9.085471e-5]
     known += [-1.815885e-4, -1.351529e-4, -0.104853605, -0.458892745, 0.613735451, 0.0223817248]
-    np.testing.assert_allclose(world.state, known, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(env.state, known, rtol=0, atol=1e-7)
     np.testing.assert_allclose(
-        world.u, [0.77051764, 0.54501535, 0.73774022, 0.38556115], rtol=0, atol=1e-8
+        env.u, [0.77051764, 0.54501535, 0.73774022, 0.38556115], rtol=0, atol=1e-8
     )
     assert reward == pytest.approx(0.888764470, abs=1e-7)
 
 
-def test_without_thrust_it_falls_downwards_which_is_where_z_grows(world):
-    _, reward, _, _, _ = world.step([-1.0] * 4)
+def test_without_thrust_it_falls_downwards_which_is_where_z_grows(env):
+    _, reward, _, _, _ = env.step([-1.0] * 4)
     # v = 9.8066 · 0.01 = 0.098066, z = 2 + 9.8066 · 0.01² / 2 = 2.00049033
-    np.testing.assert_allclose(world.state[[2, 8]], [2.00049033, 0.098066], rtol=1e-9)
+    np.testing.assert_allclose(env.state[[2, 8]], [2.00049033, 0.098066], rtol=1e-9)
     # exp(-2 · 0.00049033) = 0.99901982; 0.7 + 0.3 exp(-0.4 · 0.098066) = 0.98845990; and 0.9
     assert reward == pytest.approx(0.99901982 * 0.98845990 * 0.9, abs=1e-7)
 
 
-def test_hovering_at_the_goal_scores_0_9198(world):
-    world.u = [math.sqrt(HOVER)] * 4
+def test_hovering_at_the_goal_scores_0_9198(env):
+    env.u = [math.sqrt(HOVER)] * 4
     for _ in range(20):
-        reward = world.step([2 * HOVER - 1] * 4)[1]
+        reward = env.step([2 * HOVER - 1] * 4)[1]
         assert reward == pytest.approx(0.9198, abs=5e-5)
-    np.testing.assert_allclose(world.state, AT_GOAL, atol=1e-6)
+    np.testing.assert_allclose(env.state, AT_GOAL, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ def test_thrust_points_out_of_the_top_however_it_is_turned():
         np.testing.assert_allclose(pull, expected, atol=1e-12)
 
 
-def test_without_thrust_the_angular_momentum_keeps_its_direction_in_the_room(world):
+def test_without_thrust_the_angular_momentum_keeps_its_direction_in_the_room(env):
     state = AT_GOAL.copy()
     state[3:6], state[9:] = (0.4, -0.3, 1.0), (2.0, -3.0, 4.0)
-    world.state = state
+    env.state = state
 
     def momentum() -> np.ndarray:
-        return attitude(*world.state[3:6]) @ (quadrotor.INERTIA * world.state[9:])
+        return attitude(*env.state[3:6]) @ (quadrotor.INERTIA * env.state[9:])
 
-    before, rates = momentum(), world.state[9:]
+    before, rates = momentum(), env.state[9:]
     for _ in range(20):
-        world.step([-1.0] * 4)
+        env.step([-1.0] * 4)
     np.testing.assert_allclose(momentum(), before, rtol=1e-9)
-    assert np.abs(world.state[9:] - rates).max() > 0.3  # seen from the body it does turn
+    assert np.abs(env.state[9:] - rates).max() > 0.3  # seen from the body it does turn
 
 
 def test_factors_scale_what_they_are_factors_of():
@@ -105,19 +105,19 @@ def test_factors_scale_what_they_are_factors_of():
     assert heavy == pytest.approx(9.8066 - 10 / 0.8)
 
 
-def test_a_stronger_rotor_constant_gives_more_thrust(world):
-    world.values[14] = 1.05
-    world.u = [math.sqrt(HOVER)] * 4
-    world.step([2 * HOVER - 1] * 4)
-    assert world.state[8] == pytest.approx(-0.05 * 9.8066 * 0.01, rel=1e-6)
+def test_a_stronger_rotor_constant_gives_more_thrust(env):
+    env.values[14] = 1.05
+    env.u = [math.sqrt(HOVER)] * 4
+    env.step([2 * HOVER - 1] * 4)
+    assert env.state[8] == pytest.approx(-0.05 * 9.8066 * 0.01, rel=1e-6)
 
 
-def test_a_failed_rotor_gives_nothing_and_a_half_working_one_half_an_action(world):
-    world.rotors = [1, 0, 1, 0.5]
-    world.lag = 1.0
-    world.step([0.6, 0.6, -0.6, 0.6])
+def test_a_failed_rotor_gives_nothing_and_a_half_working_one_half_an_action(env):
+    env.rotors = [1, 0, 1, 0.5]
+    env.lag = 1.0
+    env.step([0.6, 0.6, -0.6, 0.6])
     # fractions (1.6, 0, 0.4, 1.3) / 2
-    np.testing.assert_allclose(world.u**2, [0.8, 0.0, 0.2, 0.65])
+    np.testing.assert_allclose(env.u**2, [0.8, 0.0, 0.2, 0.65])
 
 
 def test_yaw_is_paid_for_unless_a_rotor_is_off():
@@ -141,10 +141,10 @@ def test_the_reward_of_a_worked_state():
 @pytest.mark.parametrize(
     "conditions", [[1, 1, 1], [1, 1, 1, 1.1], [-0.1, 1, 1, 1], 1, [np.nan] * 4]
 )
-def test_conditions_that_are_none_are_refused(world, conditions):
+def test_conditions_that_are_none_are_refused(env, conditions):
     with pytest.raises(ValueError, match="four numbers in 0-1"):
-        world.rotors = conditions
-    assert world.rotors.tolist() == [1, 1, 1, 1]
+        env.rotors = conditions
+    assert env.rotors.tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -165,12 +165,12 @@ def test_conditions_that_are_none_are_refused(world, conditions):
         ({5: 3.14, 11: 9.0}, False),  # a full turn of yaw is allowed
     ],
 )
-def test_an_episode_ends_at_walls_at_the_ceiling_and_beyond_90_degrees(world, entries, ends):
+def test_an_episode_ends_at_walls_at_the_ceiling_and_beyond_90_degrees(env, entries, ends):
     state = AT_GOAL.copy()
     for entry, value in entries.items():
         state[entry] = value
-    world.state = state
-    assert world.step([-1.0] * 4)[2] is ends
+    env.state = state
+    assert env.step([-1.0] * 4)[2] is ends
 
 
 def test_the_three_last_frames_are_shown_the_newest_first():
@@ -188,9 +188,9 @@ def test_the_three_last_frames_are_shown_the_newest_first():
 
 def begun(**settings: float) -> np.ndarray:
     """The values (30, 2000) that episodes begin with."""
-    worlds = gymnasium.make_vec("Quadrotor-v0", 2000, **settings)
-    worlds.reset(seed=0)
-    return np.array(worlds.unwrapped.world.values)
+    envs = gymnasium.make_vec("Quadrotor-v0", 2000, **settings)
+    envs.reset(seed=0)
+    return np.array(envs.unwrapped.env.values)
 
 
 def test_episodes_begin_about_the_goal_with_physics_of_their_own():
@@ -212,35 +212,35 @@ def test_episodes_begin_about_the_goal_with_physics_of_their_own():
     assert (values[18:22] == 0.1).all() and (values[22:] == 0).all()
 
 
-def test_nominal_physics_stay_nominal_over_resets(world):
+def test_nominal_physics_stay_nominal_over_resets(env):
     for _ in range(3):
-        world.reset()
-        assert world.values[12:17].tolist() == [[1]] * 5
-        assert world.lag == 0.4
-    world.randomise = True
-    world.reset()
-    assert world.lag != 0.4 and (world.values[12:17] != 1).all()
+        env.reset()
+        assert env.values[12:17].tolist() == [[1]] * 5
+        assert env.lag == 0.4
+    env.randomise = True
+    env.reset()
+    assert env.lag != 0.4 and (env.values[12:17] != 1).all()
     assert (begun(randomise=False)[:12] == begun()[:12]).all()
 
 
-def test_conditions_and_silence_stay_over_resets(world):
-    world.rotors = [1, 0, 1, 1]
+def test_conditions_and_silence_stay_over_resets(env):
+    env.rotors = [1, 0, 1, 1]
     for _ in range(3):
-        world.reset()
+        env.reset()
         for _ in range(5):
-            world.step([0.0] * 4)
-        assert (world.values[22:26] == 0).all()
-        assert (world.noise, world.rotors.tolist()) == (0, [1, 0, 1, 1])
+            env.step([0.0] * 4)
+        assert (env.values[22:26] == 0).all()
+        assert (env.noise, env.rotors.tolist()) == (0, [1, 0, 1, 1])
 
 
 def test_the_noise_reverts_and_has_its_known_deviation():
-    world = Quadrotor(copies=500)
+    env = Quadrotor(copies=500)
     for copy in range(500):
-        world.renew(copy, seed=copy)
+        env.renew(copy, seed=copy)
     before = []
     for _ in range(40):
-        before.append(world.values[22:26].ravel())
-        world.advance(np.full((4, 500), -0.5))
+        before.append(env.values[22:26].ravel())
+        env.advance(np.full((4, 500), -0.5))
     first, last = before[1], before[-1]
     # 0.05 in the first step; later 0.05 / √(1 - 0.85²) = 0.0949, of 2000 within 4/√4000 of itself
     assert first.std() == pytest.approx(0.05, rel=0.064)
@@ -250,17 +250,17 @@ def test_the_noise_reverts_and_has_its_known_deviation():
 
 
 def test_a_copy_that_rests_draws_no_chance():
-    worlds, single = gymnasium.make_vec("Quadrotor-v0", 2), gymnasium.make("Quadrotor-v0")
-    worlds.reset(seed=[3, 4])
+    envs, single = gymnasium.make_vec("Quadrotor-v0", 2), gymnasium.make("Quadrotor-v0")
+    envs.reset(seed=[3, 4])
     single.reset(seed=3)
     idle, ended = np.full((2, 4), -1.0), False
     while not ended:
-        worlds.step(idle)
+        envs.step(idle)
         ended = single.step(idle[0])[2]
     for _ in range(10):  # the other copy may go on without the first
-        worlds.reset(seed=[None, 5], options={"reset_mask": [False, True]})
-        worlds.step(idle)
-    seen, _ = worlds.reset(options={"reset_mask": [True, False]})
+        envs.reset(seed=[None, 5], options={"reset_mask": [False, True]})
+        envs.step(idle)
+    seen, _ = envs.reset(options={"reset_mask": [True, False]})
     assert np.array_equal(seen[0], single.reset()[0])
 
 
@@ -281,20 +281,20 @@ def hovering(seen: np.ndarray) -> np.ndarray:
 
 def near_the_goal(**settings: float) -> gymnasium.vector.VectorEnv:
     """64 copies within 0.2 (m, rad, m/s, rad/s) of rest at the goal, its rotors at hover."""
-    worlds = gymnasium.make_vec("Quadrotor-v0", 64, **settings)
-    worlds.reset(seed=0)
+    envs = gymnasium.make_vec("Quadrotor-v0", 64, **settings)
+    envs.reset(seed=0)
     near = np.random.default_rng(0).uniform(-0.2, 0.2, (12, 64))
-    worlds.unwrapped.world.values[:12] = AT_GOAL[:, None] + near
-    worlds.unwrapped.world.values[18:22] = math.sqrt(HOVER)
-    return worlds
+    envs.unwrapped.env.values[:12] = AT_GOAL[:, None] + near
+    envs.unwrapped.env.values[18:22] = math.sqrt(HOVER)
+    return envs
 
 
-def flown(worlds: gymnasium.vector.VectorEnv, steps: int) -> np.ndarray:
+def flown(envs: gymnasium.vector.VectorEnv, steps: int) -> np.ndarray:
     """Rewards (steps, 64) of the law, which loses none."""
-    seen, *_ = worlds.step(np.full((64, 4), 2 * HOVER - 1))
+    seen, *_ = envs.step(np.full((64, 4), 2 * HOVER - 1))
     rewards = []
     for _ in range(steps):
-        seen, reward, ended, _, _ = worlds.step(hovering(seen))
+        seen, reward, ended, _, _ = envs.step(hovering(seen))
         assert not ended.any()
         rewards.append(reward)
     return np.array(rewards)
@@ -312,29 +312,29 @@ def test_without_noise_the_same_law_comes_to_0_9198():
 
 
 def test_chance_falls_within_a_second_and_is_paid_little():
-    worlds, draw = gymnasium.make_vec("Quadrotor-v0", 500), np.random.default_rng(0)
-    worlds.reset(seed=0)
+    envs, draw = gymnasium.make_vec("Quadrotor-v0", 500), np.random.default_rng(0)
+    envs.reset(seed=0)
     total, ended = np.zeros(500), np.zeros(500, bool)
     while not ended.all():
-        _, reward, ended, _, _ = worlds.step(draw.uniform(-1, 1, (500, 4)))
+        _, reward, ended, _, _ = envs.step(draw.uniform(-1, 1, (500, 4)))
         total += reward
-    assert 20 < worlds.unwrapped.steps.mean() < 60
+    assert 20 < envs.unwrapped.steps.mean() < 60
     assert total.mean() < 1.0
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_observation_leaves_the_box_wherever_the_state_is_set(seed):
-    worlds, draw = gymnasium.make_vec("Quadrotor-v0", 200), np.random.default_rng(seed)
-    worlds.reset(seed=0)
+    envs, draw = gymnasium.make_vec("Quadrotor-v0", 200), np.random.default_rng(seed)
+    envs.reset(seed=0)
     limit = np.array(Quadrotor.state_limit)
     limit[5] = 10.0
     part = np.where(draw.random((12, 200)) < 0.5, draw.uniform(-1, 1, (12, 200)), 1.0)
-    worlds.unwrapped.world.values[:12] = part * draw.choice([-1, 1], (12, 200)) * limit[:, None]
-    worlds.unwrapped.world.values[9:12] *= 10.0 ** -draw.integers(0, 4, 200)
+    envs.unwrapped.env.values[:12] = part * draw.choice([-1, 1], (12, 200)) * limit[:, None]
+    envs.unwrapped.env.values[9:12] *= 10.0 ** -draw.integers(0, 4, 200)
     push = draw.choice([-1.0, 1.0], (200, 4))
     for _ in range(60):
-        seen, reward, ended, _, _ = worlds.step(push)
-        assert seen in worlds.observation_space
+        seen, reward, ended, _, _ = envs.step(push)
+        assert seen in envs.observation_space
         assert ((reward >= 0) & (reward <= 1.03)).all()
         push = np.where(draw.random((200, 4)) < 0.1, -push, push)
         if ended.all():

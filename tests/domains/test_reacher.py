@@ -19,17 +19,17 @@ from offpcc.domains.reacher import (
 
 
 @pytest.fixture
-def world() -> Reacher:
-    world = Reacher()
-    world.reset(seed=0)
-    return world
+def env() -> Reacher:
+    env = Reacher()
+    env.reset(seed=0)
+    return env
 
 
 def copies(n: int) -> Reacher:
-    world = Reacher(copies=n)
+    env = Reacher(copies=n)
     for copy in range(n):
-        world.renew(copy, seed=copy)
-    return world
+        env.renew(copy, seed=copy)
+    return env
 
 
 def cells(length: float) -> np.ndarray:
@@ -101,43 +101,43 @@ def test_the_speeds_alone_move_the_arm_by_hand():
 
 
 @pytest.mark.parametrize("joint", [0, 1])
-def test_a_torque_spins_its_joint_up_against_the_damping(world, joint):
+def test_a_torque_spins_its_joint_up_against_the_damping(env, joint):
     action = np.zeros(2)
     action[joint] = 0.5
-    world.state = [0.0, 0.0, 0.0, 0.0]
-    world.step(action)
+    env.state = [0.0, 0.0, 0.0, 0.0]
+    env.step(action)
     # ω̇ = 100 - ω for 0.02 s: 100 (1 - e^-0.02) = 1.98013; the turn is 100 (0.02 - 0.01980133)
     # The links add up to 1.1 thousandths to the motor's inertia.
-    assert world.state[2 + joint] == pytest.approx(1.98013, rel=1.2e-3)
-    assert world.state[joint] == pytest.approx(0.0198673, rel=1.2e-3)
-    assert abs(world.state[3 - joint]) < 0.002  # what the links' own inertia carries over
+    assert env.state[2 + joint] == pytest.approx(1.98013, rel=1.2e-3)
+    assert env.state[joint] == pytest.approx(0.0198673, rel=1.2e-3)
+    assert abs(env.state[3 - joint]) < 0.002  # what the links' own inertia carries over
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
-def test_the_second_joint_rests_at_its_stop(world, side):
-    world.state = [0.5, side * 2.99, 0.0, side * 10.0]
-    world.step([0.0, 0.0])
+def test_the_second_joint_rests_at_its_stop(env, side):
+    env.state = [0.5, side * 2.99, 0.0, side * 10.0]
+    env.step([0.0, 0.0])
     # at rest there but for what the first joint's motion carries over
-    assert world.state[[1, 3]] == pytest.approx([side * 3.0, 0.0], abs=1e-9)
+    assert env.state[[1, 3]] == pytest.approx([side * 3.0, 0.0], abs=1e-9)
     for _ in range(3):
-        world.step([0.0, -side])
-    assert abs(world.state[1]) < 3.0
+        env.step([0.0, -side])
+    assert abs(env.state[1]) < 3.0
 
 
-def test_the_reward_is_the_distance_after_the_step_and_the_action_s_price(world):
-    world.state = [0.0, math.pi / 2, 0.0, 0.0]  # the tip is at (0.1, 0.11)
-    world.values[4:6, 0] = 0.07, 0.07  # (0.03, 0.04) away
-    observation, reward, _, _, _ = world.step([0.0, 0.0])
+def test_the_reward_is_the_distance_after_the_step_and_the_action_s_price(env):
+    env.state = [0.0, math.pi / 2, 0.0, 0.0]  # the tip is at (0.1, 0.11)
+    env.values[4:6, 0] = 0.07, 0.07  # (0.03, 0.04) away
+    observation, reward, _, _, _ = env.step([0.0, 0.0])
     assert reward == pytest.approx(-0.05, abs=1e-12)
     expected = [1, 0, 0, 1, 0.07, 0.07, 0, 0, 0.03, 0.04, 0]
     np.testing.assert_allclose(observation, expected, atol=1e-7)
-    reward = world.step([0.3, -0.4])[1]
-    x, y = tip_of(*world.state[:2])
+    reward = env.step([0.3, -0.4])[1]
+    x, y = tip_of(*env.state[:2])
     assert reward == pytest.approx(-math.hypot(x - 0.07, y - 0.07) - 0.25, abs=1e-12)
     assert math.hypot(x - 0.07, y - 0.07) != pytest.approx(0.05, abs=1e-3)
 
 
-def test_a_turned_world_is_the_same_world_and_a_mirrored_one_mirrors():
+def test_a_turned_environment_is_the_same_environment_and_a_mirrored_one_mirrors():
     plain, turned, mirrored = (Reacher() for _ in range(3))
     for one in (plain, turned, mirrored):
         one.reset(seed=0)
@@ -168,16 +168,16 @@ def test_episodes_begin_near_rest_with_a_target_anywhere_in_the_disc():
 
 @pytest.mark.parametrize("bend", [None, -1.0, 1.0])
 def test_no_observation_leaves_the_box_in_hard_play(bend):
-    world = copies(32)
+    env = copies(32)
     draw = np.random.default_rng(0)
-    world.values[2:4] = draw.choice((-200.0, 200.0), (2, 32))  # as fast as can be set
-    box = world.observation_space
+    env.values[2:4] = draw.choice((-200.0, 200.0), (2, 32))  # as fast as can be set
+    box = env.observation_space
     for _ in range(400):
-        push = np.where(world.values[2:4] >= 0, 1.0, -1.0)  # on with the way it goes
+        push = np.where(env.values[2:4] >= 0, 1.0, -1.0)  # on with the way it goes
         if bend is not None:
             push[1] = bend
-        world.advance(push)
-        seen = world.seen()
+        env.advance(push)
+        seen = env.seen()
         assert (seen >= box.low).all() and (seen <= box.high).all()
     assert np.abs(seen[:, 6]).max() == pytest.approx(200.0, rel=0.02)
     assert np.abs(seen[:, 6:8]).max() < MAX_SPEED
@@ -196,11 +196,11 @@ def law(seen: np.ndarray) -> np.ndarray:
 
 
 def returns(act, n: int = 500) -> tuple[float, np.ndarray]:
-    worlds = gymnasium.make_vec("reacher-mdp-v0", n)
-    seen, _ = worlds.reset(seed=0)
+    envs = gymnasium.make_vec("reacher-mdp-v0", n)
+    seen, _ = envs.reset(seed=0)
     total = np.zeros(n)
     for _ in range(50):
-        seen, reward, terminated, truncated, _ = worlds.step(act(seen))
+        seen, reward, terminated, truncated, _ = envs.step(act(seen))
         assert not terminated.any()
         total += reward
     assert truncated.all()

@@ -47,12 +47,12 @@ def test_an_episode_shows_the_cue_once_and_ends_behind_the_junction(id):
 
 
 def outcomes(id, n, act):
-    """Returns (n,) of `act(cue, worlds)`, and how often it succeeded."""
-    worlds = gymnasium.make_vec(id, n)
-    seen, _ = worlds.reset(seed=0)
+    """Returns (n,) of `act(cue, environments)`, and how often it succeeded."""
+    envs = gymnasium.make_vec(id, n)
+    seen, _ = envs.reset(seed=0)
     cue, total = seen[:, 0], np.zeros(n)
     for _ in range(LENGTHS[id] + 1):
-        _, reward, terminated, _, info = worlds.step(act(cue, worlds))
+        _, reward, terminated, _, info = envs.step(act(cue, envs))
         total += reward
     assert terminated.all()
     return total, info["success"]
@@ -60,7 +60,7 @@ def outcomes(id, n, act):
 
 @every_id
 def test_who_remembers_the_cue_always_wins(id):
-    def follow(cue, worlds):
+    def follow(cue, envs):
         if "discrete" in id:
             return (cue > 0).astype(int)
         return cue[:, None]
@@ -71,47 +71,47 @@ def test_who_remembers_the_cue_always_wins(id):
 
 @every_id
 def test_chance_earns_nothing_on_average(id):
-    total, success = outcomes(id, 1000, lambda cue, worlds: worlds.action_space.sample())
+    total, success = outcomes(id, 1000, lambda cue, envs: envs.action_space.sample())
     assert set(total) == {-1.0, 1.0}
     assert abs(total.mean()) < 4 / math.sqrt(1000)
     assert ((total > 0) == success).all()
 
 
 def test_the_cue_is_a_fair_coin():
-    world = TMaze(copies=4000)
+    env = TMaze(copies=4000)
     for copy in range(4000):
-        world.renew(copy, seed=copy)
-    assert abs(world.values[1].mean()) < 4 / math.sqrt(4000)
+        env.renew(copy, seed=copy)
+    assert abs(env.values[1].mean()) < 4 / math.sqrt(4000)
 
 
 def test_what_was_done_in_the_corridor_does_not_matter():
-    world = TMaze(length=3)
-    world.reset(seed=0)
-    world.values[1] = -1.0  # left is right
-    outcomes = [world.step([action])[1:3] for action in (1.0, 1.0, 0.3, -0.01)]
+    env = TMaze(length=3)
+    env.reset(seed=0)
+    env.values[1] = -1.0  # left is right
+    outcomes = [env.step([action])[1:3] for action in (1.0, 1.0, 0.3, -0.01)]
     assert outcomes == [(0.0, False)] * 3 + [(1.0, True)]
 
 
 def test_an_action_of_zero_turns_left():
     for cue, reward in ((-1.0, 1.0), (1.0, -1.0)):
-        world = TMaze(length=3)
-        world.reset(seed=0)
-        world.values[:2, 0] = 3.0, cue
-        assert world.step([0.0])[1] == reward
+        env = TMaze(length=3)
+        env.reset(seed=0)
+        env.values[:2, 0] = 3.0, cue
+        assert env.step([0.0])[1] == reward
 
 
 def test_the_class_takes_any_length_from_1():
-    world = DiscreteTMaze(length=1)
-    cue = world.reset(seed=0)[0][0]
-    assert world.step(0)[:3] == (pytest.approx([cue, 1, 1]), 0.0, False)
-    assert world.step(int(cue > 0))[1:3] == (1.0, True)
+    env = DiscreteTMaze(length=1)
+    cue = env.reset(seed=0)[0][0]
+    assert env.step(0)[:3] == (pytest.approx([cue, 1, 1]), 0.0, False)
+    assert env.step(int(cue > 0))[1:3] == (1.0, True)
     with pytest.raises(ValueError, match="at least 1 step, not 0"):
         TMaze(length=0)
 
 
 def test_a_state_beyond_the_corridor_is_observed_at_its_end():
-    world = TMaze(length=4)
-    world.reset(seed=0)
+    env = TMaze(length=4)
+    env.reset(seed=0)
     for position in (-3.0, 2.0, 400.0):
-        world.state = [position]
-        assert world.step([0.5])[0] in world.observation_space
+        env.state = [position]
+        assert env.step([0.5])[0] in env.observation_space

@@ -15,10 +15,10 @@ HIGH = np.array((math.pi, 0.0, math.pi / 4))
 
 
 def arm(kind=UR5Top, target=(2.0, -0.5, 0.3)):
-    world = kind()
-    world.reset(seed=0)
-    world.values[TARGET, 0] = target
-    return world
+    env = kind()
+    env.reset(seed=0)
+    env.values[TARGET, 0] = target
+    return env
 
 
 def action_for(angles):
@@ -63,20 +63,20 @@ def test_an_action_sets_the_angles_at_once(kind):
         ((-1, -1, -1), (-180, -45, -45)),
         ((0.5, -0.5, 0.2), (90, -33.75, 9)),
     ):
-        world = arm(kind)
-        world.step(np.array(action))
-        assert np.degrees(world.state) == pytest.approx(np.array(degrees, float))
+        env = arm(kind)
+        env.step(np.array(action))
+        assert np.degrees(env.state) == pytest.approx(np.array(degrees, float))
 
 
 def test_the_target_shows_for_ten_steps_after_the_arm_was_at_the_switch():
-    world = arm()
-    assert not world.step(AWAY)[0][3:].any()
-    shown = [world.step(action)[0][3:] for action in [SWITCH] + [AWAY] * 12]
-    assert np.array(shown[:11]) == pytest.approx(np.tile(world.values[TARGET, 0], (11, 1)))
+    env = arm()
+    assert not env.step(AWAY)[0][3:].any()
+    shown = [env.step(action)[0][3:] for action in [SWITCH] + [AWAY] * 12]
+    assert np.array(shown[:11]) == pytest.approx(np.tile(env.values[TARGET, 0], (11, 1)))
     assert not np.array(shown[11:]).any()
-    shown = [world.step(action)[0][3] != 0 for action in [SWITCH] + [AWAY] * 7 + [SWITCH]]
+    shown = [env.step(action)[0][3] != 0 for action in [SWITCH] + [AWAY] * 7 + [SWITCH]]
     assert all(shown)
-    assert [world.step(AWAY)[0][3] != 0 for _ in range(11)] == [True] * 10 + [False]
+    assert [env.step(AWAY)[0][3] != 0 for _ in range(11)] == [True] * 10 + [False]
 
 
 @pytest.mark.parametrize(("degrees", "near"), [(9.9, True), (10.1, False)])
@@ -99,16 +99,16 @@ def test_the_target_is_ten_degrees_wide_in_each_joint_and_ends_it(kind, joint, w
 
 
 def test_of_the_mdp_the_target_always_shows_but_for_the_first_observation():
-    world = UR5MdpTop()
-    assert not world.reset(seed=0)[0][3:].any()
+    env = UR5MdpTop()
+    assert not env.reset(seed=0)[0][3:].any()
     for _ in range(15):
-        assert world.step(AWAY)[0][3:] == pytest.approx(world.values[TARGET, 0])
+        assert env.step(AWAY)[0][3:] == pytest.approx(env.values[TARGET, 0])
 
 
 @every_kind
 def test_episodes_begin_ahead_with_a_target_aside_and_above_the_floor(kind):
-    world, random = kind(), np.random.default_rng(0)
-    starts = np.array([world.begin(random) for _ in range(3000)])
+    env, random = kind(), np.random.default_rng(0)
+    starts = np.array([env.begin(random) for _ in range(3000)])
     assert 0.99 * math.pi / 8 < abs(starts[:, 0]).max() <= math.pi / 8
     assert (starts[:, 1:3] == (0.003228, -0.127945)).all()
     target = starts[:, 3:6]
@@ -127,13 +127,13 @@ def test_episodes_begin_ahead_with_a_target_aside_and_above_the_floor(kind):
 
 def episodes(id, act, copies=400):
     """Successes (n,) and lengths (n,) of one episode of each copy."""
-    worlds = gymnasium.make_vec(id, copies)
-    seen, _ = worlds.reset(seed=0)
+    envs = gymnasium.make_vec(id, copies)
+    seen, _ = envs.reset(seed=0)
     won, length, over = np.zeros(copies, bool), np.zeros(copies, int), np.zeros(copies, bool)
     total = np.zeros(copies)
     while not over.all():
         length += ~over
-        seen, reward, terminated, truncated, info = worlds.step(act(seen))
+        seen, reward, terminated, truncated, info = envs.step(act(seen))
         won |= info["success"] & info["_success"]
         total, over = total + reward, terminated | truncated
     assert (total == won).all()

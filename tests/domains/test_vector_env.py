@@ -1,4 +1,4 @@
-"""Many copies at once are the same worlds as one at a time."""
+"""Many copies at once are the same environments as one at a time."""
 
 import gymnasium
 import numpy as np
@@ -17,28 +17,28 @@ every_id = pytest.mark.parametrize("id", OURS)
 
 
 def together(id: str = "cartpole-continuous-long-p-v0", copies: int = COPIES) -> BatchedEnv:
-    worlds = gymnasium.make_vec(id, copies)
-    assert isinstance(worlds, BatchedEnv)
-    return worlds
+    envs = gymnasium.make_vec(id, copies)
+    assert isinstance(envs, BatchedEnv)
+    return envs
 
 
 @every_id
-def test_copies_give_the_numbers_of_single_worlds_step_for_step(id):
-    worlds, singles = together(id), [gymnasium.make(id) for _ in range(COPIES)]
+def test_copies_give_the_numbers_of_single_environments_step_for_step(id):
+    envs, singles = together(id), [gymnasium.make(id) for _ in range(COPIES)]
     draw = np.random.default_rng(0)
     ended, seed = np.ones(COPIES, bool), 0
-    for _ in range(min(worlds.limit, 500) + 60):
+    for _ in range(min(envs.limit, 500) + 60):
         if ended.any():
             seed += 10
             seeds = [seed + i for i in range(COPIES)]
-            seen, _ = worlds.reset(seed=seeds, options={"reset_mask": ended})
+            seen, _ = envs.reset(seed=seeds, options={"reset_mask": ended})
             for i in np.flatnonzero(ended):
                 assert np.array_equal(seen[i], singles[i].reset(seed=seeds[i])[0])
-        space = worlds.single_action_space
+        space = envs.single_action_space
         actions = draw.uniform(-1.2, 1.2, (COPIES, *space.shape))
         if isinstance(space, Discrete):
             actions = draw.integers(space.n, size=COPIES)
-        seen, reward, terminated, truncated, info = worlds.step(actions)
+        seen, reward, terminated, truncated, info = envs.step(actions)
         for i, single in enumerate(singles):
             alone = single.step(actions[i])
             assert np.array_equal(seen[i], alone[0])
@@ -48,26 +48,26 @@ def test_copies_give_the_numbers_of_single_worlds_step_for_step(id):
     assert seed > 10  # an episode ended and another began
 
 
-def test_copies_are_told_what_single_worlds_are():
-    worlds, singles = together(PRIVILEGED, 3), [gymnasium.make(PRIVILEGED) for _ in range(3)]
-    seen = worlds.reset(seed=5)[0]
+def test_copies_get_the_info_of_single_environments():
+    envs, singles = together(PRIVILEGED, 3), [gymnasium.make(PRIVILEGED) for _ in range(3)]
+    seen = envs.reset(seed=5)[0]
     alone = [single.reset(seed=5 + i)[0] for i, single in enumerate(singles)]
     for _ in range(4):
-        assert seen in worlds.observation_space
+        assert seen in envs.observation_space
         for key in ("observation", "privileged"):
             assert np.array_equal(seen[key], [each[key] for each in alone])
-        seen = worlds.step(np.full((3, 1), 0.3))[0]
+        seen = envs.step(np.full((3, 1), 0.3))[0]
         alone = [single.step(np.full(1, 0.3))[0] for single in singles]
 
 
 @every_id
-def test_spaces_are_those_of_the_single_world_n_times(id):
-    worlds, single = together(id), gymnasium.make(id)
-    assert worlds.num_envs == COPIES
-    assert worlds.single_observation_space == single.observation_space
-    assert worlds.single_action_space == single.action_space
-    assert worlds.reset(seed=0)[0] in worlds.observation_space
-    assert worlds.metadata["autoreset_mode"] == AutoresetMode.DISABLED
+def test_spaces_are_those_of_the_single_environment_n_times(id):
+    envs, single = together(id), gymnasium.make(id)
+    assert envs.num_envs == COPIES
+    assert envs.single_observation_space == single.observation_space
+    assert envs.single_action_space == single.action_space
+    assert envs.reset(seed=0)[0] in envs.observation_space
+    assert envs.metadata["autoreset_mode"] == AutoresetMode.DISABLED
 
 
 def test_a_number_as_the_seed_counts_up_from_copy_to_copy():
@@ -78,50 +78,50 @@ def test_a_number_as_the_seed_counts_up_from_copy_to_copy():
 
 
 def test_without_a_seed_an_episode_goes_on_with_its_copy_s_own_chance():
-    worlds, others = together(), together()
-    for batch in (worlds, others):
+    envs, others = together(), together()
+    for batch in (envs, others):
         batch.reset(seed=7)
-    first = worlds.reset()[0]
+    first = envs.reset()[0]
     assert np.array_equal(first, others.reset()[0])
-    assert not np.array_equal(first, worlds.reset()[0])
+    assert not np.array_equal(first, envs.reset()[0])
 
 
 def test_a_copy_whose_episode_has_ended_rests_until_it_is_reset():
-    worlds = together(copies=2)
-    worlds.reset(seed=0)
-    worlds.world.values[0, 1] = 3.0  # beyond the track
+    envs = together(copies=2)
+    envs.reset(seed=0)
+    envs.env.values[0, 1] = 3.0  # beyond the track
     push = np.full((2, 1), 0.1)
-    seen, reward, terminated, _, _ = worlds.step(push)
+    seen, reward, terminated, _, _ = envs.step(push)
     assert (reward.tolist(), terminated.tolist()) == ([1, 1], [False, True])
-    later, reward, terminated, _, _ = worlds.step(push)
+    later, reward, terminated, _, _ = envs.step(push)
     assert (reward.tolist(), terminated.tolist()) == ([1, 0], [False, True])
     assert np.array_equal(later[1], seen[1]) and not np.array_equal(later[0], seen[0])
-    worlds.reset(seed=[None, 4], options={"reset_mask": [False, True]})
-    assert worlds.step(push)[1].tolist() == [1, 1]
+    envs.reset(seed=[None, 4], options={"reset_mask": [False, True]})
+    assert envs.step(push)[1].tolist() == [1, 1]
 
 
 def test_each_copy_has_a_time_limit_of_its_own():
-    worlds = together("pendulum-v0", copies=2)
-    worlds.reset(seed=0)
+    envs = together("pendulum-v0", copies=2)
+    envs.reset(seed=0)
     rest = np.zeros((2, 1))
     for _ in range(150):
-        worlds.step(rest)
-    worlds.reset(options={"reset_mask": np.array([True, False])})
-    ends = [worlds.step(rest)[3].tolist() for _ in range(50)]
+        envs.step(rest)
+    envs.reset(options={"reset_mask": np.array([True, False])})
+    ends = [envs.step(rest)[3].tolist() for _ in range(50)]
     assert ends[-1] == [False, True]
     assert ends[:-1] == [[False, False]] * 49
 
 
 def test_what_does_not_fit_the_copies_is_refused():
-    worlds = together()
+    envs = together()
     with pytest.raises(ResetNeeded):
-        worlds.step(np.zeros((COPIES, 1)))
-    worlds.reset(seed=0)
+        envs.step(np.zeros((COPIES, 1)))
+    envs.reset(seed=0)
     for actions in (np.zeros((COPIES - 1, 1)), np.zeros(COPIES), np.zeros((COPIES, 2))):
         with pytest.raises(ValueError, match="shape"):
-            worlds.step(actions)
+            envs.step(actions)
     for mask in ([True], np.ones(COPIES + 1, bool)):
         with pytest.raises(ValueError, match="5 entries, one a copy"):
-            worlds.reset(options={"reset_mask": mask})
+            envs.reset(options={"reset_mask": mask})
     with pytest.raises(ValueError, match="5 entries, one a copy"):
-        worlds.reset(seed=[1, 2])
+        envs.reset(seed=[1, 2])

@@ -14,25 +14,25 @@ every_maze = pytest.mark.parametrize("id", MAZES)
 
 def maze(kind: type[Maze], platform: tuple[float, float], state: list[float]) -> Maze:
     """A maze with its platform where a test wants it."""
-    world = kind()
-    world.reset(seed=0)
-    world.state = state
-    world.values[-4:-2, 0] = platform
-    return world
+    env = kind()
+    env.reset(seed=0)
+    env.state = state
+    env.values[-4:-2, 0] = platform
+    return env
 
 
 def together(id: str, copies: int = 256) -> BatchedEnv:
-    worlds = gymnasium.make_vec(id, copies)
-    assert isinstance(worlds, BatchedEnv)
-    return worlds
+    envs = gymnasium.make_vec(id, copies)
+    assert isinstance(envs, BatchedEnv)
+    return envs
 
 
-def returns(worlds, policy, seed=0):
+def returns(envs, policy, seed=0):
     """The return of each copy's episode (n,); the policy takes observations (n, X)."""
-    seen, _ = worlds.reset(seed=seed)
-    total = np.zeros(worlds.num_envs)
-    for _ in range(worlds.limit):
-        seen, reward, *_ = worlds.step(policy(seen))
+    seen, _ = envs.reset(seed=seed)
+    total = np.zeros(envs.num_envs)
+    for _ in range(envs.limit):
+        seen, reward, *_ = envs.step(policy(seen))
         total += reward
     return total
 
@@ -45,90 +45,90 @@ def towards_the_platform(seen):
 
 @pytest.mark.parametrize("kind", [WaterMaze, DenseWaterMaze])
 def test_a_stroke_is_a_twenty_fifth_of_the_action(kind):
-    world = maze(kind, (0.5, 0.5), [-0.2, 0.1])
-    observation = world.step([0.5, -1.0])[0]
+    env = maze(kind, (0.5, 0.5), [-0.2, 0.1])
+    observation = env.step([0.5, -1.0])[0]
     # x' = -0.2 + 0.04 · 0.5 = -0.18, y' = 0.1 - 0.04 = 0.06
-    np.testing.assert_allclose(world.state, [-0.18, 0.06], rtol=1e-12)
+    np.testing.assert_allclose(env.state, [-0.18, 0.06], rtol=1e-12)
     np.testing.assert_allclose(observation, [-0.18, 0.06, 0, 0.5, 0.5], rtol=1e-6)
 
 
 def test_in_the_simple_maze_actions_accelerate_and_the_position_moves_at_the_new_speed():
-    world = maze(SimpleWaterMaze, (0.7, 0.0), [0.1, -0.2, 0.09, -0.02])
-    observation = world.step([1.0, -0.5])[0]
+    env = maze(SimpleWaterMaze, (0.7, 0.0), [0.1, -0.2, 0.09, -0.02])
+    observation = env.step([1.0, -0.5])[0]
     # vx' = 0.09 + 0.03 = 0.12 -> 0.1, vy' = -0.02 - 0.015 = -0.035; x' = 0.2, y' = -0.235
-    np.testing.assert_allclose(world.state, [0.2, -0.235, 0.1, -0.035], rtol=1e-12)
+    np.testing.assert_allclose(env.state, [0.2, -0.235, 0.1, -0.035], rtol=1e-12)
     np.testing.assert_allclose(observation, [0.2, -0.235, 0, 0.7, 0], rtol=1e-6)  # no speed
 
 
 def test_a_stroke_out_of_the_water_is_undone_on_both_axes():
-    world = maze(WaterMaze, (0.0, 0.0), [0.6, 0.78])
-    world.step([0.1, 1.0])  # 0.604² + 0.82² = 1.037
-    assert world.state.tolist() == [0.6, 0.78]
-    world.step([-1.0, 1.0])  # 0.56² + 0.82² = 0.986
-    np.testing.assert_allclose(world.state, [0.56, 0.82], rtol=1e-12)
+    env = maze(WaterMaze, (0.0, 0.0), [0.6, 0.78])
+    env.step([0.1, 1.0])  # 0.604² + 0.82² = 1.037
+    assert env.state.tolist() == [0.6, 0.78]
+    env.step([-1.0, 1.0])  # 0.56² + 0.82² = 0.986
+    np.testing.assert_allclose(env.state, [0.56, 0.82], rtol=1e-12)
 
 
 def test_at_the_edge_the_simple_maze_takes_all_speed():
-    world = maze(SimpleWaterMaze, (0.7, 0.0), [-0.95, 0.0, -0.04, 0.05])
-    world.step([0.0, 0.0])  # 0.99² + 0.05² = 0.9826: still in the water
-    np.testing.assert_allclose(world.state, [-0.99, 0.05, -0.04, 0.05], rtol=1e-12)
-    world.step([0.0, 0.0])  # 1.03² > 1
-    np.testing.assert_allclose(world.state, [-0.99, 0.05, 0.0, 0.0], rtol=1e-12)
+    env = maze(SimpleWaterMaze, (0.7, 0.0), [-0.95, 0.0, -0.04, 0.05])
+    env.step([0.0, 0.0])  # 0.99² + 0.05² = 0.9826: still in the water
+    np.testing.assert_allclose(env.state, [-0.99, 0.05, -0.04, 0.05], rtol=1e-12)
+    env.step([0.0, 0.0])  # 1.03² > 1
+    np.testing.assert_allclose(env.state, [-0.99, 0.05, 0.0, 0.0], rtol=1e-12)
 
 
 @pytest.mark.parametrize(("kind", "radius"), [(WaterMaze, 0.3), (SimpleWaterMaze, 0.3)])
 def test_the_reward_is_1_on_the_platform_and_0_off_it(kind, radius):
     rest = [0.0] * (len(kind.state_limit) - 2)
     for distance, on in [(radius - 0.01, 1.0), (radius + 0.01, 0.0)]:
-        world = maze(kind, (0.5, -0.3), [0.5 - distance, -0.3, *rest])
-        observation, reward, terminated, _, info = world.step([0.0, 0.0])
+        env = maze(kind, (0.5, -0.3), [0.5 - distance, -0.3, *rest])
+        observation, reward, terminated, _, info = env.step([0.0, 0.0])
         assert (observation[2], reward, terminated, info) == (on, on, False, {})
 
 
 def test_the_dense_reward_is_minus_the_distance_and_its_platform_is_smaller():
     for distance, on in [(0.19, 1.0), (0.21, 0.0)]:
-        world = maze(DenseWaterMaze, (0.5, -0.3), [0.5 - 0.6 * distance, -0.3 + 0.8 * distance])
-        observation, reward, *_ = world.step([0.0, 0.0])
+        env = maze(DenseWaterMaze, (0.5, -0.3), [0.5 - 0.6 * distance, -0.3 + 0.8 * distance])
+        observation, reward, *_ = env.step([0.0, 0.0])
         assert (observation[2], reward) == (on, pytest.approx(-distance, abs=1e-12))
 
 
 def test_the_dense_reward_is_that_of_the_place_reached():
-    world = maze(DenseWaterMaze, (0.5, 0.0), [-0.24, 0.0])
+    env = maze(DenseWaterMaze, (0.5, 0.0), [-0.24, 0.0])
     # x' = -0.24 + 0.04 = -0.2, 0.7 from the centre
-    assert world.step([1.0, 0.0])[1] == pytest.approx(-0.7, abs=1e-12)
+    assert env.step([1.0, 0.0])[1] == pytest.approx(-0.7, abs=1e-12)
 
 
 def test_the_fifth_step_on_the_platform_carries_away_and_is_still_seen_and_paid():
-    world = maze(WaterMaze, (0.0, 0.0), [0.28, 0.0])
+    env = maze(WaterMaze, (0.0, 0.0), [0.28, 0.0])
     out, back, stay = [1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]
     flags, places = [], []
     for action in (stay, stay, out, stay, back, stay, stay):  # the count outlasts a step outside
-        observation, reward, *_ = world.step(action)
+        observation, reward, *_ = env.step(action)
         assert observation[2] == reward
         flags.append(reward)
-        places.append(math.hypot(*world.state))
+        places.append(math.hypot(*env.state))
     assert flags == [1, 1, 0, 0, 1, 1, 1]
     assert max(places[:2] + places[4:6]) < 0.3 < places[-1]
-    assert world.step(stay)[1] == 0.0
-    world.state = [0.0, 0.0]
-    flags = [world.step(stay)[1] for _ in range(6)]
+    assert env.step(stay)[1] == 0.0
+    env.state = [0.0, 0.0]
+    flags = [env.step(stay)[1] for _ in range(6)]
     assert flags == [1, 1, 1, 1, 1, 0]  # the count began again
 
 
 def test_the_simple_maze_carries_back_to_rest_in_the_middle():
-    world = maze(SimpleWaterMaze, (0.7, 0.0), [0.6, 0.0, 0.02, 0.0])
-    seen = [world.step([0.0, 0.0]) for _ in range(5)]
+    env = maze(SimpleWaterMaze, (0.7, 0.0), [0.6, 0.0, 0.02, 0.0])
+    seen = [env.step([0.0, 0.0]) for _ in range(5)]
     assert [step[1] for step in seen] == [1.0] * 5
     assert seen[-1][0][:3].tolist() == [0.0, 0.0, 1.0]
-    assert world.state.tolist() == [0.0, 0.0, 0.0, 0.0]
+    assert env.state.tolist() == [0.0, 0.0, 0.0, 0.0]
     assert seen[-2][0][0] == pytest.approx(0.68)
 
 
 def test_the_dense_step_that_carries_away_is_paid_for_where_it_was():
-    world = maze(DenseWaterMaze, (0.0, 0.0), [0.1, 0.0])
-    rewards = [world.step([0.0, 0.0])[1] for _ in range(6)]
+    env = maze(DenseWaterMaze, (0.0, 0.0), [0.1, 0.0])
+    rewards = [env.step([0.0, 0.0])[1] for _ in range(6)]
     assert rewards[:5] == pytest.approx([-0.1] * 5)
-    assert rewards[5] == pytest.approx(-math.hypot(*world.state)) and rewards[5] < -0.2
+    assert rewards[5] == pytest.approx(-math.hypot(*env.state)) and rewards[5] < -0.2
 
 
 @pytest.mark.parametrize(("id", "radius"), [(MAZES[0], 0.3), (MAZES[1], 0.2)])
@@ -193,19 +193,19 @@ def test_concat10_holds_the_last_ten_frames_of_the_pomdp():
 @every_maze
 def test_the_maze_is_the_same_from_every_side(id):
     plain, turned = together(id, 32), together(id, 32)
-    for worlds in (plain, turned):
-        worlds.reset(seed=0)
-    pairs = len(plain.world.state_limit) // 2
+    for envs in (plain, turned):
+        envs.reset(seed=0)
+    pairs = len(plain.env.state_limit) // 2
     for row in (*range(0, 2 * pairs, 2), 2 * pairs + 2):  # a quarter turn: (x, y) -> (-y, x)
-        x, y = plain.world.values[row : row + 2]
-        turned.world.values[row : row + 2] = -y, x
+        x, y = plain.env.values[row : row + 2]
+        turned.env.values[row : row + 2] = -y, x
     draw = np.random.default_rng(0)
     alike = np.ones(32, bool)  # not yet carried to a place that has no counterpart
     for _ in range(100):
         actions = draw.uniform(-1, 1, (32, 2))
         seen, reward, *_ = plain.step(actions)
         other, same, *_ = turned.step(np.stack((-actions[:, 1], actions[:, 0]), 1))
-        alike &= (seen[:, 2] == 0) | (plain.world.values[-5] > 0)
+        alike &= (seen[:, 2] == 0) | (plain.env.values[-5] > 0)
         np.testing.assert_allclose(same[alike], reward[alike], atol=1e-12)
         back = np.stack((other[:, 1], -other[:, 0]), 1)
         np.testing.assert_allclose(back[alike], seen[alike, :2], atol=1e-6)
@@ -214,37 +214,37 @@ def test_the_maze_is_the_same_from_every_side(id):
 
 @every_maze
 def test_hard_play_stays_in_the_water_and_in_the_box(id):
-    worlds = together(id, 64)
-    worlds.reset(seed=0)
+    envs = together(id, 64)
+    envs.reset(seed=0)
     draw = np.random.default_rng(0)
     push = np.zeros((64, 2))
-    for step in range(worlds.limit):
+    for step in range(envs.limit):
         if step % 20 == 0:
             push = draw.choice([-1.0, 1.0], (64, 2))
-        seen, _, terminated, truncated, _ = worlds.step(push)
-        assert all(one in worlds.single_observation_space for one in seen)
+        seen, _, terminated, truncated, _ = envs.step(push)
+        assert all(one in envs.single_observation_space for one in seen)
         assert (np.linalg.norm(seen[:, :2], axis=1) <= 1 + 1e-6).all()
-        assert not terminated.any() and truncated.all() == (step == worlds.limit - 1)
+        assert not terminated.any() and truncated.all() == (step == envs.limit - 1)
 
 
 def test_a_copy_that_rests_draws_nothing_though_others_swim_on():
-    worlds = together(MAZES[0], 2)
-    worlds.reset(seed=0)
+    envs = together(MAZES[0], 2)
+    envs.reset(seed=0)
     rest = np.zeros((2, 2))
-    worlds.steps[1] = worlds.limit - 1
-    assert worlds.step(rest)[3].tolist() == [False, True]
+    envs.steps[1] = envs.limit - 1
+    assert envs.step(rest)[3].tolist() == [False, True]
     for copy in (0, 1):  # both one step short of being carried away
-        worlds.world.values[:2, copy] = worlds.world.values[-4:-2, copy]
-        worlds.world.values[-5, copy] = 4
-    before = [random.bit_generator.state for random in worlds.world.randoms]
-    worlds.step(rest)
-    after = [random.bit_generator.state for random in worlds.world.randoms]
+        envs.env.values[:2, copy] = envs.env.values[-4:-2, copy]
+        envs.env.values[-5, copy] = 4
+    before = [random.bit_generator.state for random in envs.env.randoms]
+    envs.step(rest)
+    after = [random.bit_generator.state for random in envs.env.randoms]
     assert [one == two for one, two in zip(before, after, strict=True)] == [False, True]
 
 
 def test_random_play_of_the_simple_maze_earns_what_was_published():
-    worlds, draw = together(MAZES[2], 1024), np.random.default_rng(0)
-    total = returns(worlds, lambda seen: draw.uniform(-1, 1, (1024, 2)))
+    envs, draw = together(MAZES[2], 1024), np.random.default_rng(0)
+    total = returns(envs, lambda seen: draw.uniform(-1, 1, (1024, 2)))
     # published: 6.3; a return has a deviation of 5, so the mean of 1024 an error of 0.16
     assert total.mean() == pytest.approx(6.3, abs=4 * 0.16)
 
@@ -257,7 +257,7 @@ def test_who_knows_the_platform_earns_more_than_100_in_the_simple_maze():
 def test_who_knows_the_platform_earns_most_in_the_others_too():
     draw = np.random.default_rng(0)
     for id in MAZES[:2]:
-        worlds = together(id, 256)
-        known = returns(worlds, towards_the_platform)
-        blind = returns(worlds, lambda seen: draw.uniform(-1, 1, (len(seen), 2)))
+        envs = together(id, 256)
+        known = returns(envs, towards_the_platform)
+        blind = returns(envs, lambda seen: draw.uniform(-1, 1, (len(seen), 2)))
         assert known.mean() - blind.mean() > 20

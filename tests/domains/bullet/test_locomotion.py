@@ -242,7 +242,7 @@ def test_a_window_is_opened_where_there_is_a_display_and_follows(monkeypatch):
     env.close()
 
 
-def test_worlds_that_are_closed_leave_nothing_behind():
+def test_environments_that_are_closed_leave_nothing_behind():
     def cycle(times):
         for _ in range(times):
             env = gymnasium.make("hopper-p-v0")
@@ -259,7 +259,7 @@ def test_worlds_that_are_closed_leave_nothing_behind():
         env.reset()
 
 
-def test_making_a_world_prints_nothing():
+def test_making_a_environment_prints_nothing():
     code = "import gymnasium, offpcc; gymnasium.make('ant-p-v0').reset()"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == ""

@@ -1,4 +1,4 @@
-"""What holds of every world in a scene."""
+"""What holds of every environment in a scene."""
 
 import subprocess
 import sys
@@ -40,9 +40,9 @@ def some_actions(env, steps):
 
 def within(env):
     """Where everything is: the finger's tip and angle, and each body's base."""
-    world = env.unwrapped
-    bodies = range(world.scene.call.getNumBodies())
-    return (*world.arm.tip, world.arm.angle, *(x for n in bodies for x in world.scene.place(n)))
+    base = env.unwrapped
+    bodies = range(base.scene.call.getNumBodies())
+    return (*base.arm.tip, base.arm.angle, *(x for n in bodies for x in base.scene.place(n)))
 
 
 def play(env, seed, steps=15):
@@ -58,16 +58,16 @@ def play(env, seed, steps=15):
 
 @pytest.fixture
 def made():
-    """Makes worlds that are closed in the end."""
-    worlds = []
+    """Makes environments that are closed in the end."""
+    envs = []
 
     def make(id, **settings):
-        worlds.append(gymnasium.make(id, **settings))
-        return worlds[-1]
+        envs.append(gymnasium.make(id, **settings))
+        return envs[-1]
 
     yield make
-    for world in worlds:
-        world.close()
+    for env in envs:
+        env.close()
 
 
 @every_id
@@ -113,7 +113,7 @@ def test_a_seed_repeats_an_episode_bit_for_bit_whatever_was_played_before(made, 
 
 
 @pytest.mark.parametrize("id", ["pbc-bumps-normal-test-v0", "pbc-bumps-diff-v0", "top-plate-v0"])
-def test_two_worlds_played_in_turns_equal_each_played_alone_bit_for_bit(made, id):
+def test_two_environments_played_in_turns_equal_each_played_alone_bit_for_bit(made, id):
     alone = [play(made(id), seed) for seed in (1, 2)]
     copies = [made(id) for _ in range(2)]
     seen = [
@@ -130,7 +130,7 @@ def test_two_worlds_played_in_turns_equal_each_played_alone_bit_for_bit(made, id
     assert min(map(len, alone)) > 3
 
 
-def test_drawing_a_world_changes_nothing_in_it(made):
+def test_drawing_a_environment_changes_nothing_in_it(made):
     id = "pbc-bump-target-pomdp-v0"
     drawn = made(id, render_mode="rgb_array")
     plain = play(made(id), seed=5)[:, :4]  # what is seen, and the reward
@@ -144,10 +144,10 @@ def test_drawing_a_world_changes_nothing_in_it(made):
 def test_the_picture_shows_bumps_and_how_the_finger_is_bent(made):
     env = made("pbc-bumps-normal-pomdp-v0", render_mode="rgb_array")
     env.reset(seed=0)
-    world = env.unwrapped
+    base = env.unwrapped
 
     def drawn(finger, *bumps):
-        world.furnish(type(world).place(world, env.np_random)._replace(finger=finger, bumps=bumps))
+        base.furnish(type(base).place(base, env.np_random)._replace(finger=finger, bumps=bumps))
         return env.render()
 
     def columns(picture, colour):
@@ -163,7 +163,7 @@ def test_the_picture_shows_bumps_and_how_the_finger_is_bent(made):
         env.step((1.0, -1.0))
     bent = env.render()
     # The tip lags by 0.15 sin 0.53 = 0.076 m, and 1 m is 200 / (0.95 tan 20°) = 578 pixels
-    assert world.angle == pytest.approx(-0.53, abs=0.02)
+    assert base.angle == pytest.approx(-0.53, abs=0.02)
     assert 40 < np.ptp(columns(bent, ORANGE)) < 60
     purple = (0.667, 0.2, 0.467)
     seen = columns(bent, purple)
@@ -176,7 +176,7 @@ def test_a_window_without_a_display_is_refused(monkeypatch):
     for _ in range(2):
         with pytest.raises(ValueError, match="no display to open a window on"):
             gymnasium.make("pbc-bumps-normal-pomdp-v0", render_mode="human")
-    monkeypatch.setenv("DISPLAY", ":987")  # told of one that there is not
+    monkeypatch.setenv("DISPLAY", ":987")  # there is no such display
     with pytest.raises(ValueError, match="no display to open a window on"):
         Scene(window=True)
 
@@ -184,11 +184,11 @@ def test_a_window_without_a_display_is_refused(monkeypatch):
 @pytest.mark.parametrize("angle", [30.0, 90.0])
 def test_the_window_looks_from_where_it_shows_as_much_as_the_picture(monkeypatch, angle):
     """What is seen is 2 d tan(angle / 2) high at distance d; the window's angle is 90°."""
-    scene, told = Scene(window=False), []
+    scene, result = Scene(window=False), []
     monkeypatch.setattr(scene, "call", Mock())
-    scene.call.resetDebugVisualizerCamera = lambda distance, *_: told.append(distance)
+    scene.call.resetDebugVisualizerCamera = lambda distance, *_: result.append(distance)
     scene.look(Camera((0, 0, 0), 2.0, 0.0, 0.0, angle))
-    assert told == [pytest.approx(2.0 * np.tan(np.radians(angle / 2)))]
+    assert result == [pytest.approx(2.0 * np.tan(np.radians(angle / 2)))]
 
 
 def test_what_cannot_be_rendered_is_refused(made):
@@ -196,11 +196,11 @@ def test_what_cannot_be_rendered_is_refused(made):
         made("pbc-bumps-normal-pomdp-v0", render_mode="ansi").reset()
     env = made("pbc-bumps-normal-pomdp-v0")
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="to render, make the world with render_mode"):
+    with pytest.raises(ValueError, match="to render, make it with render_mode"):
         env.unwrapped.render()
 
 
-def test_worlds_that_were_made_and_closed_leave_nothing_behind():
+def test_environments_that_were_made_and_closed_leave_nothing_behind():
     process = psutil.Process()
 
     def cycle(times):
@@ -214,15 +214,15 @@ def test_worlds_that_were_made_and_closed_leave_nothing_behind():
     memory, files = process.memory_info().rss, process.num_fds()
     cycle(60)
     assert process.num_fds() == files
-    assert process.memory_info().rss - memory < 2 * 2**20  # one world is 6 MiB
+    assert process.memory_info().rss - memory < 2 * 2**20  # one environment is 6 MiB
 
 
-def test_a_world_that_was_forgotten_is_given_back_too():
+def test_a_environment_that_was_forgotten_is_given_back_too():
     numbers = {Scene().call.client for _ in range(3)}
     assert len(numbers) == 1
 
 
-def test_making_a_world_writes_nothing_to_stdout():
+def test_making_a_environment_writes_nothing_to_stdout():
     code = "import gymnasium, offpcc; gymnasium.make('pbc-bumps-diff-v0').reset()"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == ""
