@@ -6,13 +6,25 @@ from typing import Any
 from offpcc.config import installation
 
 _MODULES = {
-    "run": "runs.experiment",
+    "run": "deploy.trained_run",
+    "Callback": "training.callbacks",
+    "Prune": "training.callbacks",
+    "StopAtReturn": "training.callbacks",
     "load": "deploy.loaded_policy",
     "env_of": "deploy.loaded_policy",
     "make_env": "envs.adapter",
 }
 
-__all__ = ["__version__", "env_of", "load", "make_env", "run"]
+__all__ = [
+    "Callback",
+    "Prune",
+    "StopAtReturn",
+    "__version__",
+    "env_of",
+    "load",
+    "make_env",
+    "run",
+]
 
 installation.make_domains_known()
 

@@ -41,6 +41,10 @@ class EnvironmentFault(RuntimeError):  # noqa: N818
     """An environment raised, or gave a number that is not finite; says where and when."""
 
 
+class CallbackError(ValueError):
+    """A callback raised; the message says which, and what."""
+
+
 class CallTimeout(BaseException):
     """A call of an environment does not answer; raised inside it, and not for it to catch."""
 

@@ -17,7 +17,8 @@ FLOORS = (
     "training",
     "baselines",
     "runs",
-    "compare deploy",
+    "compare",
+    "deploy",
     "cli",
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}

@@ -19,6 +19,9 @@ exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid check
 with --resume; a second signal, a second later, leaves at once)"""
 
 DOMAIN_CONFIG = "default: the recipe in configs/domains/ with the longest name that begins the id"
+ENV = "a gymnasium id; module:Id-v0 imports module first; or a class of it, as module:Class"
+KWARGS = "what the environment's constructor is given, as gravity=3.7"
+WRAPPER = "wrappers around the environment, the innermost first"
 WANDB = "default: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
 BIND = "gin lines that override all files; each in quotes"
 REPORT = "with --compare: train nothing, report on the runs in results/ or on the rows in DIR"
@@ -60,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
 def _add_run(p: Parser) -> None:
     """Which run."""
     what = p.add_argument_group("what to run").add_argument
-    what("--env", metavar="ID", help="a gymnasium id; module:Id-v0 imports module first")
+    what("--env", metavar="ID", help=ENV)
+    what("--env-kwargs", nargs="+", metavar="K=V", help=KWARGS)
+    what("--wrapper", nargs="+", metavar="MODULE:CLASS", help=WRAPPER)
     what("--algo", metavar="NAME", help="a file in configs/algorithms/")
     what(
         "--config",

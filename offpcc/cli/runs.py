@@ -1,7 +1,9 @@
 """Runs: begun, continued or played, one after another or side by side."""
 
 import argparse
-from typing import TYPE_CHECKING
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from offpcc.cli.parser import check_jobs
 from offpcc.cli.play import play, plays
@@ -74,7 +76,8 @@ def requests(asked: argparse.Namespace) -> "list[RunSpec]":
         raise ValueError(
             f"--bind {' '.join(asked.bind)}: a line needs quotes, as 'learning_rate = 0.001'"
         )
-    macros = {"steps": asked.steps, "num_envs": asked.envs}
+    macros = {"steps": asked.steps, "num_envs": asked.envs, "wrappers": asked.wrapper}
+    macros["env_kwargs"] = keyword_arguments(asked.env_kwargs) if asked.env_kwargs else None
     macros |= {"device": asked.device, "precision": asked.precision}
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
     return [
@@ -85,6 +88,23 @@ def requests(asked: argparse.Namespace) -> "list[RunSpec]":
         )
         for count, run_id in enumerate(asked.run_id)
     ]  # fmt: skip
+
+
+def keyword_arguments(words: Sequence[str]) -> dict[str, Any]:
+    """The arguments in `name=value` words; a value that is no Python literal is a text.
+
+    Raises ValueError for other words.
+    """
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (equals and name.isidentifier()):
+            raise ValueError(f"--env-kwargs {word}: it is written name=value")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
 
 
 def train(asked: argparse.Namespace, request: "RunSpec") -> None:

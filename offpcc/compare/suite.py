@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, Field, dataclass, field, fields
 from typing import Any, get_type_hints
 
-from offpcc.config.catalog import nearest, suite_file
+from offpcc.config.catalog import suite_file
+from offpcc.config.names import nearest
 from offpcc.config.ranges import PositiveInt, complaint
 from offpcc.config.type_check import in_words, matches
 from offpcc.runs.run_spec import RunSpec

@@ -14,10 +14,11 @@ from typing import Any
 import gin
 from gin import config_parser
 
-from offpcc.config.catalog import CONFIGS, import_module
+from offpcc.config.catalog import CONFIGS
 from offpcc.config.config import Binding, Config
 from offpcc.config.registry import REGISTRY
 from offpcc.config.type_check import Macro, Reference
+from offpcc.config.user_modules import import_module
 from offpcc.errors import ConfigError
 
 _given_to_gin: dict[str, Callable[..., Any]] = {}

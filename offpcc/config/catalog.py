@@ -1,23 +1,25 @@
 """Catalog: which algorithms, configs and environments there are; cheap to ask, imports no torch."""
 
-import importlib
 import re
 import sys
-import traceback
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 
 from offpcc import domains
 from offpcc.config.installation import CONFIGS
-from offpcc.errors import ConfigError
+from offpcc.config.names import nearest
+from offpcc.config.user_modules import import_module, searched
 
-FEW = 12  # names that are listed where none is near
 OURS = ("", "offpcc", "offpcc.domains")  # modules in front of an id of ours
 SIMILAR = 0.75  # of two ids without their versions, where one may have been meant for the other
+
+_registered: set[str] = set()  # names of the user's classes that are ids by now
 
 # What others call an algorithm, or one that is not here, by what comes nearest to it.
 ELSEWHERE = {
@@ -109,14 +111,35 @@ def check_id(env: str) -> None:
     if name not in gymnasium.registry and module in OURS:
         with suppress(ValueError):  # it is not one of ours either
             domains.harder(name)
+    free = name not in gymnasium.registry or name in _registered
+    if free and callable(getattr(sys.modules.get(module), name, None)):
+        register(name, f"{module}:{name}")
     if name not in gymnasium.registry:
         raise ValueError(f"unknown environment {name!r}; {_meant(module, name)}")
+
+
+def register(name: str, entry_point: str | Callable[..., Any], steps: int | None = None) -> None:
+    """Registers an environment of the user's under its class's name.
+
+    steps: its time limit. Raises ValueError for a name that is a registered id of another one.
+    """
+    known = gymnasium.registry.get(name)
+    if known is not None and known.entry_point == entry_point:
+        return
+    if known is not None and name not in _registered:
+        raise ValueError(f"gymnasium has another environment {name!r}; rename the class")
+    with warnings.catch_warnings(action="ignore"):  # of gymnasium, where a class was redefined
+        try:
+            gymnasium.register(name, entry_point, max_episode_steps=steps)
+        except gymnasium.error.Error as error:
+            raise ValueError(f"env {name!r}: {error}") from error
+    _registered.add(name)
 
 
 def _meant(module: str, name: str) -> str:
     """A hint to ids that may have been meant, version or capitals apart, or to one's own."""
     if module:
-        return f"{module} does not register it with gymnasium"
+        return f"{module} neither registers it with gymnasium nor has a class of this name"
     named: dict[str, list[str]] = {}
     for each in gymnasium.registry:
         named.setdefault(_unversioned(each), []).append(each)
@@ -124,49 +147,8 @@ def _meant(module: str, name: str) -> str:
     if ids := [each for kind in near for each in named[kind]]:
         best = " or ".join(get_close_matches(name, ids, 3, 0))
         return f"did you mean {best}? One of your own is module:{name}"
-    return f"one of your own is module:{name}, and {_searched()}"
+    return f"one of your own is module:{name}, and {searched()}"
 
 
 def _unversioned(env: str) -> str:
     return re.sub(r"-v\d+$", "", env).lower()
-
-
-def import_module(name: str, place: str) -> None:
-    """Imports a module of the user's.
-
-    place: where it was asked for, for the complaint. Raises ConfigError if it is not there, and
-    for whatever it raises itself.
-    """
-    try:
-        importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # other people's code may raise anything
-        raise ConfigError(f"{place}: {_import_fault(name, error)}") from error
-
-
-def _import_fault(name: str, error: BaseException) -> str:
-    """Why a module could not be imported, in a line."""
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        if f"{name}.".startswith(f"{error.name}."):
-            return f"there is no module {error.name!r}; {_searched()}"
-        return f"module {name} needs {error.name!r}, which is not installed"
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    others = (sys.prefix, sys.base_prefix, "<", __file__)  # packages, which may have hooks in it
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(others)]
-    where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    return f"module {name} raised {said}{where} while it was imported"
-
-
-def _searched() -> str:
-    """Which folders modules of one's own are imported from."""
-    ours = (sys.prefix, sys.base_prefix)
-    folders = [path or str(Path.cwd()) for path in sys.path if not path.startswith(ours)]
-    return f"modules are looked for in {', '.join(dict.fromkeys(folders))}; PYTHONPATH adds more"
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint to put behind a complaint: the names that come near, or all if they are few."""
-    known = sorted(names)
-    if found := get_close_matches(name, known, 3, 0.5):
-        return f"; did you mean {' or '.join(found)}?"
-    return f"; there are {', '.join(known)}" if 0 < len(known) <= FEW else ""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from offpcc.config.catalog import nearest
+from offpcc.config.names import nearest
 from offpcc.config.ranges import complaint as out_of_range
 from offpcc.config.registry import REGISTRY, ROOTS, bindable, complaint
 from offpcc.config.synonyms import hint

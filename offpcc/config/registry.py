@@ -31,8 +31,8 @@ REGISTRY: dict[str, Schema] = {
 
 # Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
 RUN_SUPPLIED = {
-    "advance", "agent", "checkpoints", "collector", "copy", "critic_state", "device", "env",
-    "evaluator", "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode",
+    "advance", "agent", "callbacks", "checkpoints", "collector", "copy", "critic_state", "device",
+    "env", "evaluator", "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode",
     "replay", "seed", "spec", "state_size", "store_states", "envs",
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ A name may mean one thing off-policy and another on-policy; the first that the r
 
 from collections.abc import Collection
 
-from offpcc.config.catalog import nearest
+from offpcc.config.names import nearest
 
 ELSEWHERE = {
     "learning_rate": "lr actor_lr critic_lr policy_lr q_lr lr_actor lr_critic step_size rate",

@@ -93,6 +93,8 @@ def _said(kind: Any) -> str:
         made = _made(kind)
         what = f" to a kind of {made.__name__}" if made else ""
         return f"a reference{what}, written @Name without ()"
+    if _is(kind, Mapping):
+        return "a mapping, as {'name': 3}"
     if _is(kind, Sequence) and kind is not str:
         return f"a list of {PLURALS.get(_inner(kind), 'values')}"
     return WORDS.get(kind, str(kind))

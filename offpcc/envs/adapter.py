@@ -5,7 +5,7 @@ and the agent's own past joins the observation where the recipe asks for it. All
 the environment passes a `Guard` and is compared with the declared spaces.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import gymnasium
@@ -14,6 +14,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from offpcc.config.catalog import bare, check_id
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt, checked
+from offpcc.config.user_modules import import_attribute
 from offpcc.data import AgentSpec, Field, Observation
 from offpcc.envs.actions import actions_of
 from offpcc.envs.fault_guard import Guard
@@ -27,6 +28,8 @@ from offpcc.processes import heartbeat
 def make_env(
     env: str,
     *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: Sequence[str] = (),
     previous_action: bool = False,
     previous_reward: bool = False,
     max_episode_steps: PositiveInt | None = None,
@@ -37,6 +40,9 @@ def make_env(
 ) -> "EnvAdapter":
     """The environment behind a gymnasium id; `module:Id-v0` imports the module first.
 
+    `module:Name` also takes an environment's class, or a function that makes one, by its name.
+
+    env_kwargs: what its constructor is given. wrappers: `module:Wrapper`, the innermost first.
     max_episode_steps: the time limit of an episode; None: the environment's own. success: the step
     whose `info["success"]`, or else `info["is_success"]`, is an episode's: the "last" one, or
     "any". timeout: seconds after which a call that does not return is ended; None: never. copy: its
@@ -49,23 +55,41 @@ def make_env(
     check_id(env)
     heartbeat.configure(timeout)
     guard = Guard(first=copy)
+    arguments = dict(env_kwargs or {})
     # An environment that draws nothing need not take the argument.
-    drawn: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    drawn = {"render_mode": render_mode} if render_mode else {}
+    classes = [import_attribute(name, f"wrapper {name}") for name in wrappers]
     try:
         with guard.constructor:
-            made = gymnasium.make(bare(env), max_episode_steps, disable_env_checker=True, **drawn)
+            made = gymnasium.make(
+                bare(env), max_episode_steps, disable_env_checker=True, **arguments | drawn
+            )
+            for wrapper in classes:
+                made = wrapper(made)
             _ = made.observation_space, made.action_space
     except EnvironmentFault as fault:
-        cause = fault.__cause__
-        if isinstance(cause, (DependencyNotInstalled, ImportError)):
-            raise ValueError(str(cause)) from cause
-        if drawn and "'render_mode'" in str(cause):
-            what = "it draws no pictures: its constructor takes no render_mode"
-            raise ValueError(what) from cause
+        if reason := _misuse(fault.__cause__, [*arguments, *drawn]):
+            raise ValueError(reason) from fault.__cause__
         raise
-    limit = max_episode_steps or gymnasium.spec(bare(env)).max_episode_steps
-    past = {"previous_action": previous_action, "previous_reward": previous_reward}
-    return EnvAdapter(made, guard=guard, limit=limit, success=success, **past)
+    return EnvAdapter(
+        made,
+        guard=guard,
+        limit=max_episode_steps or gymnasium.spec(bare(env)).max_episode_steps,
+        env_kwargs=None if wrappers else arguments,
+        success=success,
+        previous_action=previous_action,
+        previous_reward=previous_reward,
+    )
+
+
+def _misuse(error: BaseException | None, arguments: Sequence[str]) -> str:
+    """Why a constructor cannot have worked as it was called; empty where it is its own fault."""
+    if isinstance(error, (DependencyNotInstalled, ImportError)):
+        return str(error)
+    unknown = [name for name in arguments if f"unexpected keyword argument '{name}'" in str(error)]
+    if unknown == ["render_mode"]:
+        return "it draws no pictures: its constructor takes no render_mode"
+    return f"env_kwargs: its constructor takes no {unknown[0]}" if unknown else ""
 
 
 class SpaceAdapter:
@@ -149,7 +173,8 @@ class EnvAdapter(gymnasium.Wrapper):
     """A mapping of observations out, actions (A,) in, through a `SpaceAdapter`.
 
     guard: what calls go through; left out: one of its own. limit: the steps after which the
-    environment cuts an episode, None if it does not. `settings` are the space adapter's.
+    environment cuts an episode, None if it does not. env_kwargs: what its constructor was given;
+    None: it is wrapped besides. `settings` are the space adapter's.
 
     Whatever the environment raises, and what it gives that it did not declare, is an
     EnvironmentFault.
@@ -161,10 +186,12 @@ class EnvAdapter(gymnasium.Wrapper):
         *,
         guard: Guard | None = None,
         limit: int | None = None,
+        env_kwargs: Mapping[str, Any] | None = None,
         success: Literal["last", "any"] = "last",
         **settings: bool,
     ) -> None:
         super().__init__(env)
+        self.env_kwargs = env_kwargs
         self.guard, self.limit = guard or Guard(), limit
         self.settings: dict[str, Any] = {"limit": limit, "success": success, **settings}
         self.space_adapter = SpaceAdapter(env.observation_space, env.action_space, **settings)

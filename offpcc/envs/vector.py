@@ -184,18 +184,22 @@ class NativeVectorEnv(VectorEnvAdapter):
         self.guard.close_quietly(self.env.close)
 
 
-def vectorised(env: str, count: int, limit: int | None = None) -> VectorEnv | None:
+def vectorised(env_id: str, count: int, single: EnvAdapter) -> VectorEnv | None:
     """An id's own vector environment, if it has one whose ended copies rest until a reset.
 
-    limit: steps after which episodes are cut; None: the environment's own. Raises EnvironmentFault
-    for whatever its constructor raises.
+    single: one of it, which was made as the copies are to be; a wrapped one has no vector
+    environment. Raises EnvironmentFault for whatever its constructor raises.
     """
-    if gymnasium.spec(bare(env)).vector_entry_point is None:
+    if gymnasium.spec(bare(env_id)).vector_entry_point is None or single.env_kwargs is None:
         return None
     guard = Guard(count)
-    cut: dict[str, Any] = {"max_episode_steps": limit} if limit else {}
+    arguments = dict(single.env_kwargs)
+    if single.limit:
+        arguments["max_episode_steps"] = single.limit
     with guard.constructor:
-        made = gymnasium.make_vec(bare(env), num_envs=count, vectorization_mode=None, **cut)
+        made = gymnasium.make_vec(
+            bare(env_id), num_envs=count, vectorization_mode=None, **arguments
+        )
     if made.metadata.get("ended_copies_rest"):
         return made
     guard.close_quietly(made.close)

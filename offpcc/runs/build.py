@@ -200,7 +200,7 @@ def build_env(env_id: str, render_mode: str | None = None, copy: int = 0) -> Env
 def build_copies(env_id: str, count: int) -> VectorEnvAdapter:
     """So many of them, stepped together where the environment can do that."""
     env = build_env(env_id)
-    together = vectorised(env_id, count, env.limit) if count > 1 else None
+    together = vectorised(env_id, count, env) if count > 1 else None
     if together is None:
         return SequentialEnvs([env, *_more_envs(env_id, count - 1)])
     env.close()

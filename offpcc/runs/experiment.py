@@ -1,8 +1,7 @@
 """Experiment: a run from its specification to its final scores: begun, resumed, recorded."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,17 @@ from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.config.config import Config
 from offpcc.envs.vector import side_by_side
-from offpcc.errors import ConfigError, DivergedError, Stopped, StorageError
+from offpcc.errors import CallbackError, ConfigError, DivergedError, Stopped, StorageError
 from offpcc.processes.interrupt import Interrupt
 from offpcc.runs.build import build, settle_precision
 from offpcc.runs.provenance import continued, describe, diagnosis, differences, versions
-from offpcc.runs.run_spec import RunSpec, lines_of
+from offpcc.runs.run_spec import RunSpec
 from offpcc.storage.atomic_io import strict_json
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
 from offpcc.tracking import Mirror, Recorder, TensorBoard, WandB, account
 from offpcc.tracking.progress import Progress
+from offpcc.training.callbacks import Callback
 from offpcc.training.loop import Training, columns
 
 MAY_CHANGE = (  # at a resume
@@ -36,40 +36,16 @@ MAY_CHANGE = (  # at a resume
 SCORES = ("env_steps", "test_return", "test_return_se", "test_length", "test_success", "seconds")
 
 
-def run(
-    env: str,
-    algo: str,
-    *,
-    steps: int | None = None,
-    bind: str | Sequence[str] | Mapping[str, Any] = (),
-    resume: bool = False,
-    overwrite: bool = False,
-    **settings: Any,
+def begin(
+    request: RunSpec, overwrite: bool = False, callbacks: Sequence[Callback] = ()
 ) -> RunFolder:
-    """Trains, as the command line does, and gives the run's folder.
-
-    bind: settings of the config: "hidden_sizes = (64, 64)", a list of such lines, or
-    {"hidden_sizes": (64, 64)}. settings: the other fields of `RunSpec`. Raises ValueError or
-    TypeError for bad input, before anything is written; see `offpcc.errors` for what else can end
-    a run.
-    """
-    known = {field.name for field in fields(RunSpec)}
-    if unknown := [name for name in settings if name not in known]:
-        name = unknown[0]
-        form = f"a config's settings go into bind, as in bind={{{name!r}: {settings[name]!r}}}"
-        raise TypeError(f"run() has no argument {name!r}; {form}")
-    common = [] if steps is None else [f"steps = {steps!r}"]
-    request = RunSpec(env, algo, **settings, bind=[*common, *lines_of(bind)])
-    return proceed(request) if resume else begin(request, overwrite)
-
-
-def begin(request: RunSpec, overwrite: bool = False) -> RunFolder:
     """Starts a run from its first step."""
     folder = request.folder
     folder.check(overwrite=overwrite)
     config = request.compose()
     drawn = int(np.random.SeedSequence().generate_state(1)[0])
-    experiment = Experiment(request, config, drawn if request.seed is None else request.seed)
+    seed = drawn if request.seed is None else request.seed
+    experiment = Experiment(request, config, seed, callbacks=callbacks)
     with folder.locked(), Interrupt() as interrupt:
         if not overwrite:
             folder.refuse_begun()
@@ -78,7 +54,7 @@ def begin(request: RunSpec, overwrite: bool = False) -> RunFolder:
     return folder
 
 
-def proceed(request: RunSpec) -> RunFolder:
+def proceed(request: RunSpec, callbacks: Sequence[Callback] = ()) -> RunFolder:
     """Continues a stopped run exactly where its newest valid checkpoint was."""
     folder = request.folder
     folder.check(resume=True)
@@ -88,7 +64,7 @@ def proceed(request: RunSpec) -> RunFolder:
     old = bindings.compose([folder / "config.gin"])
     config = request.compose(resume=True)
     refuse_changes(old.fixed(MAY_CHANGE), config.fixed(MAY_CHANGE), "its config")
-    experiment = Experiment(request, config, before["seed"], before=old)
+    experiment = Experiment(request, config, before["seed"], before=old, callbacks=callbacks)
     refuse_changes(before["spec"], experiment.spec, "its environment")
     with folder.locked(), Interrupt() as interrupt:
         experiment.resume(interrupt, before)
@@ -107,9 +83,15 @@ class Experiment:
     """A run with its parts; nothing is written before it starts or resumes."""
 
     def __init__(
-        self, request: RunSpec, config: Config, seed: int, before: Config | None = None
+        self,
+        request: RunSpec,
+        config: Config,
+        seed: int,
+        *,
+        before: Config | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
-        self.request, self.seed = request, seed
+        self.request, self.seed, self.callbacks = request, seed, callbacks
         self.folder = request.folder
         self.parts = build(config, request.env, seed)
         self.config, self.precision = settle_precision(config, self.parts, before)
@@ -152,11 +134,15 @@ class Experiment:
             self._refuse_unsaved(training)
             final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
             exact = training.collector.exact
-            self.folder.write(description | {"final": final, "resume_exact": exact})
+            description |= {"final": final, "resume_exact": exact}
+            if training.stop_reason:
+                print(f"{self.folder.path}: stopped: {training.stop_reason}", flush=True)
+                description["stopped"] = training.stop_reason
+            self.folder.write(description)
         except DivergedError as error:
             self.folder.replace("diverged.json", strict_json(diagnosis(training, error)))
             raise
-        except Stopped:
+        except (Stopped, CallbackError):
             self._refuse_unsaved(training)
             raise
         finally:
@@ -181,6 +167,7 @@ class Experiment:
             checkpoints=self.checkpoints,
             interrupt=interrupt,
             advance=progress.advance,
+            callbacks=self.callbacks,
             facts=self._facts(),
         )
         return training

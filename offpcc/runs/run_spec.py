@@ -24,8 +24,7 @@ class RunSpec:
     """A run by its name, and the settings beside its config.
 
     Raises ValueError for an unknown environment, algorithm or config, and for a run_id that is no
-    plain name; TypeError for an environment itself in place of its id; ImportError where wandb is
-    asked for and missing.
+    plain name; ImportError where wandb is asked for and missing.
     """
 
     env: str  # a gymnasium id; module:Id-v0 imports module first
@@ -39,9 +38,6 @@ class RunSpec:
     wandb: str | None = None  # None: online if OFFPCC_WANDB_PROJECT or _ENTITY is set, else off
 
     def __post_init__(self) -> None:
-        if not isinstance(self.env, str):
-            kind = self.env if isinstance(self.env, type) else type(self.env)
-            raise TypeError(_id_wanted(kind.__name__))
         check_id(self.env)
         algorithm = algorithm_file(self.algo)
         own = domain_config(self.env, algorithm)
@@ -118,16 +114,14 @@ def _written(value: Any, name: str) -> str:
     if isinstance(value, (list, tuple)):
         parts = "".join(f"{_written(part, name)}, " for part in value)
         return f"[{parts}]" if isinstance(value, list) else f"({parts})"
+    if isinstance(value, Mapping):
+        parts = ", ".join(f"{key!r}: {_written(part, name)}" for key, part in value.items())
+        return f"{{{parts}}}"
     value = value.item() if hasattr(value, "item") else value
     if value is not None and not isinstance(value, (bool, int, float, str)):
-        raise ValueError(f"bind: {name} is {value!r}; it is a number, a text, a class or a list")
+        raise ValueError(
+            f"{name} is {value!r}; it is a number, a text, a class, a list or a mapping of these"
+        )
     if wrong := complaint(value, type(value)):
-        raise ValueError(f"bind: {name} is {value!r}; {wrong}")
+        raise ValueError(f"{name} is {value!r}; {wrong}")
     return repr(value)
-
-
-def _id_wanted(kind: str) -> str:
-    return (
-        f"env is {kind} itself; an id is wanted: register it in a module of yours, "
-        f"gymnasium.register('{kind}-v0', {kind}), then pass 'module:{kind}-v0'"
-    )

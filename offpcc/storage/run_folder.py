@@ -41,7 +41,7 @@ class RunFolder:
         return self.path / name
 
     def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r})"
+        return f"{type(self).__name__}({str(self.path)!r})"
 
     @property
     def exists(self) -> bool:

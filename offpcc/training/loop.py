@@ -5,18 +5,19 @@ It is handed all its parts and builds none; what it learns from, and how often, 
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from offpcc.algorithms import Learner
 from offpcc.config.ranges import NonNegativeInt, PositiveInt, check_fields
 from offpcc.data import Episode
-from offpcc.errors import DivergedError, EnvironmentFault, NoUpdateError, Stopped
+from offpcc.errors import CallbackError, DivergedError, EnvironmentFault, NoUpdateError, Stopped
 from offpcc.processes.notices import say_once
 from offpcc.replay import Replay
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.tracking import Recorder
+from offpcc.training.callbacks import Callback, notify
 from offpcc.training.evaluator import Evaluator, Score, summary
 from offpcc.training.experience_source import ExperienceSource
 
@@ -52,6 +53,7 @@ class Training:
     checkpoints: Checkpoints | None = None
     interrupt: Callable[[], None] = lambda: None
     advance: Callable[[int], None] = lambda steps: None  # called with the number of steps just made
+    callbacks: Sequence[Callback] = ()
     facts: dict[str, Any] = field(default_factory=dict)  # for the checkpoint's manifest
     _: KW_ONLY
     steps: PositiveInt = 100_000  # environment steps, over all copies
@@ -69,6 +71,7 @@ class Training:
         self.row_at = {"seconds": 0.0, "env_steps": 0, "updates": 0}
         self.last_row: dict[str, float] = {}
         self.save_failed = False
+        self.stop_reason = ""  # why a callback has ended the run
         self._since = time.perf_counter()
 
     def run(self) -> None:
@@ -79,16 +82,16 @@ class Training:
             while True:
                 if self.evaluation_due or self.collector.steps // self.eval_interval > self.epochs:
                     self.end_epoch()
-                if self.collector.steps >= self.steps:
+                if self.collector.steps >= self.steps or self.stop_reason:
                     break
                 self.interrupt()
                 self.step()
             if self.row_at["env_steps"] < self.collector.steps:
                 self.end_epoch()
-        except (Stopped, EnvironmentFault):
+        except (Stopped, EnvironmentFault, CallbackError):
             self.save()
             raise
-        if not self.updates:
+        if not self.updates and not self.stop_reason:
             raise NoUpdateError(
                 f"no update was made in {self.collector.steps:_} steps: {self._lack()}"
             )
@@ -96,11 +99,19 @@ class Training:
     def step(self) -> None:
         """One step of every copy, and the updates that it is worth."""
         before = self.collector.steps
+        finished: list[Score] = []
         for episode in self.collector.step(uniform=before < self.learning_starts):
-            self.take(episode)
+            finished += self.take(episode)
         made = self.collector.steps - before
         self.learn(made)
         self.advance(made)
+        for score in finished:
+            notify(self.callbacks, "on_episode", self, score)
+        notify(self.callbacks, "on_step", self)
+
+    def stop(self, reason: str) -> None:
+        """Ends the run after this step, as if it had been asked for no more; for callbacks."""
+        self.stop_reason = reason
 
     def learn(self, made: int) -> None:
         """The updates that so many new steps are worth; a stop is heard between two of them."""
@@ -140,16 +151,21 @@ class Training:
         if self.collector.steps > self.learning_starts:
             self.agent.progress = min(self.collector.steps / self.steps, 1.0)
 
-    def take(self, episode: Episode) -> None:
-        """Takes an episode, or a segment of one, into the normaliser, replay and scores."""
+    def take(self, episode: Episode) -> list[Score]:
+        """Takes an episode, or a segment of one, into normaliser and replay; gives its score.
+
+        That of a segment comes with the last one.
+        """
         if not self.agent.observe_after_update:
             self.agent.observe({key: values[:-1] for key, values in episode.observation.items()})
         self.replay.add(episode)
-        if episode.ended:
-            self.episodes += 1
-            total = episode.reward_before + float(episode.reward.sum())
-            length = episode.steps_before + len(episode)
-            self.scores.append(Score(total, length, episode.success, episode.reward_terms))
+        if not episode.ended:
+            return []
+        self.episodes += 1
+        total = episode.reward_before + float(episode.reward.sum())
+        length = episode.steps_before + len(episode)
+        self.scores.append(Score(total, length, episode.success, episode.reward_terms))
+        return self.scores[-1:]
 
     def end_epoch(self) -> None:
         """Saves, evaluates what is deployed, and writes the row.
@@ -173,6 +189,7 @@ class Training:
         if scores and self.last_row["test_return"] > self.best:
             self.best = self.last_row["test_return"]
             self._keep(lambda kept: kept.save_best(self.agent.deployed.state_dict()))
+        notify(self.callbacks, "on_evaluation", self, self.last_row)
 
     def _row(self, scores: list[Score]) -> dict[str, float]:
         self._tick()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
+import offpcc
 from offpcc.deploy import play
 from offpcc.deploy.demonstrate import demonstrate, record_data
 from offpcc.deploy.loaded_policy import env_of, load
@@ -18,7 +19,6 @@ from offpcc.envs.checker import check_environment
 from offpcc.envs.fault_guard import Guard
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs
 from offpcc.errors import ConfigError, EnvironmentFault
-from offpcc.runs import experiment
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.evaluator import Evaluator
 
@@ -92,7 +92,7 @@ def go_wrong(monkeypatch: pytest.MonkeyPatch, call: str, fault: Callable[[], Any
 
 def trained(folder: Path, algo: str = "sac", steps: int = 50) -> Path:
     bind = [*TINY, "random_action_repeat = 1"] if algo == "sac" else TINY
-    return experiment.run("guarded-v0", algo, steps=steps, bind=bind, seed=1, results=folder).path
+    return offpcc.run("guarded-v0", algo, steps=steps, bind=bind, seed=1, results=folder).path
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_so_are_a_resumed_run_and_a_check(tmp_path, monkeypatch) -> None:
     go_wrong(monkeypatch, "step", broken())
     how = {"resume": True, "bind": ["steps = 90"], "results": tmp_path}
     with pytest.raises(EnvironmentFault, match="joint broke"):
-        experiment.run("guarded-v0", "sac", **how)
+        offpcc.run("guarded-v0", "sac", **how)
     verdicts = check_environment("guarded-v0").values()
     assert sum("joint broke" in verdict for verdict in verdicts) == 2  # the seed's, the end's
 
@@ -183,7 +183,7 @@ def test_what_was_trained_before_a_fault_is_kept_and_goes_on_exactly(tmp_path, m
     assert "final" not in RunFolder(folder).read()
     saved = sorted(path.name for path in (folder / "checkpoints").glob("step-*"))
     assert saved[-1] not in ("step-000000000", "step-000000040")
-    experiment.run("guarded-v0", "sac", resume=True, results=tmp_path / "two")
+    offpcc.run("guarded-v0", "sac", resume=True, results=tmp_path / "two")
     newest = [max(path.glob("checkpoints/step-*")) / "policy.pt" for path in (unbroken, folder)]
     assert newest[0].read_bytes() == newest[1].read_bytes()
     assert RunFolder(folder).read()["resume_exact"]

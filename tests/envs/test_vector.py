@@ -83,8 +83,8 @@ def test_a_run_of_several_copies_steps_them_together_where_it_can() -> None:
 
 
 def test_a_vector_environment_that_resets_by_itself_is_not_used() -> None:
-    assert vectorised("CartPole-v1", 2) is None
-    assert vectorised(ID, 2) is not None
+    assert vectorised("CartPole-v1", 2, make_env("CartPole-v1")) is None
+    assert vectorised(ID, 2, make_env(ID)) is not None
 
 
 def test_the_terms_of_a_reward_are_each_copys_own() -> None:
