@@ -4,7 +4,7 @@ The shape letters, used everywhere: B batch, T steps, L episode length, A action
 S state size, F feature size, N critic heads, K atoms per head.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, Self
@@ -104,6 +104,41 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.reward)
+
+    def as_tensors(self) -> dict[str, Any]:
+        """Tensors and plain containers, for a checkpoint."""
+        return {name: _change(value, torch.from_numpy) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_tensors(cls, plain: Mapping[str, Any]) -> "Episode":
+        """The episode that `as_tensors` laid out."""
+        return cls(**{name: _change(value, Tensor.numpy) for name, value in plain.items()})
+
+
+def joined(segments: Sequence[Episode]) -> Episode:
+    """The episode that these segments are, one behind the other; without log π."""
+    first, last = segments[0], segments[-1]
+    shown = {
+        key: [*(segment.observation[key][:-1] for segment in segments), values[-1:]]
+        for key, values in last.observation.items()
+    }
+    return replace(
+        last,
+        observation={key: np.concatenate(parts) for key, parts in shown.items()},
+        action=np.concatenate([segment.action for segment in segments]),
+        reward=np.concatenate([segment.reward for segment in segments]),
+        state=np.concatenate([segment.state for segment in segments]),
+        log_prob=None,
+        steps_before=first.steps_before,
+        reward_before=first.reward_before,
+    )
+
+
+def _change(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A value, or each of a mapping's, changed if it is an array or a tensor."""
+    if isinstance(value, dict):
+        return {name: _change(part, change) for name, part in value.items()}
+    return change(value) if isinstance(value, (np.ndarray, Tensor)) else value
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ CLASS_MODULES = {
     "algorithms": "ActorCritic OffPolicy DDPG TD3 TD3BC SAC DSAC TQC REDQ"
     " OnPolicy A2C PPO COPG PPG AMP",
     "baselines": "Baseline SB3OffPolicy SB3DDPG SB3TD3 SB3SAC SB3TQC SB3PPO SB3RecurrentPPO",
-    "replay": "EpisodeReplay Rollout",
+    "replay": "EpisodeReplay Rollout threshold_filter",
     "networks": "Encoder Stack Identity LSTM GRU RNN MinGRU Transformer",
 }
 REGISTRY: dict[str, Schema] = {
@@ -32,8 +32,8 @@ REGISTRY: dict[str, Schema] = {
 # Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
 RUN_SUPPLIED = {
     "advance", "agent", "callbacks", "checkpoints", "collector", "copy", "critic_state", "device",
-    "env", "evaluator", "facts", "inputs", "interrupt", "keep_states", "recorder", "render_mode",
-    "replay", "seed", "spec", "state_size", "store_states", "envs",
+    "env", "envs", "episode", "evaluator", "facts", "inputs", "interrupt", "keep_states",
+    "recorder", "render_mode", "replay", "seed", "spec", "state_size", "store_states",
 }  # fmt: skip
 
 

@@ -119,9 +119,9 @@ def _is(kind: Any, parent: Any) -> bool:
 
 
 def _made(kind: Any) -> type | None:
-    """The class that a Callable's annotation says it gives, where it says one."""
+    """The class that a Callable's annotation says it makes, where it says one."""
     made = (None, *get_args(kind))[-1]
-    return made if isinstance(made, type) else None
+    return made if isinstance(made, type) and made is not bool else None
 
 
 def _makes(item: Configurable, kind: Any) -> bool:

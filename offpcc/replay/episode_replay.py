@@ -1,6 +1,6 @@
 """Episode replay: episodes in rings of steps, learned from whole or as windows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from offpcc.config.ranges import (
     UnitFloat,
     check_fields,
 )
-from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.data import AgentSpec, Batch, Episode, Field, joined
 from offpcc.replay.base import Replay
 from offpcc.replay.index import Table
 from offpcc.replay.priorities import Priorities
@@ -33,6 +33,8 @@ class EpisodeReplay(Replay):
     A whole episode is drawn uniformly; a window is drawn by its first learned step s in
     -(T-1) … L-1, and learns the steps s … s+T-1 that exist, so that every stored step is learned
     from equally often, unless draws go by `priority_alpha`.
+
+    With an `episode_filter`, an episode in progress waits until it is over.
 
     Raises ValueError for settings that cannot work, and for an episode longer than the buffer.
     """
@@ -55,6 +57,7 @@ class EpisodeReplay(Replay):
     priority_eta: UnitFloat = (
         0.9  # η: of a window's largest error in its priority, beside their mean
     )
+    episode_filter: Callable[[Episode], bool] | None = None  # whether one that is over is stored
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,6 +81,8 @@ class EpisodeReplay(Replay):
         self._drawn = np.zeros(0, np.int64)  # places of the last batch
         self._random = np.random.default_rng(self.seed)
         self._owed = 0.0
+        self._waiting: dict[int, list[Episode]] = {}  # segments for the filter, by env_index
+        self._refused = 0  # episodes
 
     def __len__(self) -> int:
         """How many steps are stored."""
@@ -97,6 +102,19 @@ class EpisodeReplay(Replay):
 
     def add(self, episode: Episode) -> None:
         """Stores L steps, an episode or its next segment; the oldest ones make room."""
+        if self.episode_filter is None:
+            self._append(episode)
+            return
+        segments = self._waiting.setdefault(episode.env_index, [])
+        segments.append(episode)
+        if episode.ended:
+            whole = joined(self._waiting.pop(episode.env_index))
+            if self.episode_filter(whole):
+                self._append(whole)
+            else:
+                self._refused += 1
+
+    def _append(self, episode: Episode) -> None:
         goes_on = self._open == (episode.env_index, episode.steps_before)
         before = int(self._table["length"][-1]) if goes_on else 0
         if before + len(episode) > min(self.buffer_size // 8, LONG_EPISODE):
@@ -162,7 +180,11 @@ class EpisodeReplay(Replay):
     @property
     def lack(self) -> str:
         """See `Replay`."""
-        return f"replay_ratio is {self.replay_ratio}" if len(self) else "no episode has ended"
+        if len(self):
+            return f"replay_ratio is {self.replay_ratio}"
+        if self._refused:
+            return f"the episode_filter has refused all of {self._refused:_} episodes"
+        return "no episode has ended"
 
     def sample(self) -> Batch:
         """B draws, as one batch; the cost hardly depends on the buffer's size.
@@ -225,6 +247,10 @@ class EpisodeReplay(Replay):
             state |= {"open": self._open, "growing": self._packed(self._table.live[-1:])}
         if self._priorities is not None:
             state["priorities"] = self._priorities.state_dict()
+        if self.episode_filter is not None:
+            segments = (part for parts in self._waiting.values() for part in parts)
+            state["waiting"] = [segment.as_tensors() for segment in segments]
+            state["refused"] = self._refused
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -236,6 +262,9 @@ class EpisodeReplay(Replay):
         self._table.number_from(state["first"])  # what grows may have driven out the oldest
         if self._priorities is not None:
             self._priorities.load_state_dict(state["priorities"])
+        for segment in map(Episode.from_tensors, state.get("waiting", ())):
+            self._waiting.setdefault(segment.env_index, []).append(segment)
+        self._refused = state.get("refused", 0)
 
     def chunk(self, since: int) -> dict[str, Tensor]:
         """Episodes `since` and later that are over."""

@@ -1,7 +1,7 @@
 """Rollout: the newest experience, learned from by the policy that collected it, then dropped."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -30,7 +30,7 @@ class Rollout(Replay):
     num_envs: PositiveInt = 1
     sequence_length: PositiveInt | None = 1  # T, steps of a window; None: whole segments
     discount: UnitFloat = 0.99  # γ of the sums
-    shortest: PositiveInt = 1  # steps; a shorter episode is left out
+    episode_filter: Callable[[Episode], bool] | None = None  # of an episode's last segment
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -48,13 +48,13 @@ class Rollout(Replay):
             return
         segments, self._held = self._held, []
         sums = [self._discounted(segment) for segment in segments]
-        long = [
+        chosen = [
             (segment, sum_)
             for segment, sum_ in zip(segments, sums, strict=True)
-            if not segment.ended or segment.steps_before + len(segment) >= self.shortest
+            if not (segment.ended and self.episode_filter) or self.episode_filter(segment)
         ]
-        if long:
-            yield self._windows(*zip(*long, strict=True))
+        if chosen:
+            yield self._windows(*zip(*chosen, strict=True))
 
     @property
     def lack(self) -> str:
@@ -128,31 +128,9 @@ class Rollout(Replay):
 
     def state_dict(self) -> dict[str, Any]:
         """The rollout under way."""
-        return {"held": [_plain(segment) for segment in self._held], "sums": list(self._sums)}
+        return {"held": [segment.as_tensors() for segment in self._held], "sums": list(self._sums)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
-        self._held = [_episode(plain) for plain in state["held"]]
+        self._held = [Episode.from_tensors(plain) for plain in state["held"]]
         self._sums = list(state["sums"])
-
-
-def _plain(segment: Episode) -> dict[str, Any]:
-    """A segment as tensors and plain numbers."""
-    return {f.name: _tensors(getattr(segment, f.name)) for f in fields(segment)}
-
-
-def _tensors(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: torch.from_numpy(part) for name, part in value.items()}
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-
-
-def _episode(plain: dict[str, Any]) -> Episode:
-    """The way back."""
-    return Episode(**{name: _arrays(value) for name, value in plain.items()})
-
-
-def _arrays(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: part.numpy() for name, part in value.items()}
-    return value.numpy() if isinstance(value, Tensor) else value

@@ -106,7 +106,7 @@ def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
         terminated=False,
         state=np.zeros((length, agent.state_size), np.float32),
     )
-    small = replace(replay, buffer_size=SMALL)
+    small = replace(replay, buffer_size=SMALL, episode_filter=None)
     small.add(episode)
     return small.sample()
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from offpcc.config.bindings import compose
@@ -107,7 +108,7 @@ def lines_of(bind: str | Sequence[str] | Mapping[str, Any]) -> list[str]:
 
 def _written(value: Any, name: str) -> str:
     """A value as gin reads it, numpy's numbers as plain ones."""
-    if isinstance(value, type):
+    if isinstance(value, (type, FunctionType)):
         return f"@{value.__name__}"
     if isinstance(value, str) and value.startswith(("@", "%")):
         return value

@@ -23,7 +23,7 @@ from offpcc.config.registry import REGISTRY, bindable
 from offpcc.networks import LSTM, Encoder
 from offpcc.runs.training_config import TrainingConfig
 
-ANY_NUMBER = {"forget_gate_bias", "target_entropy"}  # which may be negative
+ANY_NUMBER = {"forget_gate_bias", "min_return", "target_entropy"}  # which may be negative
 
 
 @pytest.mark.parametrize(

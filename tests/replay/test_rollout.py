@@ -1,6 +1,7 @@
 """Rollouts: when they are complete, and how segments become windows."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from toys import through_the_disk
 
 from offpcc.data import AgentSpec, Batch, Episode, Field
-from offpcc.replay import Rollout
+from offpcc.replay import Rollout, threshold_filter
 
 SPEC = AgentSpec({"where": Field((2,))}, 1)
 STATE = 3
@@ -99,8 +100,9 @@ def test_sums_of_rewards_go_on_over_a_copys_segments_and_begin_anew_with_an_epis
     assert sums == [1.75, 1.875, 8, 12]
 
 
-def test_episodes_that_are_too_short_are_left_out() -> None:
-    rollout = Rollout(SPEC, STATE, rollout_steps=8, shortest=3)
+def test_episodes_that_the_filter_refuses_are_left_out() -> None:
+    long = partial(threshold_filter, min_length=3)
+    rollout = Rollout(SPEC, STATE, rollout_steps=8, episode_filter=long)
     kept = segment(1, 2, begin=4), segment(2, 1, ended=False)
     batch = batch_of(rollout, segment(0, 2), *kept, segment(3, 3))
     assert batch.reward.ravel().tolist() == [104.25, 105.25, 200.25, 300.25, 301.25, 302.25]
@@ -120,7 +122,7 @@ def test_a_rollout_under_way_goes_through_the_disk() -> None:
         assert torch.equal(getattr(one, name), getattr(two, name))
 
 
-@pytest.mark.parametrize("name", ["rollout_steps", "num_envs", "sequence_length", "shortest"])
+@pytest.mark.parametrize("name", ["rollout_steps", "num_envs", "sequence_length"])
 def test_a_setting_below_1_is_refused(name) -> None:
     with pytest.raises(ValueError, match=rf"Rollout.{name} is 0; it must be at least 1"):
         Rollout(SPEC, **{name: 0})
