@@ -86,7 +86,6 @@ TOP_PLATE = Task("offpcc.domains.bullet.top_plate:TopPlate", steps=50, ours=Fals
 DMC_BALANCE_IMG = _suite("cartpole", "balance", 2, "Pixels")
 DMC_WALK_IMG = _suite("walker", "walk", 2, "Pixels")
 
-_PLATES = "the number of plates"
 _CUE = "the cue after one look"
 _TARGET = "the target after one look"
 
@@ -188,7 +187,7 @@ _ROWS = (
     TaskView("pbc-bump-target-pomdp", _bumps("PushToTarget"), "the bump"),
     TaskView("pbc-bumps-diff", _bumps("PushLarger"), "which bumps were touched"),
     TaskView("top-plate", TOP_PLATE, "nothing"),
-    TaskView("top-plate-pomdp", TOP_PLATE, _PLATES, keep=(0, 2)),
+    TaskView("top-plate-pomdp", TOP_PLATE, "the number of plates", keep=(0, 2)),
 )
 _HARDER = (
     ("pendulum", "-noise0.1"),

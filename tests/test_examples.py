@@ -17,7 +17,7 @@ import launch
 from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file, domain_config
-from offpcc.runs.experiment import begin
+from offpcc.runs.begin import begin
 from offpcc.runs.jobs import Job
 from offpcc.training.loop import columns
 

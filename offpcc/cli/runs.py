@@ -109,7 +109,7 @@ def keyword_arguments(words: Sequence[str]) -> dict[str, Any]:
 
 def train(asked: argparse.Namespace, request: "RunSpec") -> None:
     """Begins or continues one run."""
-    from offpcc.runs.experiment import begin, proceed
+    from offpcc.runs.begin import begin, proceed
 
     folder = proceed(request) if asked.resume else begin(request, asked.overwrite)
     final = folder.read()["final"]

@@ -10,7 +10,7 @@ from offpcc.compare.plot import plot
 from offpcc.deploy.loaded_policy import LoadedPolicy, load
 from offpcc.deploy.play import evaluate
 from offpcc.envs.reference import Given, reference, wrapper_reference
-from offpcc.runs.experiment import begin, proceed
+from offpcc.runs.begin import begin, proceed
 from offpcc.runs.run_spec import RunSpec, lines_of
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.callbacks import Callback, check_callbacks

@@ -5,7 +5,7 @@ and the agent's own past joins the observation where the recipe asks for it. All
 the environment passes a `Guard` and is compared with the declared spaces.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import gymnasium
@@ -61,12 +61,7 @@ def make_env(
     classes = [import_attribute(name, f"wrapper {name}") for name in wrappers]
     try:
         with guard.constructor:
-            made = gymnasium.make(
-                bare(env), max_episode_steps, disable_env_checker=True, **arguments | drawn
-            )
-            for wrapper in classes:
-                made = wrapper(made)
-            _ = made.observation_space, made.action_space
+            made = _constructed(bare(env), max_episode_steps, arguments | drawn, classes)
     except EnvironmentFault as fault:
         if reason := _misuse(fault.__cause__, [*arguments, *drawn]):
             raise ValueError(reason) from fault.__cause__
@@ -80,6 +75,20 @@ def make_env(
         previous_action=previous_action,
         previous_reward=previous_reward,
     )
+
+
+def _constructed(
+    env_id: str,
+    max_episode_steps: int | None,
+    arguments: dict[str, Any],
+    wrappers: Sequence[Callable[..., Any]],
+) -> gymnasium.Env:
+    """The environment with its wrappers, and with its spaces, which may be made late."""
+    made = gymnasium.make(env_id, max_episode_steps, disable_env_checker=True, **arguments)
+    for wrapper in wrappers:
+        made = wrapper(made)
+    _ = made.observation_space, made.action_space
+    return made
 
 
 def _misuse(error: BaseException | None, arguments: Sequence[str]) -> str:

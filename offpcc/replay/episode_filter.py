@@ -1,7 +1,10 @@
 """Episode filters: which episodes are learned from."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from offpcc.config.ranges import PositiveInt, checked
-from offpcc.data import Episode
+from offpcc.data import Episode, joined
 
 
 @checked
@@ -21,3 +24,33 @@ def threshold_filter(
     total = episode.reward_before + float(episode.reward.sum())
     good = min_return is None or total >= min_return
     return length >= min_length and good and (bool(episode.success) or not success)
+
+
+class FilteredEpisodes:
+    """Episodes that wait, segment by segment, until they are over and can be asked about."""
+
+    def __init__(self, accept: Callable[[Episode], bool]) -> None:
+        self.accept, self.refused = accept, 0
+        self._waiting: dict[int, list[Episode]] = {}  # segments, by env_index
+
+    def add(self, segment: Episode) -> Iterable[Episode]:
+        """Takes a segment; gives the whole episode if this was its last one and it is accepted."""
+        self._waiting.setdefault(segment.env_index, []).append(segment)
+        if not segment.ended:
+            return
+        episode = joined(self._waiting.pop(segment.env_index))
+        if self.accept(episode):
+            yield episode
+        else:
+            self.refused += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """What waits, and how many were refused."""
+        segments = (segment for parts in self._waiting.values() for segment in parts)
+        return {"waiting": [segment.as_tensors() for segment in segments], "refused": self.refused}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
+        for segment in map(Episode.from_tensors, state["waiting"]):
+            self._waiting.setdefault(segment.env_index, []).append(segment)
+        self.refused = state["refused"]

@@ -16,8 +16,9 @@ from offpcc.config.ranges import (
     UnitFloat,
     check_fields,
 )
-from offpcc.data import AgentSpec, Batch, Episode, Field, joined
+from offpcc.data import AgentSpec, Batch, Episode, Field
 from offpcc.replay.base import Replay
+from offpcc.replay.episode_filter import FilteredEpisodes
 from offpcc.replay.index import Table
 from offpcc.replay.priorities import Priorities
 from offpcc.replay.ring import Ring
@@ -81,8 +82,7 @@ class EpisodeReplay(Replay):
         self._drawn = np.zeros(0, np.int64)  # places of the last batch
         self._random = np.random.default_rng(self.seed)
         self._owed = 0.0
-        self._waiting: dict[int, list[Episode]] = {}  # segments for the filter, by env_index
-        self._refused = 0  # episodes
+        self._filtered = FilteredEpisodes(self.episode_filter) if self.episode_filter else None
 
     def __len__(self) -> int:
         """How many steps are stored."""
@@ -102,17 +102,8 @@ class EpisodeReplay(Replay):
 
     def add(self, episode: Episode) -> None:
         """Stores L steps, an episode or its next segment; the oldest ones make room."""
-        if self.episode_filter is None:
-            self._append(episode)
-            return
-        segments = self._waiting.setdefault(episode.env_index, [])
-        segments.append(episode)
-        if episode.ended:
-            whole = joined(self._waiting.pop(episode.env_index))
-            if self.episode_filter(whole):
-                self._append(whole)
-            else:
-                self._refused += 1
+        for each in self._filtered.add(episode) if self._filtered else [episode]:
+            self._append(each)
 
     def _append(self, episode: Episode) -> None:
         goes_on = self._open == (episode.env_index, episode.steps_before)
@@ -182,8 +173,8 @@ class EpisodeReplay(Replay):
         """See `Replay`."""
         if len(self):
             return f"replay_ratio is {self.replay_ratio}"
-        if self._refused:
-            return f"the episode_filter has refused all of {self._refused:_} episodes"
+        if self._filtered and self._filtered.refused:
+            return f"the episode_filter has refused all of {self._filtered.refused:_} episodes"
         return "no episode has ended"
 
     def sample(self) -> Batch:
@@ -247,10 +238,8 @@ class EpisodeReplay(Replay):
             state |= {"open": self._open, "growing": self._packed(self._table.live[-1:])}
         if self._priorities is not None:
             state["priorities"] = self._priorities.state_dict()
-        if self.episode_filter is not None:
-            segments = (part for parts in self._waiting.values() for part in parts)
-            state["waiting"] = [segment.as_tensors() for segment in segments]
-            state["refused"] = self._refused
+        if self._filtered is not None:
+            state["filtered"] = self._filtered.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -262,9 +251,8 @@ class EpisodeReplay(Replay):
         self._table.number_from(state["first"])  # what grows may have driven out the oldest
         if self._priorities is not None:
             self._priorities.load_state_dict(state["priorities"])
-        for segment in map(Episode.from_tensors, state.get("waiting", ())):
-            self._waiting.setdefault(segment.env_index, []).append(segment)
-        self._refused = state.get("refused", 0)
+        if self._filtered is not None:
+            self._filtered.load_state_dict(state["filtered"])
 
     def chunk(self, since: int) -> dict[str, Tensor]:
         """Episodes `since` and later that are over."""

@@ -130,9 +130,7 @@ class Checkpoints:
         shutil.rmtree(draft, ignore_errors=True)
         try:
             draft.mkdir()
-            files = {
-                f"{part}.pt": write_state(draft / f"{part}.pt", s) for part, s in parts.items()
-            }
+            files = {f"{n}.pt": write_state(draft / f"{n}.pt", s) for n, s in parts.items()}
             write_manifest(draft, {"format": FORMAT, **facts, "files": files | shared})
             if final.exists():
                 shutil.rmtree(old, ignore_errors=True)
