@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from offpcc.config import installation
+from offpcc.config import locations
 
 _MODULES = {
     "run": "deploy.trained_run",
@@ -26,7 +26,7 @@ __all__ = [
     "run",
 ]
 
-installation.make_domains_known()
+locations.make_domains_known()
 
 
 def __getattr__(name: str) -> Any:
@@ -34,5 +34,5 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(import_module(f"offpcc.{_MODULES[name]}"), name)
     if name == "__version__":
-        return installation.version()
+        return locations.version()
     raise AttributeError(f"module 'offpcc' has no attribute {name!r}")

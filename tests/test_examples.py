@@ -17,8 +17,8 @@ import launch
 from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file, domain_config
-from offpcc.runs.begin import begin
 from offpcc.runs.jobs import Job
+from offpcc.runs.start_or_resume import start_run
 from offpcc.training.loop import columns
 
 ROOT = Path(__file__).parents[1]
@@ -188,7 +188,7 @@ def test_the_demonstration_tells_the_returns_and_where_the_pictures_are(
             request = job.request
             few = ROLLOUTS if "ppo" in request.algo else FEW
             few += SMALL if request.algo in ("rsac", "lstm_ppo") else ()
-            begin(replace(request, bind=[*request.bind, *few]), overwrite=True)
+            start_run(replace(request, bind=[*request.bind, *few]), overwrite=True)
         return 0
 
     demo = short_demo(monkeypatch, 220)

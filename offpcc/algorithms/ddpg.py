@@ -62,10 +62,10 @@ class DDPG(OffPolicy):
             noise = drawn = (1 - self.ou_theta) * noise + drawn
         return (action + drawn).clamp(-1, 1), noise
 
-    def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
+    def critic_target(self, batch: Batch, next_h_actor: Tensor, next_h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) Q'(h', μ'(h')): algorithm 1."""
-        action = self.target_actor(h_actor)
-        return self.bootstrap(batch, self.target_critic(h_critic, action, heads=1)[0])
+        action = self.target_actor(next_h_actor)
+        return self.bootstrap(batch, self.target_critic(next_h_critic, action, heads=1)[0])
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """c Σ max(0, |u| - 3)² - Q_1(sg h, tanh u), u being μ(h) before its tanh: equation 6."""

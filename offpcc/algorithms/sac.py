@@ -54,10 +54,10 @@ class SAC(OffPolicy):
         """a ~ π(·|h)."""
         return self.policy.actor.draw(feature, self.generator), noise
 
-    def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
+    def critic_target(self, batch: Batch, next_h_actor: Tensor, next_h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) [min_i Q'_i(h', a') - α log π(a'|h')]: equations 2 and 3."""
-        action, log_prob = self.sample(h_actor)
-        value = self.min_q(self.target_critic(h_critic, action))
+        action, log_prob = self.sample(next_h_actor)
+        value = self.min_q(self.target_critic(next_h_critic, action))
         return self.bootstrap(batch, value - self.log_temperature.exp() * log_prob)
 
     def min_q(self, value: Tensor) -> Tensor:

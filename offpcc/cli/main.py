@@ -10,7 +10,7 @@ from pathlib import Path
 from offpcc import errors
 from offpcc.cli.parser import parser
 from offpcc.cli.play import plays
-from offpcc.config.installation import CHECKOUT, program
+from offpcc.config.locations import CHECKOUT, program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import argparse
 from difflib import get_close_matches
 from typing import NoReturn
 
-from offpcc.config.installation import program
+from offpcc.config.locations import program
 
 EXAMPLES = """examples:
   {command} --env pendulum-p-v0 --algo rsac --run_id 1

@@ -109,9 +109,9 @@ def keyword_arguments(words: Sequence[str]) -> dict[str, Any]:
 
 def train(asked: argparse.Namespace, request: "RunSpec") -> None:
     """Begins or continues one run."""
-    from offpcc.runs.begin import begin, proceed
+    from offpcc.runs.start_or_resume import resume_run, start_run
 
-    folder = proceed(request) if asked.resume else begin(request, asked.overwrite)
+    folder = resume_run(request) if asked.resume else start_run(request, asked.overwrite)
     final = folder.read()["final"]
     line = f"{folder.path}: {final['env_steps']:.0f} steps in {final['seconds']:.0f} s"
     if "test_return" in final:

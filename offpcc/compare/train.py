@@ -10,7 +10,7 @@ from offpcc.config import bindings
 from offpcc.config.config import Config
 from offpcc.errors import ConfigError
 from offpcc.runs import jobs
-from offpcc.runs.begin import MAY_CHANGE
+from offpcc.runs.start_or_resume import MAY_CHANGE
 from offpcc.storage.run_folder import read_json
 from offpcc.tracking import WandB, account
 

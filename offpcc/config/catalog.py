@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium
 
 from offpcc import domains
-from offpcc.config.installation import CONFIGS
+from offpcc.config.locations import CONFIGS
 from offpcc.config.names import nearest
 from offpcc.config.user_modules import import_module, searched
 

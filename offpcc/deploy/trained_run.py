@@ -9,9 +9,9 @@ from typing import Any
 from offpcc.compare.plot import plot
 from offpcc.deploy.loaded_policy import LoadedPolicy, load
 from offpcc.deploy.play import evaluate
-from offpcc.envs.reference import Given, reference, wrapper_reference
-from offpcc.runs.begin import begin, proceed
+from offpcc.envs.registration import Given, id_and_settings, wrapper_reference
 from offpcc.runs.run_spec import RunSpec, lines_of
+from offpcc.runs.start_or_resume import resume_run, start_run
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.callbacks import Callback, check_callbacks
 
@@ -65,7 +65,7 @@ def run(
     for what else can end a run.
     """
     known = check_callbacks(callbacks)
-    env_id, own = reference(env)
+    env_id, own = id_and_settings(env)
     common = {name: value for name, value in settings.items() if name not in OF_A_RUN}
     common = own | common
     if env_kwargs:
@@ -74,5 +74,5 @@ def run(
         common["wrappers"] = tuple(wrapper_reference(wrapper) for wrapper in wrappers)
     named = {name: value for name, value in settings.items() if name in OF_A_RUN}
     request = RunSpec(env_id, algo, **named, bind=[*lines_of(common), *lines_of(bind)])
-    folder = proceed(request, known) if resume else begin(request, overwrite, known)
+    folder = resume_run(request, known) if resume else start_run(request, overwrite, known)
     return TrainedRun(folder.path)

@@ -45,8 +45,9 @@ class Moments(nn.Module):
 class Normalizer(nn.Module):
     """Observations as networks like them: floats by running moments, pixels (uint8) in [0, 1].
 
-    The moments move only in `observe`, when data enter replay, never while acting. Floats pass
-    unchanged where `enabled` is false.
+    The moments move only in `observe`, which the training loop calls: when an episode or a segment
+    is handed over or, for on-policy agents, after a rollout's update. Floats pass unchanged where
+    `enabled` is false.
     """
 
     def __init__(self, spec: AgentSpec, *, enabled: bool = False) -> None:

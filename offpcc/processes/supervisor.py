@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-from offpcc.config.installation import program
+from offpcc.config.locations import program
 from offpcc.errors import FAULT
 from offpcc.processes import heartbeat
 from offpcc.processes.heartbeat import Watch

@@ -162,8 +162,13 @@ class EpisodeReplay(Replay):
         self._table.drop_oldest()
 
     def batches(self, steps: int) -> Iterator[Batch]:
-        """`replay_ratio` batches a step; a fraction is owed later, all while nothing is stored."""
+        """`replay_ratio` batches a step; a fraction is owed later, all while nothing is stored.
+
+        With an `episode_filter`, what falls due while nothing is stored is not made up.
+        """
         self._owed += self.replay_ratio * steps
+        if self._filtered and not len(self):
+            self._owed = 0.0
         while self._owed >= 1 and len(self):
             self._owed -= 1
             yield self.sample()

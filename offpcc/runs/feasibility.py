@@ -17,6 +17,11 @@ def check_together(config: Config, env: str) -> None:
             f"TrainingConfig.num_envs is {copies:_} and Training.steps {steps:_}: not one step for "
             "each copy; lower num_envs (--envs), or raise steps"
         )
+    if values["Training.learning_starts"] and "Rollout.rollout_steps" in values:
+        raise ConfigError(
+            f"Training.learning_starts is {values['Training.learning_starts']:_}, but an on-policy "
+            "agent learns from its own actions alone; leave it at 0"
+        )
     size = values.get("EpisodeReplay.buffer_size")
     if size is None or _stores_none_whole(config):
         return

@@ -12,7 +12,7 @@ from threading import Thread
 from types import FrameType
 from typing import Self
 
-from offpcc.config.installation import child_command
+from offpcc.config.locations import child_command
 from offpcc.errors import FAULT, Stopped
 from offpcc.processes.interrupt import Interrupt
 from offpcc.processes.lifeline import Lifeline

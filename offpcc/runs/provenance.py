@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from offpcc.algorithms import Learner
-from offpcc.config import installation
-from offpcc.config.installation import CHECKOUT, MODULE, program
+from offpcc.config import locations
+from offpcc.config.locations import CHECKOUT, MODULE, program
 from offpcc.runs.run_spec import RunSpec
 from offpcc.training.loop import Training
 
@@ -75,7 +75,7 @@ def diagnosis(training: Training, error: Exception) -> dict[str, Any]:
 def versions(more: Sequence[str] = ()) -> dict[str, str]:
     """Of Python and of the packages that decide the numbers, the learner's own too."""
     names = ("torch", "numpy", "gymnasium", "gin-config", *more)
-    own = {"python": platform.python_version(), "offpcc": installation.version()}
+    own = {"python": platform.python_version(), "offpcc": locations.version()}
     return own | {name: version(name) for name in names}
 
 

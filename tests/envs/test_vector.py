@@ -82,6 +82,16 @@ def test_a_run_of_several_copies_steps_them_together_where_it_can() -> None:
     assert isinstance(build_copies("Pendulum-v1", 4), SequentialEnvs)  # has no vector environment
 
 
+def test_copies_get_the_arguments_of_the_single_environment_and_its_wrappers() -> None:
+    single = make_env(ID, env_kwargs={"window": 3})
+    together = vectorised(ID, 2, single)
+    assert together is not None
+    assert together.single_observation_space == single.unwrapped.observation_space
+    assert together.single_observation_space != make_env(ID).unwrapped.observation_space
+    wrapped = make_env(ID, wrappers=["gymnasium.wrappers:FlattenObservation"])
+    assert vectorised(ID, 2, wrapped) is None  # there is no vector environment with wrappers
+
+
 def test_a_vector_environment_that_resets_by_itself_is_not_used() -> None:
     assert vectorised("CartPole-v1", 2, make_env("CartPole-v1")) is None
     assert vectorised(ID, 2, make_env(ID)) is not None

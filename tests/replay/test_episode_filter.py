@@ -67,6 +67,14 @@ def test_only_what_passes_is_stored_and_only_once_it_is_over() -> None:
     assert one.keys() == other.keys() and all((one[k] == other[k]).all() for k in one)
 
 
+def test_updates_that_fall_due_before_anything_passes_are_not_made_up() -> None:
+    replay = replay_of(episode_filter=partial(threshold_filter, min_length=5))
+    replay.add(episode(1, 4))
+    assert not list(replay.batches(30))
+    replay.add(episode(2, 6))
+    assert len(list(replay.batches(3))) == 3
+
+
 def test_a_function_of_ones_own_sees_the_whole_episode() -> None:
     lengths: list[int] = []
     replay = replay_of(episode_filter=lambda episode: bool(lengths.append(len(episode))))

@@ -42,6 +42,7 @@ def planned(algo: str, *lines: str) -> tuple[Config, Parts]:
         ),
         ("rsac", ["recurrent_sequence_length = 20", "store_states = 7"], 6, 20),
         ("sac", ["n_step = 3"], 0, 3),
+        ("sac", ["episode_filter = @threshold_filter", "threshold_filter.min_return = 9.0"], 0, 1),
         ("sac", ["OffPolicy.random_shift = 1"], 0, 1),
     ],
 )

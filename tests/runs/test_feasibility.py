@@ -8,6 +8,7 @@ from offpcc.config.catalog import algorithm_file
 from offpcc.errors import ConfigError
 from offpcc.runs.feasibility import check_together
 
+UNIFORM = "learning_starts is 9, but an on-policy agent learns from its own actions alone"
 LONG = r"an episode of pendulum-p-v0 may take 200 steps, which EpisodeReplay.buffer_size of 199 "
 
 
@@ -65,3 +66,9 @@ def test_more_copies_than_steps_are_refused():
         ConfigError, match=r"TrainingConfig.num_envs is 51 and Training.steps 50: not one st"
     ):
         check("sac", "num_envs = 51", "steps = 50")
+
+
+def test_an_on_policy_agent_begins_with_its_own_actions():
+    with pytest.raises(ConfigError, match=UNIFORM):
+        check("lstm_ppo", "Training.learning_starts = 9")
+    check("sb3_ppo", "Training.learning_starts = 9")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import offpcc
+from offpcc.cli.parser import parser
+from offpcc.cli.runs import requests
 from offpcc.config.catalog import SYNONYMS, algorithm_file, algorithms, check_id
 from offpcc.errors import ConfigError
 from offpcc.networks import GRU
@@ -148,3 +150,26 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     assert (
         RunSpec("pendulum-v0", "sac", config=config).compose().values["SAC.learning_rate"] == 0.25
     )
+
+
+# Words of the command line
+
+
+def requested(*words: str) -> RunSpec:
+    asked = parser().parse_args(["--env", "pendulum-p-v0", "--algo", "rsac", *words])
+    return requests(asked)[0]
+
+
+def test_arguments_and_wrappers_of_the_environment_are_settings() -> None:
+    asked = requested("--env-kwargs", "a=0.5", "b=[1, 2]", "c=slow", "--wrapper", "m:A", "m:B")
+    values = asked.compose().values
+    assert values["make_env.env_kwargs"] == {"a": 0.5, "b": [1, 2], "c": "slow"}
+    assert values["make_env.wrappers"] == ["m:A", "m:B"]
+    values = requested().compose().values
+    assert (values["make_env.env_kwargs"], values["make_env.wrappers"]) == (None, ())
+
+
+@pytest.mark.parametrize("word", ["a", "=3", "0a=3", "a b=3"])
+def test_an_argument_without_a_name_or_a_value_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match=f"--env-kwargs {word}: it is written name=value"):
+        requested("--env-kwargs", word)

@@ -113,7 +113,10 @@ class Learner(ABC):
 
     @abstractmethod
     def parts(self) -> dict[str, Any]:
-        """Everything of it that a checkpoint holds: modules, optimizers, tensors, generators."""
+        """Modules, optimizers, tensors and generators that a checkpoint holds, by name.
+
+        Other state is added in `state_dict` and `load_state_dict`.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain containers only."""

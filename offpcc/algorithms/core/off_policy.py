@@ -115,8 +115,8 @@ class OffPolicy(ActorCritic):
         """Actions (n, A) to try, from features (n, F), and the next noise (n, E)."""
 
     @abstractmethod
-    def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
-        """y (B, T, K) from the next step's features: of a' and of the slow critic."""
+    def critic_target(self, batch: Batch, next_h_actor: Tensor, next_h_critic: Tensor) -> Tensor:
+        """y (B, T, K) from features of the next step: for a', and of the slow critic."""
 
     @abstractmethod
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:

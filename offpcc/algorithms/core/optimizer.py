@@ -42,10 +42,10 @@ class Optimizer:
         self.steps = 0
         self.consecutive_nonfinite = torch.zeros((), dtype=torch.int64, device=device)
 
-    def step(self, loss: Tensor, share: float = 1.0) -> dict[str, Tensor]:
+    def step(self, loss: Tensor, learning_rate_scale: float = 1.0) -> dict[str, Tensor]:
         """Goes down the gradient of a loss (); gives each network's norm, and what was skipped.
 
-        share: of each group's rate that is used.
+        learning_rate_scale: the share of each group's rate that is used.
         """
         self.adam.zero_grad()
         loss.backward()
@@ -54,7 +54,7 @@ class Optimizer:
         # The fused step does nothing where this is 1; gradient scalers set it the same way.
         self.adam.found_inf = bad.float()  # type: ignore[attr-defined]
         for group, held in zip(self.groups, self.adam.param_groups, strict=True):
-            held["lr"] = group.learning_rate * share
+            held["lr"] = group.learning_rate * learning_rate_scale
         self.adam.step()
         self.steps += 1
         self.consecutive_nonfinite.add_(1).mul_(bad)

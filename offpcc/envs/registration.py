@@ -1,4 +1,4 @@
-"""References: names and settings by which an environment that is at hand can be made again."""
+"""Registration: an id for an environment that is at hand, by which it can be made again."""
 
 import copy
 import sys
@@ -12,7 +12,7 @@ from offpcc.config.catalog import register
 Given = str | gymnasium.Env | Callable[..., gymnasium.Env]
 
 
-def reference(env: Given) -> tuple[str, dict[str, Any]]:
+def id_and_settings(env: Given) -> tuple[str, dict[str, Any]]:
     """An id for an environment, and settings of `make_env` that belong to it.
 
     env: an id, which stays as it is; a class, or a function that makes one, which is referred to as

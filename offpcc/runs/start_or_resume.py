@@ -25,7 +25,7 @@ MAY_CHANGE = (  # at a resume
 )
 
 
-def begin(
+def start_run(
     request: RunSpec, overwrite: bool = False, callbacks: Sequence[Callback] = ()
 ) -> RunFolder:
     """Starts a run from its first step."""
@@ -43,7 +43,7 @@ def begin(
     return folder
 
 
-def proceed(request: RunSpec, callbacks: Sequence[Callback] = ()) -> RunFolder:
+def resume_run(request: RunSpec, callbacks: Sequence[Callback] = ()) -> RunFolder:
     """Continues a stopped run exactly where its newest valid checkpoint was."""
     folder = request.folder
     folder.check(resume=True)
