@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from offpcc import algorithms, baselines
+from offpcc.algorithms.core.on_policy import OnPolicy
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file, check_id
 from offpcc.config.catalog import algorithms as names
@@ -23,6 +24,12 @@ CLASSES = [
     for kind in vars(algorithms).values()
     if isinstance(kind, type) and hasattr(kind, "columns") and not inspect.isabstract(kind)
 ]
+SHARED = [algorithms.ActorCritic, algorithms.OffPolicy, OnPolicy]
+# What a run gives them, and networks, which have pages of their own.
+PARTS = {
+    *("_", "columns", "observe_after_update", "spec", "device", "seed", "critic_state"),
+    *("encoder", "critic_encoder", "summarizer"),
+}
 BASELINES = [getattr(baselines, name) for name in baselines.__all__ if name != "Baseline"]
 
 
@@ -97,6 +104,12 @@ def test_every_setting_of_a_class_of_its_own_is_on_its_page(kind: Any) -> None:
     own = set(kind.__annotations__) - {"_", "columns"}
     there = {name.removeprefix(f"{kind.__name__}.") for name, _ in settings(PAGES[page_of(kind)])}
     assert own <= there
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_every_setting_that_algorithms_share_is_in_the_index(kind: Any) -> None:
+    there = {name.rpartition(".")[2].removeprefix("update_") for name, _ in settings(INDEX)}
+    assert set(kind.__annotations__) - PARTS <= there
 
 
 @pytest.mark.parametrize("file", [file for file, page in PAGES.items() if settings(page)])
