@@ -55,6 +55,10 @@ def complaint(error: BaseException) -> str:
 
 def dispatch(asked: argparse.Namespace) -> int:
     """Chooses what to do. Heavy imports wait until they are needed."""
+    if asked.status is not None:
+        from offpcc.cli.status import status
+
+        return status(asked)
     if asked.plot is not None:
         from offpcc.cli.compare import plot
 
@@ -87,7 +91,8 @@ def script() -> int:
         return main()
     from offpcc.processes import supervisor
 
-    elsewhere = (asked.list, asked.compare, asked.report is not None, asked.plot is not None)
+    tables = (asked.report, asked.plot, asked.status)
+    elsewhere = (asked.list, asked.compare, *(each is not None for each in tables))
     plain = any(elsewhere) or asked.jobs or asked.print_config
     observed = bool(asked.check or asked.env) and not plain
     return supervisor.run(main, observed, "" if asked.check or plays(asked) else "--resume")
