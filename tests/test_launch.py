@@ -603,3 +603,6 @@ def test_a_real_training_whose_environment_ends_the_process_exits_with_6(folder)
     line = ended.stderr.splitlines()[-1]
     assert line.startswith("launch.py: the environment ended its process (exit code 0) in step; c")
     assert line.endswith("the last checkpoint stands, continue with --resume")
+    said = done(launch(folder, "--status", "results"))
+    assert "results/Rude-v0/sac/1  failed: EnvironmentFault" in said
+    assert f"results/Rude-v0/sac/1: {line.removeprefix('launch.py: ')}" in said

@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from offpcc.cli.parser import given
@@ -13,9 +13,8 @@ from offpcc.tracking.run_status import RunStatus, find_runs
 from offpcc.tracking.time_left import duration
 
 TITLES = ("run", "state", "steps", "steps/s", "return", "success", "left", "written")
-LEFT_ALIGNED = ("run", "state")
+SHORTEST = {"run": 16, "state": 8}  # characters, on a narrow terminal; aligned left
 GAP = "  "
-SHORTEST_PATH = 16  # characters; a narrower terminal wraps the lines
 
 
 def status(asked: argparse.Namespace) -> int:
@@ -41,23 +40,33 @@ def status(asked: argparse.Namespace) -> int:
 def table(runs: Sequence[RunStatus], now: float, width: int | None = None) -> list[str]:
     """The lines of a table, titles first, without the columns that no run has a value in.
 
-    now: Unix time. width: of the terminal; longer paths lose their middle. None: any.
+    now: Unix time. width: of the terminal; longer paths and states lose their middle. None: any.
     """
     cells_by_title = zip(TITLES, zip(*(_cells(run, now) for run in runs), strict=True), strict=True)
     columns = {title: [*cells] for title, cells in cells_by_title if any(cells)}
     widths = {title: max(map(len, [title, *cells])) for title, cells in columns.items()}
     if width is not None:
-        others = sum(widths.values()) - widths["run"] + len(GAP) * (len(widths) - 1)
-        widths["run"] = min(widths["run"], max(width - others, SHORTEST_PATH))
-    columns["run"] = [shorten(path, widths["run"]) for path in columns["run"]]
+        widths = _narrowed(widths, width)
+    for title in SHORTEST:
+        columns[title] = [shorten(cell, widths[title]) for cell in columns[title]]
     rows = [tuple(columns), *zip(*columns.values(), strict=True)]
     return [
         GAP.join(
-            f"{cell:<{size}}" if title in LEFT_ALIGNED else f"{cell:>{size}}"
+            f"{cell:<{size}}" if title in SHORTEST else f"{cell:>{size}}"
             for cell, (title, size) in zip(row, widths.items(), strict=True)
         ).rstrip()
         for row in rows
     ]
+
+
+def _narrowed(widths: Mapping[str, int], width: int) -> dict[str, int]:
+    """The columns' widths with those of `SHORTEST` reduced until a line fits, if that is enough."""
+    narrowed = dict(widths)
+    for title, least in SHORTEST.items():
+        excess = sum(narrowed.values()) + len(GAP) * (len(narrowed) - 1) - width
+        if excess > 0 and narrowed[title] > least:
+            narrowed[title] = max(narrowed[title] - excess, least)
+    return narrowed
 
 
 def summary(runs: Sequence[RunStatus]) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from offpcc.errors import RunExistsError, RunLockedError, RunMissingError
+from offpcc.errors import EnvironmentFault, RunExistsError, RunLockedError, RunMissingError
 from offpcc.storage.atomic_io import make_folder, replace_file, strict_json
 
 LOCK = "run.lock"  # empty: some versions of filelock truncate the file, whoever holds it
@@ -132,6 +132,12 @@ class RunFolder:
             except BaseException as error:
                 self._record_end(error)
                 raise
+
+    def record_fault(self, process: int, message: str) -> None:
+        """Records that an environment ended this process, if it was the last to work on the run."""
+        with suppress(OSError):
+            if (self / HOLDER).read_text(encoding="utf-8") == str(process):
+                self._record_end(EnvironmentFault(message))
 
     def _record_end(self, error: BaseException) -> None:
         lines = str(error).splitlines() or [""]
