@@ -1,8 +1,10 @@
 """Real runs with --wandb offline: what wandb has of them, and a sweep as the page describes it."""
 
 import csv
+import html
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,25 @@ def test_a_resumed_run_is_the_same_run_with_its_group_its_facts_and_its_new_step
     # The resume repeats the row behind the last checkpoint, here and in progress.csv.
     newest = {row["env_steps"]: row for row in [*wandb_rows(before), *wandb_rows(after)]}
     assert [*newest.values()] == rows(runs / "1")
+
+
+def test_a_report_is_a_run_of_the_suites_group_with_its_page_and_all_its_plots(tmp_path):
+    folder = tmp_path / "parts"
+    shutil.copytree(ROOT / "results/suites/parts", folder)
+    shutil.rmtree(folder / "wandb", ignore_errors=True)
+    report = ["--compare", "parts", "--report", str(folder), "--wandb", "offline"]
+    run([*LAUNCH, *report], tmp_path)
+    (records,) = stored(folder)
+    record = beginning(records)
+    assert (record.run_group, record.display_name, record.project) == ("parts", "report", "offpcc")
+    (row,) = wandb_rows(records)
+    plots = {path.stem for path in folder.glob("*.png")}
+    assert {"return_steps", "return_time", "aggregate", "profiles"} <= plots
+    assert row.keys() - {"env_steps"} == {"report", *plots}
+    files = [*folder.glob("wandb/offline-run-*/files/media/*/*")]
+    assert {path.name.rsplit("_", 2)[0] for path in files} == {"report", *plots}
+    (page,) = (path for path in files if path.suffix == ".html")
+    assert html.escape((folder / "report.md").read_text()) in page.read_text()
 
 
 # A sweep
