@@ -1,9 +1,18 @@
 """What wandb has stored of an offline run, for tests that read it back."""
 
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
+
+
+def without_wandb() -> dict[str, str]:
+    """Variables for another process, without the address of this one's service.
+
+    A test may have killed that, and wandb in a child would wait for it.
+    """
+    return {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}
 
 
 def wandb_records(path: Path) -> list[Any]:

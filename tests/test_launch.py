@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from children import LAUNCH, STEPS, Child, launch, pictures, tiny
+from offline_wandb import without_wandb
 
 from offpcc import errors as faults
 from offpcc.cli import main as command
@@ -454,7 +455,7 @@ def test_with_wandb_offline_the_rows_are_the_same(folder):
     done(launch(folder, *settings, "--run_id", "without"))
     # In a process of its own, because wandb starts another one that outlives the run.
     command = [*LAUNCH, *settings, "--run_id", "with", "--wandb", "offline"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = without_wandb() | {"OMP_NUM_THREADS": "1"}
     subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
     assert rows("with") == rows("without")
     assert len([*folder.glob("results/*/*/with/wandb/offline-run-*/*.wandb")]) == 1

@@ -3,7 +3,6 @@
 import csv
 import html
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from children import LAUNCH, ROOT, tiny
-from offline_wandb import wandb_records, wandb_rows
+from offline_wandb import wandb_records, wandb_rows, without_wandb
 
 pytest.importorskip("wandb")
 yaml: Any = pytest.importorskip("yaml")
@@ -21,7 +20,7 @@ RUN = ["--env", "cartpole-continuous-p-v0", "--algo", "rsac"]
 
 def run(command: list[str], folder: Path, **env: str) -> None:
     """To its end, in a process of its own, as wandb starts another that outlives the run."""
-    env = os.environ | {"OMP_NUM_THREADS": "1"} | env
+    env = without_wandb() | {"OMP_NUM_THREADS": "1"} | env
     ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
