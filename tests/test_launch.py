@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from children import LAUNCH, STEPS, Child, launch, pictures, tiny
+from offline_wandb import without_wandb
 
 from offpcc import errors as faults
 from offpcc.cli import main as command
@@ -454,7 +455,7 @@ def test_with_wandb_offline_the_rows_are_the_same(folder):
     done(launch(folder, *settings, "--run_id", "without"))
     # In a process of its own, because wandb starts another one that outlives the run.
     command = [*LAUNCH, *settings, "--run_id", "with", "--wandb", "offline"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = without_wandb() | {"OMP_NUM_THREADS": "1"}
     subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
     assert rows("with") == rows("without")
     assert len([*folder.glob("results/*/*/with/wandb/offline-run-*/*.wandb")]) == 1
@@ -603,3 +604,6 @@ def test_a_real_training_whose_environment_ends_the_process_exits_with_6(folder)
     line = ended.stderr.splitlines()[-1]
     assert line.startswith("launch.py: the environment ended its process (exit code 0) in step; c")
     assert line.endswith("the last checkpoint stands, continue with --resume")
+    said = done(launch(folder, "--status", "results"))
+    assert "results/Rude-v0/sac/1  failed: EnvironmentFault" in said
+    assert f"results/Rude-v0/sac/1: {line.removeprefix('launch.py: ')}" in said

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from offpcc import errors
@@ -55,6 +56,10 @@ def complaint(error: BaseException) -> str:
 
 def dispatch(asked: argparse.Namespace) -> int:
     """Chooses what to do. Heavy imports wait until they are needed."""
+    if asked.status is not None:
+        from offpcc.cli.status import status
+
+        return status(asked)
     if asked.plot is not None:
         from offpcc.cli.compare import plot
 
@@ -87,10 +92,21 @@ def script() -> int:
         return main()
     from offpcc.processes import supervisor
 
-    elsewhere = (asked.list, asked.compare, asked.report is not None, asked.plot is not None)
+    tables = (asked.report, asked.plot, asked.status)
+    elsewhere = (asked.list, asked.compare, *(each is not None for each in tables))
     plain = any(elsewhere) or asked.jobs or asked.print_config
     observed = bool(asked.check or asked.env) and not plain
-    return supervisor.run(main, observed, "" if asked.check or plays(asked) else "--resume")
+    if asked.check or plays(asked):
+        return supervisor.run(main, observed)
+    return supervisor.run(main, observed, "--resume", partial(record_fault, asked))
+
+
+def record_fault(asked: argparse.Namespace, process: int, fault: str) -> None:
+    """Records, in the run that a process worked on, that its environment ended it."""
+    from offpcc.cli.runs import requests
+
+    for request in requests(asked):
+        request.folder.record_fault(process, fault)
 
 
 def search_working_folder_last() -> None:

@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   {command} --env pendulum-p-v0 --algo rsac --run_id 1 2 3 4 --seed 1 --jobs 2
   {command} --compare memory --jobs 2
   {command} --plot results/pendulum-p-v0
+  {command} --status
 
 exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
 6 environment fault, 7 storage fault, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue
@@ -25,6 +26,7 @@ WRAPPER = "wrappers around the environment, the innermost first"
 WANDB = "default: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
 BIND = "gin lines that override all files; each in quotes"
 REPORT = "with --compare: train nothing, report on the runs in results/ or on the rows in DIR"
+STATUS = "list the runs below DIR (default: --results): at work or not, steps, return, time left"
 JOBS = "runs to train at the same time, each in its own process on its share of the cores"
 PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
 MEMORY = "ablated: --evaluate also runs with the memory reset at every step, and compares"
@@ -132,6 +134,7 @@ def _add_other(p: Parser) -> None:
     )
     other("--report", nargs="?", const="", metavar="DIR", help=REPORT)
     other("--plot", nargs="*", metavar="PATH", help="draw learning curves and tables of runs")
+    other("--status", nargs="*", metavar="DIR", help=STATUS)
     other("--list", action="store_true", help="list environments, algorithms, suites and configs")
     other(
         "--print-config",
@@ -144,10 +147,14 @@ def _add_other(p: Parser) -> None:
 def refuse_settings(asked: argparse.Namespace) -> None:
     """Raises ValueError for a flag whose place is a suite's file."""
     free = {"compare", "report", "results", "jobs", "device", "wandb", "debug"}
+    if others := [name for name in given(asked) if name not in free]:
+        raise ValueError(f"--{others[0]} does not go with --compare; the suite's file says it")
+
+
+def given(asked: argparse.Namespace) -> list[str]:
+    """The names of the flags that say something else than their defaults."""
     plain = vars(parser().parse_args([]))
-    for name, value in plain.items():
-        if name not in free and getattr(asked, name) != value:
-            raise ValueError(f"--{name} does not go with --compare; the suite's file says it")
+    return [name for name, value in plain.items() if getattr(asked, name) != value]
 
 
 def check_jobs(asked: argparse.Namespace) -> None:

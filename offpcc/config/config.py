@@ -72,6 +72,14 @@ class Config:
         return {key: used.value for key, used in self.used.items()}
 
     @property
+    def plain_values(self) -> dict[str, Any]:
+        """The same without references, which become their text, such as "@LSTM"."""
+        return {
+            key: repr(value) if any(leaves(value, Reference)) else value
+            for key, value in self.values.items()
+        }
+
+    @property
     def macros(self) -> set[str]:
         """The names of the macros that something in the run is bound to."""
         return {name for used in self.used.values() for name in self._macros(used.written)}

@@ -30,15 +30,21 @@ KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # come f
 DONE = "all was done, but the process did not end (a thread of the environment's?) and was killed"
 
 
-def run(main: Callable[[], int], observed: bool, again: str = "") -> int:
+def run(
+    main: Callable[[], int],
+    observed: bool,
+    again: str = "",
+    record: Callable[[int, str], None] = lambda process, fault: None,
+) -> int:
     """Gives the exit code of `main`, called in a worker if it is to be observed.
 
     The worker is the same command anew, which comes to this call again. again: how a run is
-    continued, or nothing. For POSIX systems.
+    continued, or nothing. record: called with the worker's process id and a line about the fault
+    of an environment that the worker had no time to record. For POSIX systems.
     """
     if heartbeat.attach():
         return _work(main)
-    return Supervisor(again).run() if observed else main()
+    return Supervisor(again, record).run() if observed else main()
 
 
 def _work(main: Callable[[], int]) -> int:
@@ -87,10 +93,11 @@ class Inbox:
 class Supervisor:
     """The observer of one worker.
 
-    again: how a stopped run is continued, or nothing.
+    again, record: as those of `run`.
     """
 
-    def __init__(self, again: str) -> None:
+    def __init__(self, again: str, record: Callable[[int, str], None]) -> None:
+        self._record = record
         self._resume = f"; the last checkpoint stands, continue with {again}" if again else ""
         self._descriptor = heartbeat.create()
         self._page = mmap.mmap(self._descriptor, heartbeat.SIZE)
@@ -114,6 +121,8 @@ class Supervisor:
         code, line = self._answer(status)
         if line:
             print(f"{program()}: {line}", file=sys.stderr)
+        if line and code == FAULT:
+            self._record(self._worker.pid, line)
         return code
 
     def _fork_guard(self, lifeline: Lifeline) -> int:

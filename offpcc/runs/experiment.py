@@ -133,13 +133,16 @@ class Experiment:
         except ImportError as error:  # nobody asked for it, so nobody has to install it
             print(f"no curves in TensorBoard: {error}")
         if self.request.wandb != "off":
+            # A resume, perhaps by another command, leaves the run in its group.
+            begun = self.folder.read() if self.folder.exists else {}
+            facts = {key: begun.get(key, value) for key, value in self._describe().items()}
             mirrors.append(
                 WandB(
                     self.folder.path,
                     mode=str(self.request.wandb),
-                    group=self.request.name,
+                    group=facts["group"],
                     name=f"run_id={self.request.run_id}",
-                    config=self._describe() | self.config.values,
+                    config=facts | self.config.plain_values,
                     **account(),
                 )
             )

@@ -30,6 +30,7 @@ def describe(request: RunSpec, seed: int, agent: Learner, episodes: int) -> dict
         "run_id": str(request.run_id),
         "config": str(request.config) if request.config else None,
         "bind": list(request.bind),
+        "group": request.name,
         "seed": seed,
         "spec": agent.spec.as_dict(),
         "eval_episodes": episodes,

@@ -4,15 +4,17 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from offpcc.errors import RunExistsError, RunLockedError, RunMissingError
+from offpcc.errors import EnvironmentFault, RunExistsError, RunLockedError, RunMissingError
 from offpcc.storage.atomic_io import make_folder, replace_file, strict_json
 
 LOCK = "run.lock"  # empty: some versions of filelock truncate the file, whoever holds it
 HOLDER = "run.pid"  # the process that holds the lock, or the last that did
+ENDED = "ended.json"  # the error that ended its last process; none after a kill or a finish
+PATIENCE = 0.1  # seconds: `at_work` of another process may be looking at the lock
 NEEDED = ("env", "algo", "seed", "spec")  # of run.json, to continue a run or to play it
 
 
@@ -47,6 +49,26 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether a run was ever begun here."""
         return (self / "run.json").exists()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a process is at work on the run; leaves the lock and the folder as they are.
+
+        Raises OSError for a lock that cannot be read.
+        """
+        if not (self / LOCK).exists():
+            return False
+        if os.name != "posix":
+            return self._refuses()
+        import fcntl
+
+        # A shared lock, as a look must not be taken for a process at work by another look.
+        with (self / LOCK).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def read(self) -> dict[str, Any]:
         """What run.json says. Raises RunMissingError, and ValueError for a file that is damaged."""
@@ -96,18 +118,38 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Inside, no other process may work on the run; a killed one's lock is free.
 
-        Raises RunLockedError with the other's process id.
+        An error that leaves the block is recorded in ended.json. Raises RunLockedError with the
+        other's process id.
         """
         make_folder(self.path)
         with self._lock():
             (self / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
-            yield
+            (self / ENDED).unlink(missing_ok=True)
+            try:
+                yield
+            except RunExistsError:  # nothing was done here
+                raise
+            except BaseException as error:
+                self._record_end(error)
+                raise
+
+    def record_fault(self, process: int, message: str) -> None:
+        """Records that an environment ended this process, if it was the last to work on the run."""
+        with suppress(OSError):
+            if (self / HOLDER).read_text(encoding="utf-8") == str(process):
+                self._record_end(EnvironmentFault(message))
+
+    def _record_end(self, error: BaseException) -> None:
+        lines = str(error).splitlines() or [""]
+        facts = {"error": type(error).__name__, "message": lines[0]}
+        with suppress(OSError):  # such as a full disk, which may be the error
+            self.replace(ENDED, strict_json(facts))
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
         from filelock import FileLock, Timeout  # 0.1 s, which --help need not wait for
 
-        lock = FileLock(self / LOCK, timeout=0)
+        lock = FileLock(self / LOCK, timeout=PATIENCE, poll_interval=PATIENCE / 10)
         try:
             lock.acquire()
         except Timeout as error:
@@ -116,6 +158,14 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def _refuses(self) -> bool:
+        """Whether the lock cannot be had."""
+        try:
+            with self._lock():
+                return False
+        except RunLockedError:
+            return True
 
     def _holder(self) -> str:
         """Which process holds the lock; it may have had no time to say so."""

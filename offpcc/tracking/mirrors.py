@@ -189,10 +189,12 @@ def account() -> dict[str, Any]:
 
 
 def _kept_id(path: Path) -> str:
-    """The id in this file; a new one is put there if there is none."""
+    """The id in this file; if there is none, that of the sweep's run or a new one is put there."""
     found = path.read_text() if path.exists() else ""
     if not found:
-        found = secrets.token_hex(4)
+        # In a sweep, wandb ignores the id it is given; a resume outside needs the sweep's.
+        sweep = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+        found = sweep or secrets.token_hex(4)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(found)
     return found

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
+from offpcc.tracking.time_left import duration, seconds_left
+
 # Without tqdm's own time left, which counts on steps without updates, too.
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
@@ -49,14 +51,8 @@ class Progress:
         self._bar.close()
 
     def _left(self, row: Mapping[str, float]) -> str:
-        """The time left at the rate of the row's steps behind the warm-up."""
-        steps, rate = row["env_steps"], row["steps_per_second"]
-        made = steps - self._row_at
-        learned_from = steps - max(self._row_at, self._learning_starts)
-        if not row.get("updates") or min(made, learned_from) <= 0:
-            return "no update yet"
-        seconds = made / max(rate, 1e-9)
-        return f"{_duration(max(self._steps - steps, 0) * seconds / learned_from)} left"
+        seconds = seconds_left(row, self._row_at, self._steps, self._learning_starts)
+        return "no update yet" if seconds is None else f"{duration(seconds)} left"
 
 
 def _scores(row: Mapping[str, float]) -> str:
@@ -68,11 +64,3 @@ def _scores(row: Mapping[str, float]) -> str:
     if "test_success" in row:
         text += f"success {row['test_success']:.2f}, "
     return text
-
-
-def _duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

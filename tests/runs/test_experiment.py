@@ -474,6 +474,8 @@ def test_where_no_checkpoint_is_valid_the_run_is_left_as_it_is(tmp_path):
     after = contents(run.path)
     for result in (before, after):
         result.pop(str(run / "run.pid"))
+    ended = json.loads(after.pop(str(run / "ended.json")))
+    assert ended["error"] == "NoCheckpointError"
     assert after == before
 
 

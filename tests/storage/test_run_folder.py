@@ -1,5 +1,6 @@
 """A run's folder: one process at a time, and nothing lost by accident."""
 
+import fcntl
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from disks import Disk
@@ -70,6 +72,60 @@ def test_a_killed_process_leaves_the_lock_free(begun):
         os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
         with begun.locked():
             assert (begun / "run.pid").read_text() == str(os.getpid())
+
+
+def test_a_run_is_at_work_while_its_lock_is_held(begun):
+    assert not begun.at_work
+    with begun.locked():
+        assert begun.at_work
+    with held(begun.path) as other:
+        assert begun.at_work
+        os.kill(other, signal.SIGKILL)
+        os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
+        assert not begun.at_work
+    assert begun.path.exists() and not RunFolder(begun / "nothing").at_work
+    assert not (begun / "nothing").exists()
+
+
+def test_a_look_at_the_lock_is_neither_taken_for_a_run_at_work_nor_in_its_way(begun):
+    with (begun / "run.lock").open("rb") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        assert not begun.at_work
+        Timer(0.03, fcntl.flock, (look, fcntl.LOCK_UN)).start()
+        with begun.locked():
+            assert begun.at_work
+
+
+def test_an_error_in_the_block_is_recorded_and_the_next_block_forgets_it(begun):
+    with pytest.raises(ZeroDivisionError), begun.locked():
+        raise ZeroDivisionError("one\ntwo")
+    recorded = json.loads((begun / "ended.json").read_text())
+    assert recorded == {"error": "ZeroDivisionError", "message": "one"}
+    begun.check(resume=True)
+    assert (begun / "ended.json").exists()
+    with begun.locked():
+        assert not (begun / "ended.json").exists()
+    assert not (begun / "ended.json").exists()
+
+
+def test_a_fault_is_recorded_of_the_last_process_that_worked_on_the_run_alone(begun, tmp_path):
+    begun.record_fault(os.getpid() + 1, "gone")
+    assert not (begun / "ended.json").exists()
+    begun.record_fault(os.getpid(), "gone")
+    recorded = json.loads((begun / "ended.json").read_text())
+    assert recorded == {"error": "EnvironmentFault", "message": "gone"}
+    RunFolder(tmp_path / "nothing").record_fault(os.getpid(), "gone")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_an_error_that_cannot_be_recorded_is_still_the_one_that_is_raised(begun, monkeypatch):
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ZeroDivisionError), begun.locked():
+        monkeypatch.setattr(os, "fsync", fail)
+        raise ZeroDivisionError
+    assert not (begun / "ended.json").exists()
 
 
 def test_a_lock_ends_with_its_block_whatever_happens_in_it(begun):

@@ -1,11 +1,9 @@
 """What is written of a run: exact rows, exact resumes, and mirrors that cannot hurt."""
 
 import gc
-import json
 import logging
 import os
 import random
-import struct
 import sys
 import time
 from pathlib import Path
@@ -18,6 +16,7 @@ import psutil
 import pytest
 import torch
 from disks import Disk
+from offline_wandb import wandb_records, wandb_rows
 from torch import Tensor
 
 from offpcc.tracking import Recorder, Row, TensorBoard, WandB
@@ -370,23 +369,6 @@ def test_a_wandb_service_killed_in_mid_run_costs_one_warning(tmp_path, caplog):
     gc.collect()  # while the mark above is in force
 
 
-def wandb_records(path: Path) -> list[Any]:
-    """What a .wandb file holds: a LevelDB log, of blocks of 32 KiB, behind 7 bytes of its own."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    data, at, parts, records = path.read_bytes(), 7, b"", []
-    while at + 7 <= len(data):
-        if 32768 - at % 32768 < 7:  # too little for a header: the block's end is padding
-            at += 32768 - at % 32768
-        _, length, kind = struct.unpack_from("<IHB", data, at)
-        parts += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):  # whole, or the last part
-            records.append(Record.FromString(parts))
-            parts = b""
-    return records
-
-
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_a_wandb_run_has_its_group_and_name_and_its_rows_over_env_steps(tmp_path):
     pytest.importorskip("wandb")
@@ -411,9 +393,7 @@ def test_a_wandb_run_has_its_group_and_name_and_its_rows_over_env_steps(tmp_path
     assert {item.key: item.value_json for item in run.config.update}["discount"] == "0.99"
     axes = [record.metric for record in records if record.HasField("metric")]
     assert ("*", "env_steps") in [(axis.glob_name, axis.step_metric) for axis in axes]
-    items = [record.history.item for record in records if record.HasField("history")]
-    logged = [{item.nested_key[0]: json.loads(item.value_json) for item in row} for row in items]
-    shown = [{k: v for k, v in row.items() if not k.startswith("_")} for row in logged]
+    shown = wandb_rows(records)
     assert shown[:2] == rows
     assert shown[2].keys() == {"env_steps", "report", "curves"}
     (page,) = tmp_path.glob("wandb/offline-run-*/files/media/html/*.html")
