@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from offpcc.cli.parser import given
-from offpcc.tracking.run_status import RunStatus, find_runs
+from offpcc.tracking.run_status import RunStatus, statuses_of_runs
 from offpcc.tracking.time_left import duration
 
 TITLES = ("run", "state", "steps", "steps/s", "return", "success", "left", "written")
@@ -23,7 +23,7 @@ def status(asked: argparse.Namespace) -> int:
     if others := [name for name in given(asked) if name not in free]:
         raise ValueError(f"--{others[0]} does not go with --status; name folders instead")
     places = [Path(place) for place in asked.status or [asked.results]]
-    runs = find_runs(places)
+    runs = statuses_of_runs(places)
     if not runs:
         print(f"no runs below {', '.join(map(str, places))}")
         return 0

@@ -56,7 +56,11 @@ def continued(
     before: dict[str, Any], now: dict[str, Any], resumed: dict[str, Any]
 ) -> dict[str, Any]:
     """What run.json says of a run that was begun as `before` and goes on as `now`."""
-    kept = {key: value for key, value in before.items() if key not in ("final", "resume_exact")}
+    kept = {
+        key: value
+        for key, value in before.items()
+        if key not in ("final", "resume_exact", "stopped")
+    }
     kept["eval_episodes"] = now["eval_episodes"]
     changed = {key: value for key, value in now.items() if before.get(key) != value}
     return kept | {"resumes": [*before.get("resumes", ()), resumed | changed]}

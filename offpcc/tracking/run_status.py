@@ -35,7 +35,7 @@ class RunStatus:
     written_at: float = 0.0  # Unix time of the newest file
 
 
-def find_runs(places: Iterable[Path]) -> list[RunStatus]:
+def statuses_of_runs(places: Iterable[Path]) -> list[RunStatus]:
     """The runs in these folders and below, the last written first.
 
     Left out are folders that are no runs, and the rows that suites keep of finished runs. Raises
@@ -109,7 +109,9 @@ def _state(folder: RunFolder) -> tuple[str, str]:
         return "unreadable", str(error)
     if "spec" not in facts and not (folder / LOCK).exists():
         return "", ""
-    return ("finished", "") if "final" in facts else _end(folder, bool(facts))
+    if "final" in facts:
+        return "finished", str(facts.get("stopped", ""))
+    return _end(folder, bool(facts))
 
 
 def _end(folder: RunFolder, begun: bool) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box
 
 import offpcc
 from offpcc.deploy.trained_run import TrainedRun
+from offpcc.tracking.run_status import statuses_of_runs
 
 FEW: dict[str, Any] = {
     "steps": 300,
@@ -99,6 +100,10 @@ def test_a_callback_stops_a_run_and_run_json_says_why(tmp_path) -> None:
     run = offpcc.run(Target, "sac", results=tmp_path, callbacks=[stop], **FEW)
     assert [row["env_steps"] for row in run.rows] == [100]
     assert "has reached -1e+09" in run.read()["stopped"] and run.read()["final"]["env_steps"] == 100
+    (status,) = statuses_of_runs([tmp_path])
+    assert status.state == "finished" and "has reached -1e+09" in status.reason
+    again = offpcc.run(Target, "sac", results=tmp_path, resume=True, **FEW)  # this time to its end
+    assert "stopped" not in again.read() and again.read()["final"]["env_steps"] == 300
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from test_launch import ODD
 
 from offpcc.errors import DivergedError, EnvironmentFault, RunExistsError, Stopped
 from offpcc.storage.run_folder import RunFolder
-from offpcc.tracking.run_status import RunStatus, find_runs
+from offpcc.tracking.run_status import RunStatus, statuses_of_runs
 
 RUN = {"env": "e", "algo": "a", "seed": 1, "spec": {}}
 HEADER = "env_steps,updates,test_return,test_success,steps_per_second\n"
@@ -56,7 +56,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunStatus]:
     for env in ("odd:Falling-v0", "odd:Huge-v0"):
         launch(folder, "--env", env, "--algo", "sac", "--config", config).wait()
     with working(folder, "running"):
-        runs = find_runs([folder / "results"])
+        runs = statuses_of_runs([folder / "results"])
     return {run.path.name if "rsac" in str(run.path) else run.path.parts[-3]: run for run in runs}
 
 
@@ -92,11 +92,11 @@ def test_a_run_that_is_resumed_is_at_work_and_its_failure_forgotten(tmp_path):
     (tmp_path / "odd.py").write_text(ODD)
     which = ["--env", "odd:Falling-v0", "--algo", "sac", "--config", tiny(tmp_path)]
     assert launch(tmp_path, *which).wait() == 6
-    (run,) = find_runs([tmp_path / "results"])
+    (run,) = statuses_of_runs([tmp_path / "results"])
     assert run.state.startswith("failed")
     child = launch(tmp_path, *which, "--resume", die=(STEPS, 1))
     assert child.wait() == -signal.SIGKILL
-    (run,) = find_runs([tmp_path / "results"])
+    (run,) = statuses_of_runs([tmp_path / "results"])
     assert run.state == "stopped"
 
 
@@ -115,7 +115,7 @@ def write_run(path: Path, rows: str | None = None, **facts: Any) -> RunFolder:
 
 
 def only(place: Path) -> RunStatus:
-    (run,) = find_runs([place])
+    (run,) = statuses_of_runs([place])
     return run
 
 
@@ -273,7 +273,7 @@ def test_rows_of_suites_and_files_of_others_are_no_runs(tmp_path):
         (folder / "progress.csv").write_text(HEADER)
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots/run.txt").write_text("run")
-    assert find_runs([tmp_path]) == []
+    assert statuses_of_runs([tmp_path]) == []
 
 
 def test_runs_are_found_at_any_depth_through_links_and_once(tmp_path):
@@ -283,7 +283,7 @@ def test_runs_are_found_at_any_depth_through_links_and_once(tmp_path):
     (tmp_path / "results/loop").symlink_to(tmp_path / "results")
     (tmp_path / "results/nowhere").symlink_to(tmp_path / "nowhere")
     places = [tmp_path / "results", tmp_path / "results/a/b/c/1"]
-    assert sorted(run.path.name for run in find_runs(places)) == ["1", "2"]
+    assert sorted(run.path.name for run in statuses_of_runs(places)) == ["1", "2"]
 
 
 def test_the_last_written_run_comes_first(tmp_path):
@@ -291,7 +291,7 @@ def test_the_last_written_run_comes_first(tmp_path):
         folder = write_run(tmp_path / name)
         for file in folder.path.iterdir():
             os.utime(file, (time.time() - age, time.time() - age))
-    assert [run.path.name for run in find_runs([tmp_path])] == ["c", "a", "b"]
+    assert [run.path.name for run in statuses_of_runs([tmp_path])] == ["c", "a", "b"]
 
 
 def test_a_look_changes_nothing(tmp_path):
@@ -314,5 +314,5 @@ def test_500_runs_take_less_than_a_second(tmp_path):
         for name, content in files.items():
             (tmp_path / str(number) / name).write_bytes(content)
     before = time.process_time()
-    assert len(find_runs([tmp_path])) == 500
+    assert len(statuses_of_runs([tmp_path])) == 500
     assert time.process_time() - before < 1
