@@ -28,6 +28,7 @@ BIND = "gin lines that override all files; each in quotes"
 REPORT = "with --compare: train nothing, report on the runs in results/ or on the rows in DIR"
 STATUS = "list the runs below DIR (default: --results): at work or not, steps, return, time left"
 JOBS = "runs to train at the same time, each in its own process on its share of the cores"
+ASYNC = "with --envs: a process for each copy, which pays off if a step takes milliseconds"
 PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
 MEMORY = "ablated: --evaluate also runs with the memory reset at every step, and compares"
 WATCHED, RECORDED = 10, 3  # episodes
@@ -92,6 +93,7 @@ def _add_settings(p: Parser) -> None:
     set_("--bind", nargs="+", action="extend", default=[], metavar="LINE", help=BIND)
     set_("--steps", type=int, metavar="N", help="environment steps")
     set_("--envs", type=int, metavar="N", help="copies of the environment")
+    set_("--async", action="store_true", help=ASYNC)
     set_("--jobs", type=int, metavar="J", help=JOBS)
     set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
     set_("--precision", choices=("auto", "fp32", "bf16"), help=PRECISION)

@@ -78,6 +78,7 @@ def requests(asked: argparse.Namespace) -> "list[RunSpec]":
         )
     macros = {"steps": asked.steps, "num_envs": asked.envs, "wrappers": asked.wrapper}
     macros["env_kwargs"] = keyword_arguments(asked.env_kwargs) if asked.env_kwargs else None
+    macros["async_envs"] = getattr(asked, "async") or None
     macros |= {"device": asked.device, "precision": asked.precision}
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
     return [

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "eval_interval": "epoch eval_freq eval_every evaluation_interval steps_per_epoch",
     "eval_episodes": "evaluation_episodes n_eval_episodes num_eval_episodes",
     "num_envs": "copies n_envs num_workers nenvs",
+    "async_envs": "vectorization_mode async_vector_env asynchronous subproc_vec_env parallel_envs",
     "num_threads": "threads torch_threads",
     "n_step": "n_steps nstep n_step_returns multi_step",
     "rollout_steps": "n_steps rollout num_steps horizon unroll_length rollout_length stretch",

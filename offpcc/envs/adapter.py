@@ -12,10 +12,10 @@ import gymnasium
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
+from offpcc.agent_spec import AgentSpec, Field, Observation
 from offpcc.config.catalog import bare, check_id
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt, checked
 from offpcc.config.user_modules import import_attribute
-from offpcc.data import AgentSpec, Field, Observation
 from offpcc.envs.actions import actions_of
 from offpcc.envs.fault_guard import Guard
 from offpcc.envs.spaces import key_of, leaves, nested, part_of, reader_of

@@ -8,8 +8,8 @@ from contextlib import closing
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 
+from offpcc.agent_spec import Observation
 from offpcc.config.limits import MAX_EVALUATED
-from offpcc.data import Observation
 from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.errors import EnvironmentFault
 

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from offpcc.data import Field
+from offpcc.agent_spec import Field
 from offpcc.envs.values import SpaceError, check_bytes, first_row, numbers, shortened
 from offpcc.processes.notices import say_once
 

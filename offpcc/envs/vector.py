@@ -8,8 +8,8 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from offpcc.agent_spec import AgentSpec, Observation
 from offpcc.config.catalog import bare
-from offpcc.data import AgentSpec, Observation
 from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
 from offpcc.envs.fault_guard import Guard
 from offpcc.envs.step_outcome import RESET, Outcome, either, infos_of, parts_of, steps_of

@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
@@ -19,6 +21,27 @@ def stop_signals() -> list[int]:
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     return list(map(int, numbers))
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Inside, stop signals wait; processes that are started begin with them waiting, too."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_to_parent() -> None:
+    """For a process that was started inside `held_back`: stop signals do nothing to it.
+
+    They may be sent to all processes of a run, and its parent needs this one until it has saved.
+    A handler, unlike a signal that is ignored, is not inherited by programs that it starts.
+    """
+    for number in stop_signals():
+        signal.signal(number, lambda number, frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stop_signals())
 
 
 class Interrupt:

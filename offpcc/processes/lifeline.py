@@ -4,12 +4,16 @@ Nothing is ever written to it. The parent alone holds the end for writing, so wh
 whatever reads the other end comes to the end of the file.
 """
 
+import ctypes
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 VARIABLE = "OFFPCC_LIFELINE"  # of the environment: the descriptor of the end to read
+PARENT_DEATH_SIGNAL = 1  # a name of Linux's prctl
 
 
 class Lifeline:
@@ -51,3 +55,11 @@ def inherited() -> int | None:
     descriptor = int(os.environ.pop(VARIABLE))
     os.set_inheritable(descriptor, False)
     return descriptor
+
+
+def end_with(parent: int) -> None:
+    """On Linux, has this process killed when its parent ends, whatever it is doing then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended before
+        os._exit(1)

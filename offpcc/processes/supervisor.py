@@ -210,11 +210,16 @@ class Supervisor:
             return fault, self._killed
         if self._stop and status == -self._stop:
             return fault, f"stopped by {_name(self._stop)}"
-        how = _name(-status) if status < 0 else f"exit code {status}"
+        how = ending(status)
         if call and -status not in KILLS:
             what = f"the environment ended its process ({how}) in {call.name}{call.place}"
             return fault, what + self._resume
         return 128 - status if status < 0 else 1, f"the process ended early ({how}){self._resume}"
+
+
+def ending(status: int) -> str:
+    """How a process ended, by its exit code or minus the signal that ended it."""
+    return _name(-status) if status < 0 else f"exit code {status}"
 
 
 def _name(number: int) -> str:

@@ -17,6 +17,7 @@ from offpcc.config.bindings import configured
 from offpcc.config.config import Config
 from offpcc.data import AgentSpec, Batch, Episode
 from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.async_envs import AsyncEnvs
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter, vectorised
 from offpcc.errors import ConfigError
 from offpcc.processes.allocator import keep_freed_memory
@@ -36,6 +37,7 @@ from offpcc.training.evaluator import Evaluator
 from offpcc.training.experience_source import ExperienceSource
 
 MOST_EVALUATED = 10  # environments side by side in an evaluation
+WORKER_BYTES = 25_000_000  # of a process for one copy, without the environment
 MEASURED = 8  # environments that are made before it is known what one takes
 SMALL = 1_000  # steps of a replay that is made to see what a step, or an update, takes
 LONG = 64  # steps of an episode that stands for whole ones in that
@@ -62,7 +64,8 @@ def build(config: Config, env_id: str, seed: int) -> Parts:
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
-    envs = build_copies(env_id, recipe.num_envs)
+    make_copies = build_async_copies if recipe.async_envs else build_copies
+    envs = make_copies(env_id, recipe.num_envs)
     device = definite(recipe.device)
     _refuse_large_networks(config, recipe, envs.spec_of_agent, device)
     agent = build_agent(recipe, envs.spec_of_agent, seed, device)
@@ -205,6 +208,22 @@ def build_copies(env_id: str, count: int) -> VectorEnvAdapter:
         return SequentialEnvs([env, *_more_envs(env_id, count - 1)])
     env.close()
     return NativeVectorEnv(together, **env.settings)
+
+
+def build_async_copies(env_id: str, count: int) -> AsyncEnvs:
+    """So many of them, each in a process of its own.
+
+    Raises ConfigError for one that cannot be made in another process, and where, by the one that is
+    made here for its spaces, all would not fit into memory.
+    """
+    before = resident_bytes()
+    env = build_env(env_id)
+    refuse_many_copies(count, WORKER_BYTES + max(0, resident_bytes() - before))
+    env.close()
+    try:
+        return AsyncEnvs(env_id, count, env.space_adapter, **env.settings)
+    except ValueError as error:
+        raise ConfigError(f"{env_id}: {error}") from error
 
 
 def _more_envs(env_id: str, count: int) -> list[EnvAdapter]:

@@ -22,6 +22,8 @@ def check_together(config: Config, env: str) -> None:
             f"Training.learning_starts is {values['Training.learning_starts']:_}, but an on-policy "
             "agent learns from its own actions alone; leave it at 0"
         )
+    if values["TrainingConfig.async_envs"]:
+        _check_async(copies, values["TrainingConfig.dataset"])
     size = values.get("EpisodeReplay.buffer_size")
     if size is None or _stores_none_whole(config):
         return
@@ -32,6 +34,20 @@ def check_together(config: Config, env: str) -> None:
         raise ConfigError(
             f"an episode of {bare(env)} may take {most:_} steps, which EpisodeReplay.buffer_size "
             f"of {size:_} does not hold; raise buffer_size to {most:_} or more"
+        )
+
+
+def _check_async(copies: int, dataset: str | None) -> None:
+    """Raises ConfigError where processes for the environment's copies have nothing to share."""
+    if dataset is not None:
+        raise ConfigError(
+            f"async_envs (--async) steps copies of the environment, and a run with dataset "
+            f"{dataset!r} steps none; leave it out"
+        )
+    if copies == 1:
+        raise ConfigError(
+            "async_envs (--async) steps several copies at the same time, and num_envs (--envs) is "
+            "1; give --envs 2 or more, or leave --async out"
         )
 
 

@@ -19,6 +19,7 @@ MAY_CHANGE = (  # at a resume
     "Training.max_skipped_updates",
     "Evaluator.episodes",
     "TrainingConfig.num_checkpoints",
+    "TrainingConfig.async_envs",
     "TrainingConfig.device",
     "TrainingConfig.num_threads",
     "precision",

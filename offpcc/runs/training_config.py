@@ -21,6 +21,7 @@ class TrainingConfig:
     replay: Callable[..., Replay] | None = EpisodeReplay
     dataset: str | None = None  # what to learn from offline; None: what the agent plays
     num_envs: Annotated[int, Interval(1, 10_000)] = 1  # environments stepped side by side
+    async_envs: bool = False  # whether each of them has a process of its own
     store_states: NonNegativeInt = 0  # keeps both memories' states of every k-th step; 0: none
     device: str = "auto"  # auto: a GPU if there is one
     num_threads: Annotated[int, Interval(1, 1_024)] | None = (
