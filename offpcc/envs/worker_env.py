@@ -59,7 +59,7 @@ class Made(NamedTuple):
     is_fault: bool = False
 
 
-class WorkerEnv(gymnasium.Env[Observation, np.ndarray]):
+class WorkerEnv(gymnasium.Env[Any, np.ndarray]):
     """Plays by the calls of an AsyncVectorEnv; an episode that has ended is never stepped.
 
     The environment itself is made by `make`, in the process that is to hold it. Whatever it raises
