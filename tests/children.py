@@ -168,6 +168,7 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
     What is slow takes some seconds longer.
     """
     from offpcc.envs.adapter import EnvAdapter
+    from offpcc.envs.async_envs import AsyncEnvs
     from offpcc.envs.vector import NativeVectorEnv
 
     left = fatal
@@ -188,6 +189,7 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
     for owner, name in (
         (EnvAdapter, "play"),
         (NativeVectorEnv, "step"),
+        (AsyncEnvs, "step"),
         (shutil, "rmtree"),
         *((os, n) for n in FILES.split()[:-1]),
     ):

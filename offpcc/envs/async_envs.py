@@ -8,6 +8,7 @@ import atexit
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from multiprocessing import connection, resource_tracker
 from multiprocessing.process import BaseProcess
@@ -57,17 +58,28 @@ class AsyncEnvs(VectorEnvAdapter):
         self._answered = True  # whether all processes have answered the latest call
         made_with = {"max_episode_steps": limit, **settings}
         blueprint = blueprint_of(env, space_adapter.spec, made_with, os.getpid())
-        try:
-            self.env = WorkerProcesses([partial(WorkerEnv, blueprint, n) for n in range(count)])
-        except OSError as error:
-            raise ValueError(
-                f"{count} processes could not be started ({error}); lower num_envs (--envs)"
-            ) from error
+        self.env = self._started([partial(WorkerEnv, blueprint, n) for n in range(count)])
         try:
             self._make()
         except BaseException:
             self.env.close()
             raise
+
+    def _started(self, workers: Sequence[Callable[[], WorkerEnv]]) -> "WorkerProcesses":
+        try:
+            with self.guard.constructor:
+                return WorkerProcesses(workers)
+        except EnvironmentFault as fault:
+            error = fault.__cause__
+            if isinstance(error, (EOFError, ConnectionError)):
+                what = "a process ended before it came to its environment"
+                hint = "a script of yours needs `if __name__ == '__main__':` around its calls"
+            elif isinstance(error, OSError):
+                what = f"{len(workers)} processes could not be started ({error})"
+                hint = "lower num_envs (--envs)"
+            else:
+                raise
+            raise ValueError(f"{what}; {hint}") from error
 
     def _make(self) -> None:
         made: tuple[Made, ...] = self._call(self.guard.constructor, "make")
@@ -195,7 +207,7 @@ class WorkerProcesses(AsyncVectorEnv):
             self.close()
             raise
         # Python waits at its end for processes that are left, and they take no SIGTERM.
-        atexit.register(self.kill)
+        atexit.register(self.close, terminate=True)
 
     def wait_for_answers(self) -> None:
         """Returns once each process has answered the latest call, or one has ended.
@@ -217,8 +229,10 @@ class WorkerProcesses(AsyncVectorEnv):
 
     def first_ended(self) -> tuple[int | None, str]:
         """The first copy whose process has ended, and how."""
-        connection.wait([process.sentinel for process in self.processes], POLL)
+        ended = connection.wait([process.sentinel for process in self.processes], POLL)
         for copy, process in enumerate(self.processes):
+            if process.sentinel in ended:
+                process.join(POLL)  # until its exit code is known
             if process.exitcode is not None:
                 return copy, ending(process.exitcode)
         return None, "it hung up"
@@ -227,7 +241,8 @@ class WorkerProcesses(AsyncVectorEnv):
         """Hangs up, on which processes close their environments and end; then kills the others."""
         try:
             for pipe in self.parent_pipes:
-                pipe.close()
+                with suppress(OSError):  # one that was collected as garbage before
+                    pipe.close()
             if not terminate:
                 _wait_for_ends(self._started(), timeout or 0.0)
         finally:
@@ -235,7 +250,7 @@ class WorkerProcesses(AsyncVectorEnv):
 
     def kill(self) -> None:
         """Kills what is left of the processes."""
-        atexit.unregister(self.kill)
+        atexit.unregister(self.close)
         for process in self._started():
             process.kill()
             process.join()

@@ -24,7 +24,8 @@ def collect() -> None:
 
 
 def take() -> list[tuple[str, str]]:
-    """The arguments of `say_once` that were collected since the last time."""
-    global _collected
-    taken, _collected = _collected or [], []
+    """The arguments of `say_once` that were collected since the last time, none if none are."""
+    taken = list(_collected or ())
+    if _collected:
+        _collected.clear()
     return taken

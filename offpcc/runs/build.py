@@ -66,6 +66,17 @@ def build(config: Config, env_id: str, seed: int) -> Parts:
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
     make_copies = build_async_copies if recipe.async_envs else build_copies
     envs = make_copies(env_id, recipe.num_envs)
+    try:
+        return _parts(config, recipe, env_id, envs, seed)
+    except BaseException:
+        envs.close()
+        raise
+
+
+def _parts(
+    config: Config, recipe: TrainingConfig, env_id: str, envs: VectorEnvAdapter, seed: int
+) -> Parts:
+    """The parts of a training in these environments."""
     device = definite(recipe.device)
     _refuse_large_networks(config, recipe, envs.spec_of_agent, device)
     agent = build_agent(recipe, envs.spec_of_agent, seed, device)

@@ -83,3 +83,37 @@ def test_in_another_thread_signals_stay_as_they_are():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+CHILD = """
+import os, signal, subprocess, sys, time
+from offpcc.processes.interrupt import held_back, leave_to_parent
+if len(sys.argv) == 1:
+    with held_back():
+        child = subprocess.Popen([sys.executable, __file__, "child"], stdout=subprocess.PIPE)
+    child.send_signal(signal.SIGTERM)  # before it has begun
+    print(child.stdout.readline().decode(), end="", flush=True)
+    child.send_signal(signal.SIGTERM)
+    print(child.stdout.readline().decode(), child.wait(), flush=True)
+    signal.raise_signal(signal.SIGTERM)  # none waits any more
+else:
+    leave_to_parent()
+    print("lives", flush=True)
+    time.sleep(0.5)
+    other = subprocess.Popen(["sleep", "60"])
+    other.terminate()
+    print("its own child ended with", other.wait(10), flush=True)
+"""
+
+
+def test_a_process_whose_stops_are_left_to_its_parent_lives_on_and_its_own_children_do_not(
+    tmp_path,
+):
+    script = tmp_path / "script.py"
+    script.write_text(CHILD)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env=env, timeout=30
+    )
+    assert done.stdout == "lives\nits own child ended with -15\n 0\n"
+    assert done.returncode == -signal.SIGTERM and not done.stderr

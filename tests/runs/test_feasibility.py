@@ -29,6 +29,14 @@ def test_an_episode_that_the_replay_cannot_hold_is_refused(algo, lines):
         check(algo, *lines)
 
 
+def test_processes_for_copies_need_copies_and_steps_to_take():
+    check("rsac", "async_envs = True", "num_envs = 2")
+    with pytest.raises(ConfigError, match=r"num_envs \(--envs\) is 1; give --envs 2 or more"):
+        check("rsac", "async_envs = True")
+    with pytest.raises(ConfigError, match="dataset 'somewhere' steps none; leave it out"):
+        check("rtd3_bc", "async_envs = True", "num_envs = 2", "dataset = 'somewhere'")
+
+
 @pytest.mark.parametrize(
     ("algo", "lines"),
     [

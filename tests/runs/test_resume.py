@@ -32,6 +32,11 @@ CASES = {
         "sac",
         "num_envs = 3\nnormalize_observations = True\nmax_episode_steps = 50\nsteps = 500",
     ),
+    "copies in processes of their own": (
+        CARTPOLE,
+        "rsac",
+        "num_envs = 3\nasync_envs = True\nprevious_action = True\nnormalize_observations = True",
+    ),
     "whole episodes": (
         CARTPOLE,
         "rsac",
