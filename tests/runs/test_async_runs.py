@@ -35,7 +35,8 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     begun = []
 
     def start(*flags: str, env_id: str = "robots:robotonce-v0") -> "subprocess.Popen[str]":
-        what = ["--env", env_id, "--algo", "rsac", "--seed", "1", "--config", str(config)]
+        what = ["--env", env_id, "--algo", "rsac", "--seed", "1"]
+        what += [] if "--resume" in flags else ["--config", str(config)]
         with (tmp_path / "log").open("w") as log:
             begun.append(
                 subprocess.Popen(
