@@ -64,8 +64,7 @@ def build(config: Config, env_id: str, seed: int) -> Parts:
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
-    make_copies = build_async_copies if recipe.async_envs else build_copies
-    envs = make_copies(env_id, recipe.num_envs)
+    envs = _copies(recipe, env_id, recipe.num_envs)
     try:
         return _parts(config, recipe, env_id, envs, seed)
     except BaseException:
@@ -83,8 +82,13 @@ def _parts(
     agent.prepare(read_transitions)
     replay, source = _experience(config, recipe, agent, envs, seed)
     evaluated = min(config.values["Evaluator.episodes"], MOST_EVALUATED)
-    evaluation = build_copies(env_id, evaluated) if evaluated else SequentialEnvs([])
+    evaluation = _copies(recipe, env_id, evaluated) if evaluated else SequentialEnvs([])
     return Parts(agent, replay, source, configured(Evaluator)(evaluation, seed=seed))
+
+
+def _copies(recipe: TrainingConfig, env_id: str, count: int) -> VectorEnvAdapter:
+    """So many copies, in processes of their own if the recipe says so."""
+    return (build_async_copies if recipe.async_envs else build_copies)(env_id, count)
 
 
 def settle_precision(

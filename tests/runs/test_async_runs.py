@@ -58,8 +58,8 @@ def rows(folder: Path, run_id: str) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k not in CLOCK} for row in csv.DictReader(file)]
 
 
-def processes(of: "subprocess.Popen[str]", count: int = 3) -> list[psutil.Process]:
-    """All below one, once so many environments are among them."""
+def processes(of: "subprocess.Popen[str]", count: int = 4) -> list[psutil.Process]:
+    """All below one, once so many environments are among them: three, and an evaluation's."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         below = psutil.Process(of.pid).children(recursive=True)
