@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from offpcc.agent_spec import Observation
-from offpcc.envs.adapter import SpaceAdapter
+from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
 from offpcc.envs.fault_guard import Call, Guard
 from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter
@@ -35,29 +35,20 @@ POLL = 1.0  # seconds between two looks at whether a process lives
 class AsyncEnvs(VectorEnvAdapter):
     """n copies of an environment, each in a process of its own.
 
-    space_adapter, limit and settings: those of an `EnvAdapter` of this id, made before. The numbers
-    are those of `SequentialEnvs`.
+    single: one of it, made before and by the same settings, which are those of `make_env`. The
+    numbers are those of `SequentialEnvs`.
 
     A process that ends, or does not answer in time, is an EnvironmentFault that names its copy. So
     is an environment that cannot be made. Raises ValueError for one that cannot be made in another
     process, and for more processes than the system allows.
     """
 
-    def __init__(
-        self,
-        env: str,
-        count: int,
-        space_adapter: SpaceAdapter,
-        *,
-        limit: int | None = None,
-        **settings: Any,
-    ) -> None:
-        self.limit, self.guard = limit, Guard(count)
+    def __init__(self, env_id: str, count: int, single: EnvAdapter, **settings: Any) -> None:
+        self.limit, self.guard = single.limit, Guard(count)
         self.last: dict[int, Outcome] = {}
-        self._space_adapter = space_adapter
+        self._space_adapter = single.space_adapter
         self._answered = True  # whether all processes have answered the latest call
-        made_with = {"max_episode_steps": limit, **settings}
-        blueprint = blueprint_of(env, space_adapter.spec, made_with, os.getpid())
+        blueprint = blueprint_of(env_id, single.spec_of_agent, settings, os.getpid())
         self.env = self._started([partial(WorkerEnv, blueprint, n) for n in range(count)])
         try:
             self._make()

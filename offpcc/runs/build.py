@@ -1,5 +1,6 @@
 """Build: makes a run's parts from its config: agent, replay, experience source, evaluator."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -64,7 +65,7 @@ def build(config: Config, env_id: str, seed: int) -> Parts:
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
-    envs = _copies(recipe, env_id, recipe.num_envs)
+    envs = _copies(config, recipe, env_id, recipe.num_envs)
     try:
         return _parts(config, recipe, env_id, envs, seed)
     except BaseException:
@@ -82,13 +83,17 @@ def _parts(
     agent.prepare(read_transitions)
     replay, source = _experience(config, recipe, agent, envs, seed)
     evaluated = min(config.values["Evaluator.episodes"], MOST_EVALUATED)
-    evaluation = _copies(recipe, env_id, evaluated) if evaluated else SequentialEnvs([])
+    evaluation = _copies(config, recipe, env_id, evaluated) if evaluated else SequentialEnvs([])
     return Parts(agent, replay, source, configured(Evaluator)(evaluation, seed=seed))
 
 
-def _copies(recipe: TrainingConfig, env_id: str, count: int) -> VectorEnvAdapter:
+def _copies(config: Config, recipe: TrainingConfig, env_id: str, count: int) -> VectorEnvAdapter:
     """So many copies, in processes of their own if the recipe says so."""
-    return (build_async_copies if recipe.async_envs else build_copies)(env_id, count)
+    if not recipe.async_envs:
+        return build_copies(env_id, count)
+    begin = "make_env."
+    settings = {k.removeprefix(begin): v for k, v in config.values.items() if k.startswith(begin)}
+    return build_async_copies(env_id, count, settings)
 
 
 def settle_precision(
@@ -225,8 +230,8 @@ def build_copies(env_id: str, count: int) -> VectorEnvAdapter:
     return NativeVectorEnv(together, **env.settings)
 
 
-def build_async_copies(env_id: str, count: int) -> AsyncEnvs:
-    """So many of them, each in a process of its own.
+def build_async_copies(env_id: str, count: int, settings: Mapping[str, Any]) -> AsyncEnvs:
+    """So many of them, each in a process of its own; settings: the config's, of `make_env`.
 
     Raises ConfigError for one that cannot be made in another process, and where, by the one that is
     made here for its spaces, all would not fit into memory.
@@ -236,7 +241,7 @@ def build_async_copies(env_id: str, count: int) -> AsyncEnvs:
     refuse_many_copies(count, WORKER_BYTES + max(0, resident_bytes() - before))
     env.close()
     try:
-        return AsyncEnvs(env_id, count, env.space_adapter, **env.settings)
+        return AsyncEnvs(env_id, count, env, **settings)
     except ValueError as error:
         raise ConfigError(f"{env_id}: {error}") from error
 

@@ -46,7 +46,7 @@ def make() -> Iterator[Make]:
 
     def start(env: str = "robots:robot-v0", count: int = 2, **settings: Any) -> AsyncEnvs:
         first = make_env(env, **settings)
-        made.append(AsyncEnvs(env, count, first.space_adapter, **first.settings))
+        made.append(AsyncEnvs(env, count, first, **settings))
         return made[-1]
 
     yield start
@@ -88,6 +88,14 @@ def episode(envs: VectorEnvAdapter, steps: int = 3) -> None:
         ("robots:robot-v0", {}),
         ("robots:robot-v0", {**PAST, "success": "any", "max_episode_steps": 5}),
         ("robots:robotdiscrete-v0", PAST),
+        (
+            "robots:Robot",
+            {
+                "env_kwargs": {"discrete": True},
+                "wrappers": ["gymnasium.wrappers:FlattenObservation"],
+                "max_episode_steps": 6,
+            },
+        ),
         ("cartpole-continuous-p-v0", PAST),
     ],
 )
@@ -304,7 +312,7 @@ from offpcc.envs.async_envs import AsyncEnvs
 
 if __name__ == "__main__":
     env = make_env("robots:robothangs-v0")
-    envs = AsyncEnvs("robots:robothangs-v0", 2, env.space_adapter, **env.settings)
+    envs = AsyncEnvs("robots:robothangs-v0", 2, env)
     envs.reset({0: 1, 1: 13})
     print(*(process.pid for process in envs.env.processes), flush=True)
     if sys.argv[1] == "hang":
