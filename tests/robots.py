@@ -85,6 +85,10 @@ class Robot(gymnasium.Env[Any, Any]):
             sys.exit(3)
         if self.fault == "ends":
             os._exit(3)
+        if self.fault == "forks":
+            if not os.fork():  # it holds all that is open for a while
+                time.sleep(5)
+            os._exit(3)
         if self.fault == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.fault == "hangs":
@@ -114,7 +118,7 @@ class Robot(gymnasium.Env[Any, Any]):
 
 FAULTS = (
     "spaces package licence vanishes slow reset raises exits ends killed hangs shape nan bounds "
-    "probe close deaf once"
+    "probe close deaf once forks"
 )
 for name in ("", *FAULTS.split()):
     gymnasium.register(f"robot{name}-v0", Robot, kwargs={"fault": name})

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import cloudpickle
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict
+from gymnasium.vector.utils import CloudpickleWrapper
 
 from offpcc.agent_spec import AgentSpec, Field, Observation
 from offpcc.config.catalog import bare, check_id
@@ -35,7 +35,7 @@ class Blueprint(NamedTuple):
     def make(self, copy: int) -> EnvAdapter:
         """The environment. Raises what `make_env` raises, ValueError if the spec is another one."""
         if self.registered and bare(self.env) not in gymnasium.registry:
-            known = pickle.loads(self.registered)
+            known = pickle.loads(self.registered).fn()
             gymnasium.registry[known.id] = known
         env = make_env(self.env, copy=copy, **self.settings)
         if env.spec_of_agent != self.spec:
@@ -149,7 +149,9 @@ def blueprint_of(env: str, spec: AgentSpec, settings: Mapping[str, Any], parent:
     if module:  # it registers the id there, too
         return Blueprint(env, None, spec, settings, parent)
     try:
-        registered = cloudpickle.dumps(gymnasium.spec(name))
+        # gymnasium's wrapper also sends functions and classes that no module holds.
+        known = gymnasium.spec(name)
+        registered = pickle.dumps(CloudpickleWrapper(lambda: known))
     except Exception as error:  # a user's class may raise anything
         raise ValueError(
             f"what it is registered with cannot be sent to another process ({error}); register it "

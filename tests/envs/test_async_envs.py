@@ -168,11 +168,14 @@ def test_what_an_environment_does_wrong_is_said_as_if_it_was_here(make: Make, fa
     assert f"copy 1, episode 7 (seed {UNLUCKY}), step" in said[0]
 
 
-@pytest.mark.parametrize(("fault", "how"), [("ends", "exit code 3"), ("killed", "SIGKILL")])
+@pytest.mark.parametrize(
+    ("fault", "how"), [("ends", "exit code 3"), ("forks", "exit code 3"), ("killed", "SIGKILL")]
+)
 def test_a_process_that_ends_is_named(make: Make, fault, how) -> None:
-    envs = make(f"robots:robot{fault}-v0")
+    envs, start = make(f"robots:robot{fault}-v0"), time.monotonic()
     with pytest.raises(EnvironmentFault) as caught:
         episode(envs)
+    assert time.monotonic() - start < 4
     assert str(caught.value) == (
         f"the environment's process ended ({how}) in step; copy 1, episode 7 (seed {UNLUCKY}), "
         "step 3, last actions [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]"
