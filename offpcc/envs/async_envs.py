@@ -49,28 +49,12 @@ class AsyncEnvs(VectorEnvAdapter):
         self._space_adapter = single.space_adapter
         self._answered = True  # whether all processes have answered the latest call
         blueprint = blueprint_of(env_id, single.spec_of_agent, settings, os.getpid())
-        self.env = self._started([partial(WorkerEnv, blueprint, n) for n in range(count)])
+        self.env = _started([partial(WorkerEnv, blueprint, n) for n in range(count)])
         try:
             self._make()
         except BaseException:
             self.env.close()
             raise
-
-    def _started(self, workers: Sequence[Callable[[], WorkerEnv]]) -> "WorkerProcesses":
-        try:
-            with self.guard.constructor:
-                return WorkerProcesses(workers)
-        except EnvironmentFault as fault:
-            error = fault.__cause__
-            if isinstance(error, (EOFError, ConnectionError)):
-                what = "a process ended before it came to its environment"
-                hint = "a script of yours needs `if __name__ == '__main__':` around its calls"
-            elif isinstance(error, OSError):
-                what = f"{len(workers)} processes could not be started ({error})"
-                hint = "lower num_envs (--envs)"
-            else:
-                raise
-            raise ValueError(f"{what}; {hint}") from error
 
     def _make(self) -> None:
         made: tuple[Made, ...] = self._call(self.guard.constructor, "make")
@@ -178,6 +162,21 @@ class AsyncEnvs(VectorEnvAdapter):
                 raise self.guard.fault(what, copy) from error
         self._answered = True
         return answers
+
+
+def _started(workers: Sequence[Callable[[], WorkerEnv]]) -> "WorkerProcesses":
+    """The processes. Raises ValueError where they cannot be started."""
+    try:
+        return WorkerProcesses(workers)
+    except (EOFError, ConnectionError) as error:
+        raise ValueError(
+            "a process ended before it came to its environment; a script of yours needs "
+            "`if __name__ == '__main__':` around its calls"
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"{len(workers)} processes could not be started ({error}); lower num_envs (--envs)"
+        ) from error
 
 
 class WorkerProcesses(AsyncVectorEnv):

@@ -324,6 +324,17 @@ if __name__ == "__main__":
 """
 
 
+def test_a_script_that_would_start_itself_again_is_told_what_it_lacks(tmp_path: Path) -> None:
+    lines = SCRIPT.replace('if __name__ == "__main__":', "if True:")
+    (tmp_path / "script.py").write_text(lines)
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    command = [sys.executable, str(tmp_path / "script.py"), "leave"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("ValueError: a process ended before it came")
+    assert "`if __name__ == '__main__':`" in last
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     """Starts a program that leaves its environments open; gives it, and their processes."""

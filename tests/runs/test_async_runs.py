@@ -19,7 +19,7 @@ num_envs = 3
 steps = 900
 eval_interval = 300
 learning_starts = 500
-timeout = 1.5
+timeout = 4.0
 actor_keys = ["vector"]
 critic_keys = ["vector", "choice"]
 replay_ratio = 0.1
@@ -88,7 +88,7 @@ def wait_for_rows(folder: Path, process: "subprocess.Popen[str]") -> None:
     ("fault", "says"),
     [
         ("killed", "the environment's process ended (SIGKILL) in step; copy "),
-        ("hangs", "the environment's step has not answered for 1.5 s; copy "),
+        ("hangs", "the environment's step has not answered for 4 s; copy "),
     ],
 )
 def test_a_run_that_lost_a_process_goes_on_as_if_it_had_not(tmp_path, begin, fault, says):
