@@ -16,6 +16,7 @@ from torch import Tensor
 Observation = dict[str, np.ndarray]
 
 PRIVILEGED = "privileged"  # the key of what critics may know, and actors may not
+ACTION_MASK = "action_mask"  # the key of what may be chosen, where the environment says so
 OWN_PAST = (
     "previous_action",
     "previous_reward",
@@ -24,7 +25,7 @@ OWN_PAST = (
 
 @dataclass(frozen=True)
 class Field:
-    """Shape and type of one observation key: float32 for numbers, uint8 for pixels."""
+    """Shape and type of one observation key: float32 numbers, uint8 pixels, a bool action mask."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -57,11 +58,22 @@ class AgentSpec:
     action: int
     choices: tuple[int, ...] = ()
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether an observation says which choices are legal, {action_mask: (A,) bool}."""
+        field = self.observation.get(ACTION_MASK)
+        return field is not None and field.dtype == "bool"
+
     def without_privileged(self) -> "AgentSpec":
         """What an actor may see of it: all but what only critics may see."""
         return replace(
             self, observation={k: f for k, f in self.observation.items() if k != PRIVILEGED}
         )
+
+    def without_action_mask(self) -> "AgentSpec":
+        """The same environment for an agent that may choose anything."""
+        seen = {k: f for k, f in self.observation.items() if f.dtype != "bool"}
+        return replace(self, observation=seen)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain containers that JSON can hold; `AgentSpec.from_dict` is the way back."""
@@ -78,6 +90,15 @@ class AgentSpec:
             return cls(keys, int(plain["action"]), tuple(plain.get("choices", ())))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"spec is {plain}, which describes no environment") from error
+
+
+def action_mask_of(observation: Mapping[str, Tensor]) -> Tensor | None:
+    """The legal choices (…, A), bool, of observations {key: (…, ·)}; None where all are.
+
+    A key of numbers that happens to have the name is something to see, and no mask.
+    """
+    mask = observation.get(ACTION_MASK)
+    return mask if mask is not None and mask.dtype == torch.bool else None
 
 
 @dataclass(frozen=True)
@@ -171,6 +192,12 @@ class Batch:
         """The windows in their order, this many at a time."""
         for start in range(0, len(self.mask), rows):
             yield self._each(itemgetter(slice(start, start + rows)))
+
+    @property
+    def action_mask(self) -> Tensor | None:
+        """The legal choices (B, T+1, A) at the window's observations; None where all are."""
+        mask = action_mask_of(self.observation)
+        return None if mask is None else mask[:, int(self.burn_in.max()) :]
 
     def real_observation(self) -> Observation:
         """The observations {key: (N, …)} before each of the N real steps, as arrays."""

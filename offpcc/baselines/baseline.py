@@ -75,8 +75,8 @@ class Baseline(Learner):
         self._bad = torch.zeros((), dtype=torch.int64)
 
     def _read(self) -> AgentSpec:
-        """The spec with the keys that it reads alone."""
-        known = self.spec.without_privileged()
+        """The spec with the keys that it reads alone; the models know no action mask."""
+        known = self.spec.without_privileged().without_action_mask()
         if unknown := [key for key in self.keys if key not in known.observation]:
             raise ValueError(f"keys names {unknown}; an actor may read {list(known.observation)}")
         kept = self.keys or known.observation

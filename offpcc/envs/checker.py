@@ -93,14 +93,14 @@ def _ends(env_id: str) -> str:
 
 def _episode(env: EnvAdapter, seed: int, beside: EnvAdapter | None = None) -> list[Observation]:
     """The observations of a random episode, while another environment is stepped beside it."""
-    random = np.random.default_rng(seed)
-    seen = [env.reset(seed=seed)[0]]
-    if beside:
-        beside.reset(seed=seed + 1)
+    random, others = np.random.default_rng(seed), np.random.default_rng(seed + 1)
+    seen, adapter = [env.reset(seed=seed)[0]], env.space_adapter
+    aside = beside.reset(seed=seed + 1)[0] if beside else {}
     for _ in range(STEPS):
-        action = random.uniform(-1, 1, env.spec_of_agent.action)
-        if beside and beside.play(-action).ended:
-            beside.reset()
+        action = adapter.uniform(random, seen[-1])
+        if beside:
+            outcome = beside.play(adapter.uniform(others, aside))
+            aside = beside.reset()[0] if outcome.ended else outcome.seen
         outcome = env.play(action)
         seen.append(outcome.seen)
         if outcome.ended:

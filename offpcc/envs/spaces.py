@@ -1,6 +1,7 @@
 """Spaces: how observations are stored, and whether they fit their declared spaces."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -188,6 +189,18 @@ def reader_of(key: str, space: gymnasium.Space) -> Reader:
         "MultiDiscrete, MultiBinary, and Dict and Tuple of these: leave it out, or turn it into "
         "numbers, with gymnasium.wrappers.TransformObservation"
     )
+
+
+def readers_of(parts: Mapping[Path, gymnasium.Space]) -> dict[Path, Reader]:
+    """A reader for each part by path. Raises ValueError for two that would have one name."""
+    readers = {path: reader_of(key_of(path), space) for path, space in parts.items()}
+    names = Counter(reader.key for reader in readers.values())
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ValueError(
+            f"parts of the observation have one name, {twice[0]!r}, the names on the way to a "
+            "part being joined by '/'; rename a key"
+        )
+    return readers
 
 
 def nested(parts: Mapping[Path, Any], space: gymnasium.Space, path: Path = ()) -> Any:

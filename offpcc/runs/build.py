@@ -98,7 +98,9 @@ def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
     random = np.random.default_rng(0)
     episode = Episode(
         observation={
-            key: random.integers(0, 2, (length + 1, *field.shape)).astype(field.dtype)
+            key: random.integers(field.dtype == "bool", 2, (length + 1, *field.shape)).astype(
+                field.dtype
+            )  # a mask allows all
             for key, field in agent.spec.observation.items()
         },
         action=np.zeros((length, agent.spec.action), np.float32),
