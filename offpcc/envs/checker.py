@@ -58,7 +58,8 @@ def _checked(env_id: str) -> str:
                 check_env(env.unwrapped, skip_render_check=True)
         except EnvironmentFault as fault:
             error = fault.__cause__
-            return f"NO, {type(error).__name__}: {error}"
+            blind = "; it draws choices without the mask" if env.spec_of_agent.is_masked else ""
+            return f"NO, {type(error).__name__}: {error}{blind}"
     messages = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
     return f"yes, with warnings: {messages}" if messages else "yes"
 

@@ -14,6 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from offpcc.config.catalog import bare
 
 ARRAYS = ("obs", "next_obs", "action", "reward", "terminated", "truncated")  # of a folder's files
+MASKS = ("action_mask", "next_action_mask")  # of further files, where choices are masked
 
 
 def read_transitions(source: str) -> tuple[np.ndarray, np.ndarray]:
