@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 SPACES: dict[str, Any] = {
     "discrete": Discrete(4, start=2),
@@ -76,7 +76,10 @@ class Masked(gymnasium.Env[Any, Any]):
 class MaskedVector(VectorEnv):
     """So many of them, stepped together; one that has ended rests, and has no mask then."""
 
-    metadata: ClassVar[dict[str, Any]] = {"ended_copies_rest": True}
+    metadata: ClassVar[dict[str, Any]] = {
+        "ended_copies_rest": True,
+        "autoreset_mode": AutoresetMode.DISABLED,
+    }
 
     def __init__(self, num_envs: int = 2, **settings: Any) -> None:
         self.num_envs = num_envs

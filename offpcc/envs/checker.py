@@ -58,8 +58,10 @@ def _checked(env_id: str) -> str:
                 check_env(env.unwrapped, skip_render_check=True)
         except EnvironmentFault as fault:
             error = fault.__cause__
-            blind = "; it draws choices without the mask" if env.spec_of_agent.is_masked else ""
-            return f"NO, {type(error).__name__}: {error}{blind}"
+            said = f"{type(error).__name__}: {error}"
+            if env.spec_of_agent.is_masked:
+                return f"not known, as it draws choices whatever the mask says; {said}"
+            return f"NO, {said}"
     messages = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
     return f"yes, with warnings: {messages}" if messages else "yes"
 
