@@ -143,6 +143,56 @@ def test_a_mask_is_neither_read_nor_normalised(algorithm) -> None:
     assert agent.policy.memory.encoder.size == 3
 
 
+@pytest.mark.parametrize("algorithm", ON_POLICY)
+def test_the_first_ratios_of_a_rollout_are_one_behind_the_masks(algorithm) -> None:
+    envs = copies("several")
+    settings = {"num_epochs": 1, "batch_size": None, "phase_rollouts": 9}
+    settings = settings if algorithm is PPG else {k: settings[k] for k in [*settings][:2]}
+    agent = agent_for(algorithm, envs, summarizer=MEMORIES[1], **settings)
+    collector, replay = experience(agent, envs)
+    found = []
+    while not found:
+        for episode in collector.step():
+            replay.add(episode)
+        found = [agent.update(batch).metrics for batch in replay.batches(2)]
+    assert found[0]["approx_kl"].item() == pytest.approx(0, abs=1e-6)
+    assert 0 < found[0]["entropy"].item() < 0.8 * np.log([3, 2, 4]).sum()  # of all: all but this
+
+
+def test_the_auxiliary_phase_holds_the_policy_of_the_legal_choices_alone() -> None:
+    envs = copies("several")
+    agent = agent_for(PPG, envs, phase_rollouts=99)
+    assert isinstance(agent, PPG)
+    for _ in played(agent, envs, steps=300):
+        pass
+    whole = agent.with_old_policy(agent.rollouts[-1])
+    illegal = ~agent.rollouts[-1].observation[ACTION_MASK]
+    assert whole.old_policy.exp()[illegal].max() == 0
+    loss, metrics = agent.auxiliary_loss(whole)
+    assert metrics["cloned"].item() == pytest.approx(0, abs=1e-6)
+    bias = torch.autograd.grad(loss, agent.actor.trunk[-1].bias)[0]
+    assert bias.abs().max() < 1e-6, "the policy has not moved since"
+
+
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_a_mask_that_is_not_to_be_used_is_a_key_of_numbers_to_read(algorithm) -> None:
+    class Lenient(Masked):
+        def draw(self) -> None:
+            super().draw()
+            self.shows, self.mask = self.mask, np.ones(4, np.int8)
+
+        def shown(self) -> Any:
+            return super().shown() | {"action_mask": self.shows}
+
+    envs = SequentialEnvs([EnvAdapter(Lenient(source="observation"), action_mask_key=None)])
+    agent = agent_for(algorithm, envs)
+    assert agent.policy.memory.encoder.keys == ("action_mask", "seen")
+    illegal = 0
+    for episode in played(agent, envs, steps=200):
+        illegal += int((episode.action * (1 - episode.observation["action_mask"][:-1])).sum())
+    assert illegal > 20
+
+
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("algorithm", [DSAC, PPO])
 def test_episodes_go_on_after_a_restore_as_they_would_have(algorithm, together) -> None:

@@ -190,6 +190,30 @@ def test_a_mask_that_is_wrong_later_is_a_fault_with_its_place(later, said) -> No
             seen = env.play(env.space_adapter.uniform(random, seen)).seen
 
 
+@pytest.mark.parametrize("terminated", [True, False])
+def test_after_a_true_end_an_environment_is_not_asked_for_a_mask(terminated) -> None:
+    class Silent(Masked):
+        def step(self, action: Any) -> Any:
+            seen, reward, over, _, info = super().step(action)
+            self.over = over
+            return seen, reward, over and terminated, over and not terminated, info
+
+        def ask(self) -> Any:
+            if self.over:
+                raise RuntimeError("the game is over")
+            return self.mask
+
+    raw = Silent(source="method", length=1)
+    raw.over, raw.action_masks = False, raw.ask
+    env = EnvAdapter(raw)
+    action = np.eye(4)[env.reset(seed=1)[0][ACTION_MASK].argmax()]
+    if terminated:
+        assert env.play(action).seen[ACTION_MASK].all()
+    else:
+        with pytest.raises(EnvironmentFault, match="the game is over"):
+            env.play(action)
+
+
 def test_a_mask_that_allows_nothing_at_a_reset_is_a_fault() -> None:
     env = EnvAdapter(Shows([[0, 0, 0, 0]]))
     with pytest.raises(EnvironmentFault, match=r"allows no choice; copy 0, episode 0 \(seed 4\)"):

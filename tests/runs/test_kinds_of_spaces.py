@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 import offpcc
 from offpcc.deploy.demonstrate import record_data
 from offpcc.deploy.play import evaluate
+from offpcc.envs.adapter import make_env
 from offpcc.envs.checker import check_environment
 from offpcc.envs.vector import vectorised
 from offpcc.training.dataset import read_episodes
@@ -127,7 +128,7 @@ def test_each_kind_is_trained_on_gone_on_with_played_and_recorded(
 ) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     env = f"Kinds-{seen}-{done}-v0"
-    assert isinstance(vectorised(env, 2), KindsTogether)
+    assert isinstance(vectorised(env, 2, make_env(env)), KindsTogether)
     lines = [*SMALL, *(OFF_POLICY if "sac" in algo else ON_POLICY)]
     lines += [ROLLOUTS[algo]] if algo in ROLLOUTS else []
     lines += PICTURES if seen in ("nested", "stack") else []
