@@ -47,8 +47,7 @@ class Normalizer(nn.Module):
 
     The moments move only in `observe`, which the training loop calls: when an episode or a segment
     is handed over or, for on-policy agents, after a rollout's update. Floats pass unchanged where
-    `enabled` is false. An action mask (bool) passes
-    unchanged.
+    `enabled` is false. An action mask (bool) passes unchanged.
     """
 
     def __init__(self, spec: AgentSpec, *, enabled: bool = False) -> None:
