@@ -32,11 +32,12 @@ from stable_baselines3.common.env_util import make_vec_env
 from usual import UsualRSAC
 
 from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
-from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.data import AgentSpec, Episode, Field
 from offpcc.envs.adapter import make_env
 from offpcc.envs.vector import SequentialEnvs
 from offpcc.networks import GRU, LSTM, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
+from offpcc.replay.batch import Batch
 from offpcc.tracking import Recorder
 from offpcc.training.collector import Collector
 from offpcc.training.evaluator import Evaluator

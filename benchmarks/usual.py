@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
-from offpcc.data import Batch
+from offpcc.replay.batch import Batch
 
 NOW, NEXT = slice(0, -1), slice(1, None)  # of the T+1 observations
 

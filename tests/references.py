@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms import DDPG, SAC, TD3, OffPolicy
-from offpcc.data import Batch
 from offpcc.networks import Critic, Memory
+from offpcc.replay.batch import Batch
 
 
 def heads_of(critic: Critic) -> list[nn.Sequential]:

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import torch
 
-from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.data import AgentSpec, Episode, Field
+from offpcc.replay.batch import Batch
 
 
 def test_a_field_holds_the_product_of_its_sides_and_a_scalar_one_number() -> None:

@@ -145,6 +145,31 @@ class Choose(Recall):
         return self.actions[-1] * self.shown
 
 
+class Permitted(Choose):
+    """The same with six choices, three of each sign, of which a drawn one a sign is legal.
+
+    An illegal one is worth -1 and ends the episode, whatever was shown.
+    """
+
+    action_space = Discrete(6)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.random = np.random.default_rng(seed)
+        seen, _ = super().reset(seed=seed)
+        return seen, self.info()
+
+    def step(self, action: Any) -> Any:
+        if not self.legal[action]:
+            return self.seen(), -1.0, True, False, {}
+        sign = int(action) // 3  # 0 or 1: the choices of Choose
+        return *super().step(sign)[:4], self.info()
+
+    def info(self) -> dict[str, Any]:
+        self.legal = np.zeros(6, bool)
+        self.legal[np.add(self.random.integers(3, size=2), (0, 3))] = True
+        return {"action_mask": self.legal}
+
+
 SETTINGS: dict[type[OffPolicy], dict[str, Any]] = {
     DDPG: {"exploration_noise": 0.3},
     TD3: {"exploration_noise": 0.3},
@@ -251,6 +276,22 @@ def check(algorithm: type[ActorCritic], memory: str, probe: type[Probe], **setti
 )
 def test_what_can_be_learned_is_learned(algorithm, memory, probe) -> None:
     check(algorithm, memory, probe)
+
+
+@pytest.mark.parametrize(("algorithm", "memory"), [(DSAC, "LSTM"), (PPO, "LSTM")])
+def test_what_was_shown_is_remembered_where_only_some_choices_are_legal(algorithm, memory) -> None:
+    check(algorithm, memory, Permitted)
+
+
+def test_without_its_mask_the_same_is_not_learned() -> None:
+    class Unmasked(Permitted):
+        steps = 1_200
+
+        def info(self) -> dict[str, Any]:
+            super().info()
+            return {}
+
+    assert score(trained(DSAC, "LSTM", Unmasked), Unmasked) < 0.5
 
 
 def test_pictures_are_learned_from_and_remembered() -> None:

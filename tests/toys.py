@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from offpcc.algorithms import Agent
 from offpcc.algorithms.core.agent import ActOutput
-from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.data import AgentSpec, Episode, Field
 from offpcc.networks import Actor, Critic
+from offpcc.replay.batch import Batch
 
 SPEC = AgentSpec({"observation": Field((3,))}, 2)
 GARBAGE = 1e3

@@ -21,8 +21,9 @@ from offpcc.algorithms.core.on_policy import means
 from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.algorithms.ppo import PPO
 from offpcc.config.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size
-from offpcc.data import OWN_PAST, RolloutBatch
+from offpcc.data import ACTION_MASK, OWN_PAST
 from offpcc.networks import MLP, Moments
+from offpcc.replay.batch import RolloutBatch
 
 
 @dataclass
@@ -58,7 +59,8 @@ class AMP(PPO):
 
     def _build(self) -> None:
         super()._build()
-        own = [key for key in self.spec.without_privileged().observation if key not in OWN_PAST]
+        actors = self.spec.without_privileged().observation
+        own = [key for key in actors if key not in (*OWN_PAST, ACTION_MASK)]
         self.seen = list(self.style_keys) or own
         size = 2 * sum(self.spec.observation[key].size for key in self.seen)
         self.discriminator = MLP(size, self.style_hidden, 1).to(self.device)

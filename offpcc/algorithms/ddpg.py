@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from offpcc.algorithms.core.losses import masked_mean, saturation
 from offpcc.algorithms.core.off_policy import Loss, OffPolicy
 from offpcc.config.ranges import NonNegativeFloat, PositiveUnitFloat, Size
-from offpcc.data import Batch
 from offpcc.networks import Actor, DeterministicActor, Memory, SquashedActor
 from offpcc.networks.target import target_copy
+from offpcc.replay.batch import Batch
 
 
 @dataclass

@@ -1,7 +1,9 @@
 """Discrete SAC (Christodoulou, 2019, 1910.07207).
 
 Differences: the history h in place of the state; the target takes the slow critic's smaller head,
-as SAC does; all losses take their gradients at the same parameters.
+as SAC does; all losses take their gradients at the same parameters. With an action mask, π has the
+legal choices of each history alone (as in policy gradients: Huang & Ontañón, 2020, 2006.14171), and
+K in the entropy's goal is how many these are.
 """
 
 import math
@@ -14,8 +16,8 @@ from torch.nn.functional import one_hot
 from offpcc.algorithms.core.losses import masked_mean
 from offpcc.algorithms.core.off_policy import Loss
 from offpcc.algorithms.sac import SAC
-from offpcc.data import Batch
 from offpcc.networks import CategoricalActor, DiscreteCritic
+from offpcc.replay.batch import Batch
 
 
 @dataclass
@@ -45,29 +47,55 @@ class DSAC(SAC):
         """π's head."""
         return cast(CategoricalActor, self.policy.actor)
 
-    def weighed(self, h_actor: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Σ_a π(a|h) (min_i Q_i - α log π) (B, T, 1) of values (N, B, T, K), and H(π) (B, T)."""
-        log_prob = self.actor.describe(h_actor)
+    def weighed(
+        self, h_actor: Tensor, value: Tensor, action_mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Σ_a π(a|h) (min_i Q_i - α log π) (B, T, 1) of values (N, B, T, K), and H(π) (B, T).
+
+        action_mask: the legal choices (B, T, K) that are summed over; None: all.
+        """
+        log_prob = self.actor.describe(h_actor, action_mask)
         share, temperature = log_prob.exp(), self.log_temperature.detach().exp()
         soft = value.amin(0) - temperature * log_prob
         return (share * soft).sum(-1, keepdim=True), -(share * log_prob).sum(-1).detach()
 
     def critic_target(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Tensor:
         """R + γ (1 - d) Σ_a π(a|h') [min_i Q'_i(h', a) - α log π(a|h')]: equation 10."""
-        value, _ = self.weighed(h_actor, self.target_critic.every(h_critic))
+        _, legal = legal_choices(batch)
+        value, _ = self.weighed(h_actor, self.target_critic.every(h_critic), legal)
         return self.bootstrap(batch, value)
 
     def actor_loss(self, batch: Batch, h_actor: Tensor, h_critic: Tensor) -> Loss:
         """Σ_a π(a|h) [α log π(a|h) - min_i Q_i(sg h, a)], equation 12, and the temperature's."""
         value = cast(DiscreteCritic, self.critic).every(h_critic)
-        climbed, entropies = self.weighed(h_actor, value)
+        legal, _ = legal_choices(batch)
+        climbed, entropies = self.weighed(h_actor, value, legal)
         loss, entropy = (masked_mean(x, batch.mask) for x in (-climbed.squeeze(-1), entropies))
-        return self.with_temperature(loss, entropy)
+        return self.with_temperature(loss, entropy, batch)
 
-    def uniform(self, like: Tensor) -> Tensor:
-        """Uniform choices (n, K), one-hot."""
-        return one_hot(super().uniform(like).argmax(-1), like.shape[-1]).to(like)
+    def sample_action(
+        self, feature: Tensor, noise: Tensor, action_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, None]:
+        """See `OffPolicy`; a ~ π(·|h), of the legal choices."""
+        action = self.actor.draw(feature, self.generator, action_mask)
+        return self.or_uniform(action, action_mask), noise, None
 
-    def usual_entropy(self) -> float:
-        """0.98 log K: the paper's table of settings."""
-        return 0.98 * math.log(self.spec.action)
+    def uniform(self, like: Tensor, action_mask: Tensor | None) -> Tensor:
+        """Uniform choices (n, K) among the legal ones, one-hot."""
+        drawn = super().uniform(like, action_mask)
+        if action_mask is not None:
+            drawn = drawn.masked_fill(~action_mask, -math.inf)
+        return one_hot(drawn.argmax(-1), like.shape[-1]).to(like)
+
+    def usual_entropy(self, batch: Batch) -> float | Tensor:
+        """0.98 log K: the paper's table of settings; K: how many choices are legal."""
+        legal, _ = legal_choices(batch)
+        if legal is None:
+            return 0.98 * math.log(self.spec.action)
+        return 0.98 * masked_mean(legal.sum(-1).log(), batch.mask)
+
+
+def legal_choices(batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+    """The action masks (B, T, K) before and after each step of the window; None: all are legal."""
+    mask = batch.action_mask
+    return (None, None) if mask is None else (mask[:, :-1], mask[:, 1:])

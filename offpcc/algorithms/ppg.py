@@ -85,7 +85,8 @@ class PPG(PPO):
     def with_old_policy(self, batch: ScoredRollout) -> AuxiliaryRollout:
         """The rollout with today's policy as π_old."""
         return AuxiliaryRollout(
-            **vars(batch), old_policy=self.actor.describe(self.features(batch)[0])
+            **vars(batch),
+            old_policy=self.actor.describe(self.features(batch)[0], batch.action_mask),
         )
 
     def auxiliary_loss(self, batch: AuxiliaryRollout) -> tuple[Tensor, Metrics]:
@@ -94,7 +95,7 @@ class PPG(PPO):
         h_actor, h_critic = self.features(batch)
         second = self.auxiliary_head(self.actor.trunk.inner(h_actor)).squeeze(-1)
         auxiliary = masked_mean(0.5 * (second - target).square(), mask)
-        described = self.actor.describe(h_actor)
+        described = self.actor.describe(h_actor, batch.action_mask)
         cloned = masked_mean(self.actor.divergence(batch.old_policy, described), mask)
         error = self.critic(h_critic).squeeze(-1) - target
         loss = auxiliary + self.clone_coef * cloned + masked_mean(0.5 * error.square(), mask)

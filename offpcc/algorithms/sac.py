@@ -14,8 +14,8 @@ from offpcc.algorithms.core.losses import masked_mean
 from offpcc.algorithms.core.off_policy import Loss, OffPolicy
 from offpcc.algorithms.core.optimizer import Group
 from offpcc.config.ranges import PositiveFloat
-from offpcc.data import Batch
 from offpcc.networks import GaussianActor
+from offpcc.replay.batch import Batch
 
 
 @dataclass
@@ -70,17 +70,18 @@ class SAC(OffPolicy):
         value = self.actor_value(self.critic(h_critic, action))
         temperature = self.log_temperature.detach().exp()
         loss = masked_mean((temperature * log_prob - value).squeeze(-1), batch.mask)
-        return self.with_temperature(loss, -masked_mean(log_prob.detach().squeeze(-1), batch.mask))
+        entropy = -masked_mean(log_prob.detach().squeeze(-1), batch.mask)
+        return self.with_temperature(loss, entropy, batch)
 
-    def with_temperature(self, loss: Tensor, entropy: Tensor) -> Loss:
+    def with_temperature(self, loss: Tensor, entropy: Tensor, batch: Batch) -> Loss:
         """The actor's loss and log α (H - H̄), equation 18; and metrics."""
-        goal = self.usual_entropy() if self.target_entropy is None else self.target_entropy
+        goal = self.usual_entropy(batch) if self.target_entropy is None else self.target_entropy
         temperature = self.log_temperature.detach().exp()
         metrics = {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
         return loss + self.log_temperature * (entropy - goal), metrics
 
-    def usual_entropy(self) -> float:
-        """H̄ where none is set: -A."""
+    def usual_entropy(self, batch: Batch) -> float | Tensor:
+        """H̄ of a batch where none is set: -A."""
         return -self.spec.action
 
     def actor_value(self, value: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from offpcc.algorithms.ddpg import DDPG
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt, Size
-from offpcc.data import Batch
+from offpcc.replay.batch import Batch
 
 
 @dataclass

@@ -14,8 +14,8 @@ from offpcc.algorithms.core.losses import masked_mean, saturation
 from offpcc.algorithms.core.off_policy import Loss, OffPolicy
 from offpcc.algorithms.td3 import TD3
 from offpcc.config.ranges import NonNegativeFloat
-from offpcc.data import Batch
 from offpcc.networks import SquashedActor
+from offpcc.replay.batch import Batch
 
 
 @dataclass

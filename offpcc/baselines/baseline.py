@@ -21,8 +21,9 @@ from offpcc.config.ranges import (
     UnitFloat,
     check_fields,
 )
-from offpcc.data import AgentSpec, Batch, Observation
+from offpcc.data import AgentSpec, Observation
 from offpcc.errors import ConfigError, DivergedError
+from offpcc.replay.batch import Batch
 
 MOMENTS = ("mean", "var", "count")
 
@@ -75,8 +76,8 @@ class Baseline(Learner):
         self._bad = torch.zeros((), dtype=torch.int64)
 
     def _read(self) -> AgentSpec:
-        """The spec with the keys that it reads alone."""
-        known = self.spec.without_privileged()
+        """The spec with the keys that it reads alone; the models know no action mask."""
+        known = self.spec.without_privileged().without_action_mask()
         if unknown := [key for key in self.keys if key not in known.observation]:
             raise ValueError(f"keys names {unknown}; an actor may read {list(known.observation)}")
         kept = self.keys or known.observation

@@ -9,9 +9,10 @@ from stable_baselines3.common.logger import Logger
 from torch import Tensor
 
 from offpcc.baselines.baseline import Baseline
-from offpcc.data import Batch, Episode
+from offpcc.data import Episode
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.replay import Replay
+from offpcc.replay.batch import Batch
 from offpcc.training.experience_source import ExperienceSource
 
 STORED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")

@@ -107,12 +107,14 @@ class SB3DiscreteActor(nn.Module):
         super().__init__()
         self.net, self._choose, self._choices = net, choose, choices
 
-    def forward(self, feature: Any) -> Tensor:
-        """The greedy ones."""
+    def forward(self, feature: Any, action_mask: Tensor | None = None) -> Tensor:
+        """The greedy ones; the model knows no action mask."""
         return self._as_agents(self._choose(feature, deterministic=True))
 
-    def draw(self, feature: Any) -> Tensor:
-        """Drawn ones."""
+    def draw(
+        self, feature: Any, generator: torch.Generator | None = None, action_mask: Any = None
+    ) -> Tensor:
+        """Drawn ones, by torch's global generator."""
         return self._as_agents(self._choose(feature, deterministic=False))
 
     def _as_agents(self, action: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +13,14 @@ from torch import Tensor
 from offpcc.algorithms import Policy, PolicyWrapper
 from offpcc.config.bindings import configured
 from offpcc.config.catalog import bare
-from offpcc.data import OWN_PAST, Observation
+from offpcc.data import ACTION_MASK, OWN_PAST, Observation
 from offpcc.deploy.loaded_policy import copies_of, load
 from offpcc.deploy.play import SEED, SIDE_BY_SIDE
 from offpcc.envs.adapter import SpaceAdapter
 from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.storage.run_folder import RunFolder
-from offpcc.training.dataset_io import ARRAYS, refuse_taken, write_minari
+from offpcc.training.dataset_io import ARRAYS, MASKS, refuse_taken, write_minari
 from offpcc.training.evaluator import Evaluator, mean_and_error
 
 
@@ -28,7 +28,8 @@ def demonstrate(path: Path | str, episodes: int) -> str:
     """Plays greedy episodes into demonstrations/*.npy of a run's folder, and says what they are.
 
     obs and next_obs (N, X) hold the environment's observations, their keys concatenated; action
-    (N, A), reward, terminated and truncated (N,) have a row per step, episodes end to end.
+    (N, A), reward, terminated and truncated (N,) have a row per step, episodes end to end. Where
+    choices are masked, action_mask and next_action_mask (N, A) hold the masks.
     """
     played, said, _ = _played(path, load(path), episodes)
     rows = [
@@ -37,6 +38,10 @@ def demonstrate(path: Path | str, episodes: int) -> str:
         for step in episode
     ]
     arrays = dict(zip(ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
+    steps = [step for episode in played for step in episode]
+    if ACTION_MASK in steps[0].before:
+        for name, side in zip(MASKS, ("before", "after"), strict=True):
+            arrays[name] = np.stack([getattr(step, side)[ACTION_MASK] for step in steps])
     return f"{_save(arrays, Path(path) / 'demonstrations')}: {said}"
 
 
@@ -88,7 +93,12 @@ def _raw(episode: "list[Step]", space_adapter: SpaceAdapter) -> dict[str, Any]:
         "rewards": np.array([step.reward for step in episode]),
         "terminations": np.array([step.terminated for step in episode]),
         "truncations": np.array([step.truncated for step in episode]),
-    }
+    } | ({"infos": _masks(seen)} if space_adapter.needs_mask else {})
+
+
+def _masks(seen: Sequence[Observation]) -> dict[str, np.ndarray]:
+    """The action masks (L, A) of observations, as an environment's infos would hold them."""
+    return {ACTION_MASK: np.stack([each[ACTION_MASK] for each in seen])}
 
 
 def _played(
@@ -188,6 +198,7 @@ class TransitionRecorder(VectorEnvAdapter):
 
 
 def shown(seen: Observation) -> np.ndarray:
-    """What the environment shows (X,), without the agent's own past."""
-    parts = [value.ravel() for key, value in seen.items() if key not in OWN_PAST]
+    """What the environment shows (X,), without the agent's own past and the action mask."""
+    unseen = (*OWN_PAST, ACTION_MASK)
+    parts = [value.ravel() for key, value in seen.items() if key not in unseen]
     return np.concatenate(parts).astype(np.float32)

@@ -13,7 +13,7 @@ from torch import Tensor
 from offpcc.algorithms import Policy, PolicyWrapper
 from offpcc.config import bindings
 from offpcc.config.bindings import configured
-from offpcc.data import AgentSpec, Field
+from offpcc.data import ACTION_MASK, AgentSpec, Field
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.values import check_bytes
 from offpcc.envs.vector import VectorEnvAdapter
@@ -28,21 +28,23 @@ Given = Mapping[str, Any] | NDArray[Any] | Tensor
 class LoadedPolicy(PolicyWrapper):
     """A trained policy, on the CPU, that takes what an environment or a robot gives.
 
-    `spec` has the observation's keys that it reads. The memory stays with the caller:
+    `spec` has the observation's keys that it reads, and the action mask where it has learned with
+    one. The memory stays with the caller:
     `initial_state()` at an episode's start, then the state that `act` gave last.
     """
 
     def __init__(self, policy: Policy, spec: AgentSpec) -> None:
         super().__init__(policy)
-        read = {key: spec.observation[key] for key in policy.memory.encoder.keys}
-        self.spec = replace(spec, observation=read)
+        read = [*policy.memory.encoder.keys, *([ACTION_MASK] if spec.is_masked else [])]
+        self.spec = replace(spec, observation={key: spec.observation[key] for key in read})
 
     def act(self, observation: Given, state: Tensor, greedy: bool = True) -> tuple[Any, Tensor]:
         """Actions in [-1, 1] and the next state (n, S).
 
         observation: a mapping {key: (n, …)}, or its one key's array alone; of arrays or tensors; of
         one environment without n. The action comes back the same way. Raises ValueError for other
-        keys and shapes, and for pictures that are not of whole numbers from 0 to 255.
+        keys and shapes, for pictures that are not of whole numbers from 0 to 255, and for an action
+        mask that allows nothing.
         """
         named = self._named(observation)
         alone = all(np.ndim(named[k]) == len(f.shape) for k, f in self.spec.observation.items())
@@ -73,6 +75,10 @@ class LoadedPolicy(PolicyWrapper):
             wanted, found = (copies, *field.shape), tuple(tensors[key].shape)
             if found != wanted:
                 raise ValueError(f"{key} has shape {found}; a state of {copies} wants {wanted}")
+        if self.spec.is_masked:
+            parts = tensors[ACTION_MASK].split(list(self.spec.choices), -1)
+            if not all(part.any(-1).all() for part in parts):
+                raise ValueError(f"{ACTION_MASK} allows no choice: {tensors[ACTION_MASK].tolist()}")
 
 
 def _typed(key: str, value: Any, field: Field) -> Any:

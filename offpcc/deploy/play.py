@@ -50,10 +50,11 @@ def chance(env: EnvAdapter, episodes: int) -> tuple[float, float]:
     random = np.random.default_rng(SEED)
     returns = []
     for episode in range(episodes):
-        env.reset(seed=SEED + episode)
+        seen = env.reset(seed=SEED + episode)[0]
         total = 0.0
         for _ in range(env.limit or MAX_EVALUATED):
-            outcome = env.play(random.uniform(-1, 1, env.spec_of_agent.action))
+            outcome = env.play(env.space_adapter.uniform(random, seen))
+            seen = outcome.seen
             total += outcome.reward
             if outcome.ended:
                 break

@@ -1,10 +1,15 @@
 """Actions: conversion between the agent's, in [-1, 1] or one-hot, and the environment's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+
+from offpcc.envs.values import shortened
+
+ChoiceSpace = spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
 
 
 class Continuous:
@@ -34,19 +39,22 @@ class Continuous:
 
 
 class Choices:
-    """Actions (…, A) of one-hot parts, one behind the other; the largest number is chosen."""
+    """Actions (…, A) of one-hot parts, one behind the other; the largest number is chosen.
 
-    def __init__(self, space: spaces.Discrete | spaces.MultiDiscrete) -> None:
+    Each part of a MultiBinary space is a choice of 0 or 1.
+    """
+
+    def __init__(self, space: ChoiceSpace) -> None:
         self.space = space
-        counts = space.nvec if isinstance(space, spaces.MultiDiscrete) else [space.n]
-        self.choices = tuple(int(count) for count in np.ravel(counts))
+        self.choices = tuple(int(count) for count in np.ravel(_counts(space)))
         self.size = sum(self.choices)
+        self._start = getattr(space, "start", 0)  # a MultiBinary has none
 
     def raw(self, actions: np.ndarray) -> np.ndarray:
-        """Whole numbers in the space's shape, its first choice being `start`."""
+        """Whole numbers in the space's shape and type, its first choice being `start`."""
         chosen = np.stack(chosen_of(actions, self.choices), -1)
         shape = self.space.shape or ()
-        raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self.space.start
+        raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self._start
         return np.asarray(raw.astype(self.space.dtype))[()]
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
@@ -55,12 +63,19 @@ class Choices:
         Raises ValueError for those of another space.
         """
         _check_shape(raw, self.space.shape or ())
-        parts = (raw - self.space.start).reshape(len(raw), -1)
+        parts = (raw - self._start).reshape(len(raw), -1)
         if not np.isin(parts, range(max(self.choices))).all() or (parts >= self.choices).any():
             raise ValueError(f"actions are not all of {self.space}")
         parts = parts.T.astype(int)
         pairs = zip(parts, self.choices, strict=True)
         return np.concatenate([np.eye(count, dtype=np.float32)[part] for part, count in pairs], -1)
+
+
+def _counts(space: ChoiceSpace) -> Any:
+    """How many choices each part of an action has."""
+    if isinstance(space, spaces.MultiBinary):
+        return np.full(space.shape, 2)
+    return space.n if isinstance(space, spaces.Discrete) else space.nvec
 
 
 def _check_shape(raw: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -74,22 +89,33 @@ def chosen_of(actions: np.ndarray, choices: Sequence[int]) -> list[np.ndarray]:
     return [part.argmax(-1) for part in parts]
 
 
-def one_hot(actions: np.ndarray, choices: Sequence[int]) -> np.ndarray:
-    """1 at the largest number of each part of actions (…, A), else 0."""
+def one_hot(
+    actions: np.ndarray, choices: Sequence[int], action_mask: np.ndarray | None = None
+) -> np.ndarray:
+    """1 at the largest number of each part of actions (…, A), else 0.
+
+    action_mask: the legal choices (…, A), which alone count; None: all.
+    """
+    if action_mask is not None:
+        actions = np.where(action_mask, actions, -np.inf)
     pairs = zip(chosen_of(actions, choices), choices, strict=True)
     return np.concatenate([np.eye(count, dtype=np.float32)[at] for at, count in pairs], -1)
 
 
 def actions_of(space: gymnasium.Space) -> Continuous | Choices:
     """How agents act in an action space. Raises ValueError for one that cannot be served."""
-    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
         return Choices(space)
     if not isinstance(space, spaces.Box):
         raise ValueError(
-            f"the action space is {space}; offpcc serves Box, Discrete and MultiDiscrete"
+            f"the action space is {shortened(space)}; offpcc serves Box, Discrete, MultiDiscrete "
+            "and MultiBinary: make it one of these with gymnasium.wrappers.TransformAction"
         )
     if not np.issubdtype(space.dtype, np.floating):
-        raise ValueError(f"the action space is {space} of integers; actions must be floats")
+        raise ValueError(
+            f"the action space is {shortened(space)} of integers; actions must be floats: make it "
+            "a MultiDiscrete, or a Box of floats, with gymnasium.wrappers.TransformAction"
+        )
     if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
         raise ValueError(
             f"the action space {space} has no finite bounds; wrap the environment in "

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
-from offpcc.agent_spec import Observation
+from offpcc.data import Observation
 from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
 from offpcc.envs.fault_guard import Call, Guard
 from offpcc.envs.step_outcome import Outcome

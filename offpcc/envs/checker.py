@@ -8,8 +8,8 @@ from contextlib import closing
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 
-from offpcc.agent_spec import Observation
 from offpcc.config.limits import MAX_EVALUATED
+from offpcc.data import Observation
 from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.errors import EnvironmentFault
 
@@ -58,7 +58,10 @@ def _checked(env_id: str) -> str:
                 check_env(env.unwrapped, skip_render_check=True)
         except EnvironmentFault as fault:
             error = fault.__cause__
-            return f"NO, {type(error).__name__}: {error}"
+            said = f"{type(error).__name__}: {error}"
+            if env.spec_of_agent.is_masked:
+                return f"not known, as it draws choices whatever the mask says; {said}"
+            return f"NO, {said}"
     messages = "; ".join(COLOUR.sub("", str(warning.message)) for warning in caught)
     return f"yes, with warnings: {messages}" if messages else "yes"
 
@@ -93,14 +96,14 @@ def _ends(env_id: str) -> str:
 
 def _episode(env: EnvAdapter, seed: int, beside: EnvAdapter | None = None) -> list[Observation]:
     """The observations of a random episode, while another environment is stepped beside it."""
-    random = np.random.default_rng(seed)
-    seen = [env.reset(seed=seed)[0]]
-    if beside:
-        beside.reset(seed=seed + 1)
+    random, others = np.random.default_rng(seed), np.random.default_rng(seed + 1)
+    seen, adapter = [env.reset(seed=seed)[0]], env.space_adapter
+    aside = beside.reset(seed=seed + 1)[0] if beside else {}
     for _ in range(STEPS):
-        action = random.uniform(-1, 1, env.spec_of_agent.action)
-        if beside and beside.play(-action).ended:
-            beside.reset()
+        action = adapter.uniform(random, seen[-1])
+        if beside:
+            outcome = beside.play(adapter.uniform(others, aside))
+            aside = beside.reset()[0] if outcome.ended else outcome.seen
         outcome = env.play(action)
         seen.append(outcome.seen)
         if outcome.ended:

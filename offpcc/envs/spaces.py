@@ -1,6 +1,7 @@
 """Spaces: how observations are stored, and whether they fit their declared spaces."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from offpcc.agent_spec import Field
+from offpcc.data import Field
 from offpcc.envs.values import SpaceError, check_bytes, first_row, numbers, shortened
 from offpcc.processes.notices import say_once
 
@@ -46,13 +47,18 @@ class Reader(ABC):
 
 
 class BoxReader(Reader):
-    """Numbers become float32. Pictures, uint8 of two axes or more, stay as they are."""
+    """Numbers become float32. Pictures, uint8 of two axes or more, stay as they are.
+
+    Of more than three axes, those in front are of stacked pictures, which become channels.
+    """
 
     def __init__(self, key: str, space: spaces.Box) -> None:
         super().__init__(key, space)
         self.bytes = space.dtype == np.uint8
         pixels = self.bytes and len(space.shape) > 1
-        self.field = Field(space.shape or (1,), "uint8" if pixels else "float32")
+        self._stack = PictureStack(space.shape) if pixels and len(space.shape) > 3 else None
+        shape = self._stack.shape if self._stack else space.shape or (1,)
+        self.field = Field(shape, "uint8" if pixels else "float32")
         self._dtype = np.dtype(self.field.dtype)
         slack = [ROUNDING * (1 + np.abs(bound)) for bound in (space.low, space.high)]
         self._low, self._high = space.low - slack[0], space.high + slack[1]
@@ -64,7 +70,9 @@ class BoxReader(Reader):
         if self.bytes:
             check_bytes(self.key, array, len(rows))
         with np.errstate(over="ignore"):
-            stored = array.astype(self._dtype).reshape(*rows, *self.field.shape)
+            stored = array.astype(self._dtype)
+        stored = self._stack.flat(stored, rows) if self._stack else stored
+        stored = stored.reshape(*rows, *self.field.shape)
         if self.bytes:
             return stored
         if not np.isfinite(stored).all():
@@ -76,6 +84,7 @@ class BoxReader(Reader):
 
     def original(self, stored: np.ndarray) -> np.ndarray:
         """See `Reader`."""
+        stored = self._stack.apart(stored) if self._stack else stored
         return stored.reshape(len(stored), *self.space.shape).astype(self.space.dtype)
 
     def _watch_bounds(self, array: np.ndarray) -> None:
@@ -87,6 +96,35 @@ class BoxReader(Reader):
                 "it is used as it is",
             )
             self._bounded = False
+
+
+class PictureStack:
+    """Pictures (…, H, W, C) or (…, C, H, W) as one, whose channels are those of all of them.
+
+    shape: that of the one picture.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._count, self._one = int(np.prod(shape[:-3])), shape[-3:]
+        height, width, last = self._one
+        self._channels_last = last < height
+        channels_first = (self._count * height, width, last)
+        self.shape = (height, width, self._count * last) if self._channels_last else channels_first
+
+    def flat(self, pictures: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
+        """The one picture (*rows, *shape) of each row."""
+        pictures = pictures.reshape(*rows, self._count, *self._one)
+        if self._channels_last:
+            pictures = np.moveaxis(pictures, -4, -2)  # (*rows, H, W, count, C)
+        return np.ascontiguousarray(pictures).reshape(*rows, *self.shape)
+
+    def apart(self, stored: np.ndarray) -> np.ndarray:
+        """The pictures (L, count, …) that ones (L, *shape) were made of."""
+        if not self._channels_last:
+            return stored.reshape(len(stored), self._count, *self._one)
+        height, width, last = self._one
+        apart = stored.reshape(len(stored), height, width, self._count, last)
+        return np.moveaxis(apart, -2, -4)
 
 
 class DiscreteReader(Reader):
@@ -188,6 +226,18 @@ def reader_of(key: str, space: gymnasium.Space) -> Reader:
         "MultiDiscrete, MultiBinary, and Dict and Tuple of these: leave it out, or turn it into "
         "numbers, with gymnasium.wrappers.TransformObservation"
     )
+
+
+def readers_of(parts: Mapping[Path, gymnasium.Space]) -> dict[Path, Reader]:
+    """A reader for each part by path. Raises ValueError for two that would have one name."""
+    readers = {path: reader_of(key_of(path), space) for path, space in parts.items()}
+    names = Counter(reader.key for reader in readers.values())
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ValueError(
+            f"parts of the observation have one name, {twice[0]!r}, the names on the way to a "
+            "part being joined by '/'; rename a key"
+        )
+    return readers
 
 
 def nested(parts: Mapping[Path, Any], space: gymnasium.Space, path: Path = ()) -> Any:

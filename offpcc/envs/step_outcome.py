@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from offpcc.agent_spec import Observation
+from offpcc.data import Observation
 from offpcc.envs.values import FLOAT32_MAX, SpaceError, finite, flag, numbers, scalar, shortened
 
 RESET = ("observation", "info")

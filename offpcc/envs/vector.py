@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from offpcc.agent_spec import AgentSpec, Observation
 from offpcc.config.catalog import bare
+from offpcc.data import ACTION_MASK, AgentSpec, Observation
 from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
 from offpcc.envs.fault_guard import Guard
 from offpcc.envs.step_outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
@@ -122,11 +123,14 @@ class NativeVectorEnv(VectorEnvAdapter):
         guard: Guard | None = None,
         limit: int | None = None,
         success: Literal["last", "any"] = "last",
-        **settings: bool,
+        **settings: Any,
     ) -> None:
         self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out
         self.guard, self.limit = guard or Guard(env.num_envs), limit
         self._door = SpaceAdapter(env.single_observation_space, env.single_action_space, **settings)
+        self._mask_key = settings.get("action_mask_key", ACTION_MASK)
+        self._rests = np.ones(env.num_envs, bool)
+        self._legal = np.ones((env.num_envs, self._door.spec.action), bool)  # at the latest step
         self._any = success == "any"
         self._success: list[bool | None] = [None] * env.num_envs  # of each episode's steps so far
 
@@ -152,23 +156,35 @@ class NativeVectorEnv(VectorEnvAdapter):
         mask = np.array([seed is not None for seed in every])
         with self.guard.reset:
             given = self.env.reset(seed=every, options={"reset_mask": mask})
-        observation, _ = self.guard.read(parts_of, "reset", given, RESET)
+        observation, info = self.guard.read(parts_of, "reset", given, RESET)
         chosen = list(seeds)  # what the others show is no part of an episode
         try:
-            seen = self.space_adapter.first(rows_of(observation, chosen), (len(chosen),))
+            beside = self._mask_of(info, np.isin(range(len(self)), chosen))
+            beside = None if beside is None else rows_of(beside, chosen)
+            rows = (len(chosen),)
+            seen = self.space_adapter.first(rows_of(observation, chosen), rows, mask=beside)
         except SpaceError as error:
             raise self.guard.fault(str(error), chosen[error.row]) from error
+        self._rests[chosen] = False
+        self._legal[chosen] = seen.get(ACTION_MASK, True)
         return _apart(seen, len(chosen))
 
     def step(self, actions: np.ndarray) -> list[Outcome]:
         """See `VectorEnvAdapter`."""
+        if self.space_adapter.spec.is_masked:  # one that rests is given what it allows
+            actions = np.where(self._rests[:, None], self._legal, actions)
         raw = self.space_adapter.raw(actions)
         self.guard.take(raw)
         with self.guard.step:
             given = self.env.step(raw)
         rows = (len(self),)
         observation, rewards, *ends, info = self.guard.read(steps_of, given, len(self))
-        seen = self.guard.read(self.space_adapter.after, observation, actions, rewards, rows)
+        ended = self._rests | ends[0] | ends[1]
+        over = self._rests | ends[0]
+        after = partial(self.space_adapter.after, rows=rows, over=over)
+        beside = self.guard.read(self._mask_of, info, ~over)
+        seen = self.guard.read(partial(after, mask=beside), observation, actions, rewards)
+        self._legal, self._rests = seen.get(ACTION_MASK, self._legal), ended
         success, terms = self.guard.read(infos_of, info, len(self))
         if self._any:
             success = self._success = list(map(either, self._success, success))
@@ -177,7 +193,20 @@ class NativeVectorEnv(VectorEnvAdapter):
 
     def rest(self) -> None:
         """See `VectorEnvAdapter`."""
-        # Not needed: what plays on costs nothing extra, and is reset before it counts.
+        # What plays on costs nothing extra, and is reset before it counts.
+        self._rests[:] = True
+
+    def _mask_of(self, info: Mapping[str, Any], needed: np.ndarray) -> Any:
+        """The action masks beside the observations (n, …); None where there are none.
+
+        needed (n,): whose there must be. Raises SpaceError for a copy that has none.
+        """
+        given = info.get(str(self._mask_key)) if self.space_adapter.needs_mask else None
+        known = np.broadcast_to(info.get(f"_{self._mask_key}", True), (len(self),))
+        if given is not None and (needed & ~known).any():
+            missing = int(np.flatnonzero(needed & ~known)[0])
+            raise SpaceError(f"info[{self._mask_key!r}] is missing", missing)
+        return given
 
     def close(self) -> None:
         """See `VectorEnvAdapter`."""

@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from gymnasium.vector.utils import CloudpickleWrapper
 
-from offpcc.agent_spec import AgentSpec, Field, Observation
 from offpcc.config.catalog import bare, check_id
+from offpcc.data import AgentSpec, Field, Observation
 from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.envs.step_outcome import Outcome
 from offpcc.errors import EnvironmentFault

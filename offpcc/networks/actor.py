@@ -13,15 +13,23 @@ from offpcc.networks.mlp import MLP
 
 
 class Actor(nn.Module, ABC):
-    """A head: features (…, F) -> greedy actions (…, A)."""
+    """A head: features (…, F) -> greedy actions (…, A).
+
+    action_mask: the legal choices (…, A), bool; None: all of them. Continuous actions have none.
+    """
 
     @abstractmethod
-    def forward(self, feature: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """Greedy actions (…, A)."""
 
-    def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def draw(
+        self,
+        feature: Tensor,
+        generator: torch.Generator | None = None,
+        action_mask: Tensor | None = None,
+    ) -> Tensor:
         """Actions (…, A) of the policy itself; greedy where it is deterministic."""
-        return cast(Tensor, self(feature))
+        return cast(Tensor, self(feature, action_mask))
 
 
 class SquashedActor(Actor):
@@ -31,7 +39,7 @@ class SquashedActor(Actor):
     def raw(self, feature: Tensor) -> Tensor:
         """Greedy actions (…, A) before their tanh."""
 
-    def forward(self, feature: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """Greedy actions (…, A) in (-1, 1)."""
         return self.raw(feature).tanh()
 
@@ -59,7 +67,12 @@ class GaussianActor(SquashedActor):
         """μ (…, A)."""
         return cast(Tensor, self.trunk(feature).chunk(2, -1)[0])
 
-    def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def draw(
+        self,
+        feature: Tensor,
+        generator: torch.Generator | None = None,
+        action_mask: Tensor | None = None,
+    ) -> Tensor:
         """Actions (…, A) drawn from π."""
         return self._drawn(feature, generator)[0].tanh()
 

@@ -17,6 +17,9 @@ from offpcc.networks.actor import Actor
 from offpcc.networks.mlp import MLP
 
 GAIN = 0.01  # of the last layer at the start: the first policy hardly depends on what it sees
+# The logit of an illegal choice: its probability is 0 in float32, and 0 times its log is 0, where
+# -inf would give NaN.
+ILLEGAL = -1e8
 
 
 class DistributionActor(Actor):
@@ -25,8 +28,8 @@ class DistributionActor(Actor):
     trunk: MLP
 
     @abstractmethod
-    def describe(self, feature: Tensor) -> Tensor:
-        """The distribution's parameters (…, P) at features (…, F)."""
+    def describe(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        """The distribution's parameters (…, P) at features (…, F); action_mask: see `Actor`."""
 
     @abstractmethod
     def mode(self, described: Tensor) -> Tensor:
@@ -48,13 +51,18 @@ class DistributionActor(Actor):
     def divergence(self, before: Tensor, described: Tensor) -> Tensor:
         """KL(π_before ‖ π)."""
 
-    def forward(self, feature: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """Greedy actions (…, A)."""
-        return self.mode(self.describe(feature))
+        return self.mode(self.describe(feature, action_mask))
 
-    def draw(self, feature: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def draw(
+        self,
+        feature: Tensor,
+        generator: torch.Generator | None = None,
+        action_mask: Tensor | None = None,
+    ) -> Tensor:
         """Actions (…, A) drawn from π."""
-        return self.sample(self.describe(feature), generator)
+        return self.sample(self.describe(feature, action_mask), generator)
 
 
 class NormalActor(DistributionActor):
@@ -65,7 +73,7 @@ class NormalActor(DistributionActor):
         self.trunk = MLP(inputs, hidden, actions, nn.Tanh).orthogonal(GAIN)
         self.log_std = nn.Parameter(torch.zeros(actions))
 
-    def describe(self, feature: Tensor) -> Tensor:
+    def describe(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """μ and log σ, side by side."""
         mean = cast(Tensor, self.trunk(feature))
         return torch.cat((mean, self.log_std.expand_as(mean)), -1)
@@ -100,16 +108,23 @@ class NormalActor(DistributionActor):
 
 
 class CategoricalActor(DistributionActor):
-    """One choice in each part of an action, one-hot; P is A: all choices' log-probabilities."""
+    """One choice in each part of an action, one-hot; P is A: all choices' log-probabilities.
+
+    An action mask takes the illegal choices out of π: their probability is 0, and so is the
+    gradient of their logits (Huang & Ontañón, 2020, 2006.14171, section 3).
+    """
 
     def __init__(self, inputs: int, choices: Sequence[int], hidden: Sequence[int]) -> None:
         super().__init__()
         self.choices = list(choices)
         self.trunk = MLP(inputs, hidden, sum(choices), nn.Tanh).orthogonal(GAIN)
 
-    def describe(self, feature: Tensor) -> Tensor:
-        """log p of every choice."""
-        parts = cast(Tensor, self.trunk(feature)).split(self.choices, -1)
+    def describe(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        """log p of every choice, about -1e8 of an illegal one."""
+        logits = cast(Tensor, self.trunk(feature))
+        if action_mask is not None:
+            logits = logits.masked_fill(~action_mask, ILLEGAL)
+        parts = logits.split(self.choices, -1)
         return torch.cat([part.log_softmax(-1) for part in parts], -1)
 
     def mode(self, described: Tensor) -> Tensor:

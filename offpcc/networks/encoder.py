@@ -14,7 +14,8 @@ from offpcc.networks.convolution import Convolution
 class Encoder(nn.Module):
     """Concatenates the keys that it reads, in order: {key: (B, T, …)} -> inputs (B, T, X).
 
-    keys: which keys, all if empty; a critic that reads more keys than its actor is asymmetric.
+    keys: which keys, all but an action mask if empty; a critic that reads more keys than its actor
+    is asymmetric.
     embedding_size: a linear layer with ReLU to this many numbers; 0 leaves the concatenation as it
     is. Pictures come first through a `Convolution` each, of these channels and strides, to
     `picture_features`
@@ -42,7 +43,13 @@ class Encoder(nn.Module):
                 f"Encoder.keys names {unknown}, which the observation does not have; "
                 f"it has {list(spec.observation)}"
             )
-        self.keys = tuple(keys) or tuple(spec.observation)
+        numbers = [key for key, field in spec.observation.items() if field.dtype != "bool"]
+        self.keys = tuple(keys) or tuple(numbers)
+        if not self.keys:
+            raise ValueError(
+                f"there is nothing to read in the observation but {list(spec.observation)}; "
+                "name it in Encoder.keys (actor_keys and critic_keys)"
+            )
         fields = {key: spec.observation[key] for key in self.keys}
         deep = [k for k, f in fields.items() if f.dtype == "uint8" and not f.is_picture]
         if deep:
@@ -76,5 +83,5 @@ class Encoder(nn.Module):
     def _read(self, place: int, values: Tensor) -> Tensor:
         """One key as numbers (B, T, ·)."""
         if str(place) not in self.eyes:
-            return values.flatten(2)
+            return values.flatten(2).float()  # an action mask is bool
         return self.eyes[str(place)](values.flatten(0, 1)).unflatten(0, values.shape[:2])

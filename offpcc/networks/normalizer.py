@@ -47,13 +47,13 @@ class Normalizer(nn.Module):
 
     The moments move only in `observe`, which the training loop calls: when an episode or a segment
     is handed over or, for on-policy agents, after a rollout's update. Floats pass unchanged where
-    `enabled` is false.
+    `enabled` is false. An action mask (bool) passes unchanged.
     """
 
     def __init__(self, spec: AgentSpec, *, enabled: bool = False) -> None:
         super().__init__()
         self.pixels = tuple(k for k, f in spec.observation.items() if f.dtype == "uint8")
-        floats = [k for k in spec.observation if k not in self.pixels]
+        floats = [k for k, f in spec.observation.items() if f.dtype == "float32"]
         self.keys = tuple(floats) if enabled else ()
         self.moments = nn.ModuleList(Moments(spec.observation[k].shape) for k in self.keys)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from offpcc.data import Batch, Episode
+from offpcc.data import Episode
+from offpcc.replay.batch import Batch
 
 
 class Replay(ABC):

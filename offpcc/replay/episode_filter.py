@@ -5,6 +5,7 @@ from typing import Any
 
 from offpcc.config.ranges import PositiveInt, checked
 from offpcc.data import Episode, joined
+from offpcc.replay.batch import episode_as_tensors, episode_from_tensors
 
 
 @checked
@@ -47,10 +48,13 @@ class FilteredEpisodes:
     def state_dict(self) -> dict[str, Any]:
         """What waits, and how many were refused."""
         segments = (segment for parts in self._waiting.values() for segment in parts)
-        return {"waiting": [segment.as_tensors() for segment in segments], "refused": self.refused}
+        return {
+            "waiting": [episode_as_tensors(segment) for segment in segments],
+            "refused": self.refused,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
-        for segment in map(Episode.from_tensors, state["waiting"]):
+        for segment in map(episode_from_tensors, state["waiting"]):
             self._waiting.setdefault(segment.env_index, []).append(segment)
         self.refused = state["refused"]

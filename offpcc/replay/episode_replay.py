@@ -16,8 +16,9 @@ from offpcc.config.ranges import (
     UnitFloat,
     check_fields,
 )
-from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.data import AgentSpec, Episode, Field
 from offpcc.replay.base import Replay
+from offpcc.replay.batch import Batch
 from offpcc.replay.episode_filter import FilteredEpisodes
 from offpcc.replay.index import Table
 from offpcc.replay.priorities import Priorities

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from offpcc.config.ranges import PositiveInt, UnitFloat, check_fields
-from offpcc.data import AgentSpec, Episode, RolloutBatch
+from offpcc.data import AgentSpec, Episode
 from offpcc.replay.base import Replay
+from offpcc.replay.batch import RolloutBatch, episode_as_tensors, episode_from_tensors
 
 
 @dataclass
@@ -128,9 +129,12 @@ class Rollout(Replay):
 
     def state_dict(self) -> dict[str, Any]:
         """The rollout under way."""
-        return {"held": [segment.as_tensors() for segment in self._held], "sums": list(self._sums)}
+        return {
+            "held": [episode_as_tensors(segment) for segment in self._held],
+            "sums": list(self._sums),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
-        self._held = [Episode.from_tensors(plain) for plain in state["held"]]
+        self._held = [episode_from_tensors(plain) for plain in state["held"]]
         self._sums = list(state["sums"])

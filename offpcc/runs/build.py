@@ -16,7 +16,7 @@ from offpcc.baselines.size import network_bytes, step_bytes
 from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.config.config import Config
-from offpcc.data import AgentSpec, Batch, Episode
+from offpcc.data import AgentSpec, Episode
 from offpcc.envs.adapter import EnvAdapter, make_env
 from offpcc.envs.async_envs import AsyncEnvs
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter, vectorised
@@ -30,6 +30,7 @@ from offpcc.processes.ram_limit import (
     resident_bytes,
 )
 from offpcc.replay import EpisodeReplay, Replay
+from offpcc.replay.batch import Batch
 from offpcc.runs.training_config import TrainingConfig
 from offpcc.training.collector import Collector
 from offpcc.training.dataset import Dataset
@@ -121,7 +122,9 @@ def likely_batch(agent: OffPolicy, replay: EpisodeReplay) -> Batch:
     random = np.random.default_rng(0)
     episode = Episode(
         observation={
-            key: random.integers(0, 2, (length + 1, *field.shape)).astype(field.dtype)
+            key: random.integers(field.dtype == "bool", 2, (length + 1, *field.shape)).astype(
+                field.dtype
+            )  # a mask allows all
             for key, field in agent.spec.observation.items()
         },
         action=np.zeros((length, agent.spec.action), np.float32),

@@ -16,6 +16,7 @@ from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter, side_by_side
 from offpcc.errors import EnvironmentFault
+from offpcc.replay.batch import action_mask_of
 from offpcc.training.evaluator import added
 from offpcc.training.experience_source import ExperienceSource, seed_of
 from offpcc.training.trajectory import Trajectory
@@ -85,9 +86,10 @@ class Collector(ExperienceSource):
         self._begin()
         generators = self.agent.generator.get_state(), self.random.bit_generator.state
         try:
-            output = self.agent.act(self._latest(), self.state, self.noise)
+            latest = self._latest()
+            output = self.agent.act(latest, self.state, self.noise)
             actions = output.action.cpu().numpy()
-            actions = self._uniform(actions.shape) if uniform else actions
+            actions = self._uniform(actions.shape, latest) if uniform else actions
             outcomes = self.envs.step(actions)
         except EnvironmentFault:
             self.agent.generator.set_state(generators[0])
@@ -169,14 +171,21 @@ class Collector(ExperienceSource):
             if len(trajectory.action) >= LONG_EPISODE and trajectory.emitted == len(trajectory):
                 trajectory.drop_emitted(self.state[copy].clone())
 
-    def _uniform(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Uniform actions (n, A), each repeated for `random_action_repeat` steps of an episode."""
+    def _uniform(self, shape: tuple[int, ...], seen: dict[str, torch.Tensor]) -> np.ndarray:
+        """Uniform actions (n, A), of the legal choices at what is seen {key: (n, …)}.
+
+        Each is repeated for `random_action_repeat` steps of an episode, while it is legal.
+        """
         actions = self.random.uniform(-1, 1, shape).astype(np.float32)
+        mask = action_mask_of(seen)
+        legal = None if mask is None else mask.cpu().numpy()
         if choices := self.learner.spec.choices:
-            actions = one_hot(actions, choices)
+            actions = one_hot(actions, choices, legal)
         for copy, trajectory in enumerate(self.trajectories):
             if len(trajectory) % self.random_action_repeat and trajectory.action:
-                actions[copy] = trajectory.action[-1]
+                last = trajectory.action[-1]
+                if legal is None or legal[copy][last > 0].all():
+                    actions[copy] = last
         return actions
 
     def _begin(self) -> None:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.spaces import Box
 
-from offpcc.data import AgentSpec, Episode
+from offpcc.data import ACTION_MASK, AgentSpec, Episode
 from offpcc.envs.adapter import SpaceAdapter
 from offpcc.envs.vector import VectorEnvAdapter
-from offpcc.training.dataset_io import ARRAYS, minari_data_set, read_array
+from offpcc.training.dataset_io import ARRAYS, MASKS, minari_data_set, read_array
 from offpcc.training.experience_source import ExperienceSource
 
 # By how much what came after a row may differ from the next row: files may have several precisions.
@@ -25,6 +25,7 @@ class Rows(NamedTuple):
     rewards: np.ndarray  # (L,)
     terminated: bool
     cut: bool = False  # it ends, without a flag, where the next row does not go on from it
+    masks: Any = None  # L + 1 of them, where they come beside the observations
 
 
 class Recording(NamedTuple):
@@ -107,12 +108,22 @@ def _seen(played: Rows, space_adapter: SpaceAdapter) -> Episode:
     if played.rewards.ndim != 1:
         raise ValueError(f"rewards have shape {played.rewards.shape}; they are (L,)")
     steps = len(played.rewards)
-    observation = space_adapter.first(played.observations, (steps + 1,))
+    over = np.append(np.zeros(steps, bool), played.terminated)
+    if space_adapter.needs_mask and played.masks is None:
+        raise ValueError(
+            "the data set has no action masks, and this environment has; "
+            "make_env.action_mask_key = None learns without them"
+        )
+    observation = space_adapter.first(
+        played.observations, (steps + 1,), mask=played.masks, over=over
+    )
     if "previous_action" in observation:
         observation["previous_action"][1:] = np.clip(played.actions, -1, 1)
     if "previous_reward" in observation:
         observation["previous_reward"][1:, 0] = played.rewards
     _check(played, space_adapter.spec)
+    if space_adapter.spec.is_masked:
+        _check_legal(played.actions, observation[ACTION_MASK][:-1])
     return Episode(
         observation,
         played.actions.astype(np.float32),
@@ -136,6 +147,14 @@ def _check(played: Rows, spec: AgentSpec) -> None:
             raise ValueError(f"not all {name} are finite as float32, in which they are stored")
 
 
+def _check_legal(actions: np.ndarray, masks: np.ndarray) -> None:
+    """Raises ValueError for one-hot actions (L, A) that the masks (L, A) forbid."""
+    illegal = ((actions > 0) & ~masks).any(1)
+    if illegal.any():
+        step = int(np.flatnonzero(illegal)[0])
+        raise ValueError(f"the action of step {step} of an episode is one that its mask forbids")
+
+
 def _of_folder(source: str, space_adapter: SpaceAdapter) -> Iterator[Rows]:
     """Rows end to end; one ends where it says so, or where the next row does not go on from it."""
     if not isinstance(space_adapter.spaces[0], Box) or space_adapter.spaces[0].dtype == np.uint8:
@@ -153,13 +172,28 @@ def _of_folder(source: str, space_adapter: SpaceAdapter) -> Iterator[Rows]:
         raise ValueError("reward, terminated and truncated are (N,), of at least one row")
     flagged = terminated.astype(bool) | truncated.astype(bool)
     ends = flagged | ~_goes_on(obs, after)
+    masks = _masks_of_folder(Path(source), len(obs)) if space_adapter.needs_mask else None
     first = 0
     for last in np.flatnonzero(ends).tolist():
         part = slice(first, last + 1)
         seen = np.concatenate((obs[part], after[last : last + 1]))
         cut = last + 1 < len(obs) and not flagged[last]
-        yield Rows(seen, action[part], reward[part], bool(terminated[last]), cut)
+        legal = masks and np.concatenate((masks[0][part], masks[1][last : last + 1]))
+        yield Rows(seen, action[part], reward[part], bool(terminated[last]), cut, legal)
         first = last + 1
+
+
+def _masks_of_folder(folder: Path, rows: int) -> list[np.ndarray] | None:
+    """The masks (N, A) before and after each row; None where there are none.
+
+    Raises ValueError for another number of them.
+    """
+    if not all((folder / f"{name}.npy").exists() for name in MASKS):
+        return None
+    masks = [read_array(folder / f"{name}.npy") for name in MASKS]
+    if any(len(mask) != rows for mask in masks):
+        raise ValueError("the arrays have different lengths")
+    return masks
 
 
 def _goes_on(obs: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -172,4 +206,6 @@ def _of_minari(source: str, space_adapter: SpaceAdapter) -> Iterator[Rows]:
     for episode in minari_data_set(source).iterate_episodes():
         ended = bool(np.asarray(episode.terminations)[-1])
         actions = space_adapter.agents(np.asarray(episode.actions))
-        yield Rows(episode.observations, actions, np.asarray(episode.rewards), ended)
+        masks = (episode.infos or {}).get(ACTION_MASK)
+        rewards = np.asarray(episode.rewards)
+        yield Rows(episode.observations, actions, rewards, ended, masks=masks)

@@ -14,6 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from offpcc.config.catalog import bare
 
 ARRAYS = ("obs", "next_obs", "action", "reward", "terminated", "truncated")  # of a folder's files
+MASKS = ("action_mask", "next_action_mask")  # of further files, where choices are masked
 
 
 def read_transitions(source: str) -> tuple[np.ndarray, np.ndarray]:
@@ -167,17 +168,19 @@ def _compare(written: Sequence[Mapping[str, Any]], read: Iterator[Any]) -> None:
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Mapping):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
     return np.array_equal(one, other) and np.asarray(one).dtype == np.asarray(other).dtype
 
 
 def flat(observations: object) -> np.ndarray:
-    """Observations (L, X) of arrays, or of mappings whose parts follow each other."""
+    """Observations (L, X) of arrays, or of mappings and tuples whose parts follow each other."""
     return np.concatenate([part.reshape(len(part), -1) for part in _parts(observations)], -1)
 
 
 def _parts(observations: object) -> Iterator[np.ndarray]:
-    if isinstance(observations, dict):
-        for part in observations.values():
+    if isinstance(observations, dict | tuple):
+        for part in observations.values() if isinstance(observations, dict) else observations:
             yield from _parts(part)
     else:
         yield np.asarray(observations)

@@ -8,8 +8,9 @@ import torch
 from toys import act, make_batch
 
 from offpcc.algorithms import DSAC
-from offpcc.data import AgentSpec, Batch, Field
+from offpcc.data import AgentSpec, Field
 from offpcc.networks import LSTM, DiscreteCritic
+from offpcc.replay.batch import Batch
 
 SPEC = AgentSpec({"observation": Field((3,))}, 2, (2,))
 ALPHA = 0.5
@@ -105,6 +106,59 @@ def test_an_update_moves_everything_and_tells_of_it(summarizer) -> None:
     assert metrics.keys() <= agent.columns.keys() and metrics["skipped"] == 0
     after = agent.policy.state_dict()
     assert all(not torch.equal(before[k], after[k]) for k in before if k.endswith("weight"))
+
+
+# Action masks
+
+
+def masked_batch(before: list[list[int]], after: list[list[int]]) -> Batch:
+    """A row of one step for each pair of masks."""
+    batch = batch_of(*[1] * len(before))
+    mask = torch.stack([torch.tensor(before), torch.tensor(after)], 1).bool()
+    return replace(batch, observation=batch.observation | {"action_mask": mask})
+
+
+def test_the_target_is_expected_over_the_next_steps_legal_choices(agent) -> None:
+    batch = masked_batch(3 * [[0, 1]], [[1, 0], [0, 1], [1, 1]])
+    batch.reward[:] = 1.0
+    batch.terminated[:] = 0
+    h = batch.observation["observation"][:, 1:]
+    every = 0.2 * 3 + 0.8 * 1 + ALPHA * ENTROPY
+    expected = [1 + 0.9 * value for value in (3, 1, every)]
+    assert agent.critic_target(batch, h, h).flatten().tolist() == pytest.approx(expected)
+
+
+def test_the_actors_loss_and_the_entropys_goal_are_of_this_steps_legal_choices(agent) -> None:
+    batch = masked_batch([[1, 0], [0, 1], [1, 1]], 3 * [[1, 1]])
+    h = batch.observation["observation"][:, :-1]
+    loss, metrics = agent.actor_loss(batch, h, h)
+    expected = -(3 + 1 + 1.4 + ALPHA * ENTROPY) / 3
+    assert metrics["actor_loss"].item() == pytest.approx(expected)
+    assert metrics["entropy"].item() == pytest.approx(ENTROPY / 3)
+    log_alpha = torch.autograd.grad(loss, agent.log_temperature, retain_graph=True)[0].item()
+    assert log_alpha == pytest.approx((ENTROPY - 0.98 * math.log(2)) / 3)
+    alone = agent.actor_loss(masked_batch([[1, 0]], [[1, 1]]), h[:1], h[:1])[0]
+    slope = torch.autograd.grad(alone, agent.actor.trunk[-1].bias)[0]
+    assert torch.equal(slope, torch.zeros(2)), "of one choice there is nothing to learn"
+
+
+def test_a_window_behind_a_burn_in_has_its_own_masks() -> None:
+    batch = batch_of(2, 1, burn_in=[3, 1])
+    mask = torch.zeros(2, 3 + 2 + 1, 2, dtype=torch.bool)
+    mask[:, 3:] = True
+    masked = replace(batch, observation=batch.observation | {"action_mask": mask})
+    assert batch.action_mask is None and masked.action_mask is not None
+    assert masked.action_mask.shape == (2, 3, 2) and masked.action_mask.all()
+
+
+def test_random_choices_are_all_alike_among_the_legal() -> None:
+    spec = AgentSpec({"observation": Field((3,)), "action_mask": Field((4,), "bool")}, 4, (4,))
+    agent = DSAC(spec, hidden_sizes=(4,), random_action_prob=1.0)
+    legal = torch.tensor([[False, True, False, True]]).expand(20_000, 4)
+    seen = {"observation": torch.zeros(20_000, 3), "action_mask": legal}
+    action = act(agent, seen, torch.zeros(20_000, 0)).action
+    assert not action[~legal].any()
+    assert action[:, 1].mean().item() == pytest.approx(0.5, abs=0.015)
 
 
 @pytest.mark.parametrize("choices", [(), (2, 3)])

@@ -11,8 +11,9 @@ from torch import Tensor
 from toys import SPEC, act, gradients, make_batch, weights, without_bf16
 
 from offpcc.algorithms import DDPG, DSAC, REDQ, SAC, TD3, TQC, OffPolicy
-from offpcc.data import AgentSpec, Batch, Field
+from offpcc.data import AgentSpec, Field
 from offpcc.networks import GRU, LSTM, Encoder
+from offpcc.replay.batch import Batch
 
 SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden_sizes": (10, 8)}
 LENGTHS = (4, 1, 3, 5)

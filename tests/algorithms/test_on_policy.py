@@ -12,10 +12,11 @@ from toys import SPEC, Walk, act, make_batch, through_the_disk, weights
 
 from offpcc.algorithms import A2C, COPG, PPO, OnPolicy
 from offpcc.algorithms.core.on_policy import normalized
-from offpcc.data import AgentSpec, Field, RolloutBatch
+from offpcc.data import AgentSpec, Field
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.networks import GRU, LSTM, Encoder, Identity
 from offpcc.replay import Rollout
+from offpcc.replay.batch import RolloutBatch
 from offpcc.training.collector import Collector
 
 ALGORITHMS = [A2C, PPO, COPG]

@@ -12,8 +12,8 @@ from torch import Tensor
 from toys import SPEC, gradients, make_batch, weights
 
 from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, OffPolicy
-from offpcc.data import Batch
 from offpcc.networks import GRU, LSTM, RNN
+from offpcc.replay.batch import Batch
 
 SMALL = {
     "summarizer": partial(LSTM, hidden_size=6, num_layers=2),

@@ -149,6 +149,14 @@ def test_keys_are_those_asked_for_and_never_privileged_ones() -> None:
 # What is played
 
 
+def test_an_action_mask_is_no_key_that_a_baseline_reads() -> None:
+    seen = {"observation": Field((3,)), "action_mask": Field((4,), "bool")}
+    baseline = SB3PPO(AgentSpec(seen, 4, (4,)), rollout_steps=8, batch_size=8)
+    assert baseline.vec_env.observation_space.shape == (3,)
+    given = {"observation": torch.zeros(2, 3), "action_mask": torch.ones(2, 4).bool()}
+    assert baseline.policy.act(given, baseline.policy.initial_state(2))[0].shape == (2, 4)
+
+
 def test_episodes_are_those_that_a_collector_would_play(monkeypatch) -> None:
     """The same seeds, so the same first observations; and what they came to."""
     baseline = SB3SAC(SPEC, num_envs=2, **OFF_POLICY)

@@ -5,7 +5,7 @@ Those of continuous actions are in test_adapter.py.
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Discrete, MultiDiscrete
+from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete
 
 from offpcc.envs.actions import actions_of, one_hot
 
@@ -32,6 +32,17 @@ def test_several_choices_lie_behind_each_other(shape) -> None:
     assert space.contains(raw) and raw.ravel().tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("shape", [3, (2, 2)])
+def test_each_bit_is_a_choice_of_0_or_1(shape) -> None:
+    space = MultiBinary(shape)
+    actions = actions_of(space)
+    space.seed(0)
+    assert actions.choices == (2,) * int(np.prod(shape))
+    raw = np.stack([space.sample() for _ in range(6)])
+    assert np.array_equal(actions.raw(actions.agents(raw)), raw)
+    assert space.contains(actions.raw(actions.agents(raw))[0])
+
+
 def test_rows_of_actions_become_rows_of_choices() -> None:
     one, many = actions_of(Discrete(2)), actions_of(MultiDiscrete([2, 3]))
     assert one.raw(np.eye(2)[[1, 0, 1]]).tolist() == [1, 0, 1]
@@ -42,3 +53,9 @@ def test_rows_of_actions_become_rows_of_choices() -> None:
 def test_the_largest_number_of_each_part_is_the_one() -> None:
     actions = np.array([[0.1, 0.2, -0.5, -0.1, -0.9], [0.9, 0.2, 0.5, 0.1, 0.9]])
     assert one_hot(actions, (2, 3)).tolist() == [[0, 1, 0, 1, 0], [1, 0, 0, 0, 1]]
+
+
+def test_of_legal_choices_alone_the_largest_number_is_the_one() -> None:
+    actions = np.array([[0.9, 0.2, 0.5, 0.1, 0.4], [0.9, 0.2, 0.5, 0.1, 0.4]])
+    mask = np.array([[0, 1, 0, 1, 1], [1, 1, 0, 1, 0]], bool)
+    assert one_hot(actions, (2, 3), mask).tolist() == [[0, 1, 0, 0, 1], [1, 0, 0, 1, 0]]

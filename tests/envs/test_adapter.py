@@ -7,7 +7,17 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Text, Tuple
+from gymnasium.spaces import (
+    Box,
+    Dict,
+    Discrete,
+    Graph,
+    MultiBinary,
+    MultiDiscrete,
+    Sequence,
+    Text,
+    Tuple,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,7 +130,8 @@ def test_a_environment_that_reuses_its_array_changes_no_earlier_observation(spac
 
 
 @pytest.mark.parametrize(
-    ("space", "name"), [(Text(3), "Text"), (Graph(Discrete(2), None), "Graph")]
+    ("space", "name"),
+    [(Text(3), "Text"), (Graph(Discrete(2), None), "Graph"), (Sequence(UNIT), "Sequence")],
 )
 def test_other_observations_are_refused_by_name(space, name) -> None:
     with pytest.raises(ValueError, match=f"'observation' is a {name} space; offpcc reads Box"):
@@ -210,10 +221,13 @@ def test_rounding_takes_no_action_beyond_a_bound() -> None:
 @pytest.mark.parametrize(
     ("space", "result"),
     [
-        (MultiBinary(3), "the action space is MultiBinary.*serves Box, Discrete and MultiDiscrete"),
+        (Tuple((UNIT, Discrete(2))), "action space is Tuple.*serves Box, .*TransformAction"),
+        (Dict({"a": Discrete(2)}), "action space is Dict.*serves Box, .*TransformAction"),
+        (Text(3), "action space is Text.*serves Box, .*TransformAction"),
+        (Sequence(UNIT), "action space is Sequence.*serves Box, .*TransformAction"),
         (Box(-np.inf, np.inf, (2,)), "no finite bounds.*RescaleAction"),
         (Box(np.float32([0, -1]), np.float32([np.inf, 1])), "no finite bounds.*RescaleAction"),
-        (Box(0, 3, (2,), np.int64), "of integers; actions must be floats"),
+        (Box(0, 3, (2,), np.int64), "of integers; actions must be floats: .*MultiDiscrete"),
     ],
 )
 def test_actions_that_cannot_be_served_are_refused_with_the_way_out(space, result) -> None:

@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+import torch
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple, flatten
 
+from offpcc.envs.adapter import SpaceAdapter
 from offpcc.envs.spaces import key_of, leaves, part_of, reader_of
 from offpcc.envs.values import SpaceError, finite, flag, scalar, shortened
+from offpcc.networks import Encoder
 
 FLOATS = Box(-np.inf, np.inf, (3,), np.float32)
 FRAME = Box(0, 255, (2, 2), np.uint8)
@@ -131,6 +134,68 @@ def test_a_part_that_is_missing_is_named() -> None:
     assert part_of({"arm": (1, 2)}, paths[1]) == 2
     with pytest.raises(SpaceError, match=r"the observation has no 'eye': \{'arm': 1\}"):
         part_of({"arm": 1}, paths[2])
+
+
+NESTED = [
+    Discrete(4, start=-2),
+    MultiDiscrete([[2, 3], [4, 2]]),
+    MultiBinary((2, 3, 2)),
+    Box(-1, 1, (2, 3, 2), np.float64),
+    Box(0, 9, (), np.int64),
+    Box(0, 1, (3,), bool),
+    Box(0, 255, (5,), np.uint8),
+    Box(-1, 1, (2,), np.float16),
+    Dict({"b": Discrete(3), "a": Dict({"z": MultiBinary(2), "y": Tuple((FLOATS, Discrete(2)))})}),
+    Tuple((Dict({"k": FLOATS}), Tuple((Discrete(2), MultiDiscrete([2, 2]))), Box(0, 1, (2, 2)))),
+]
+
+
+@pytest.mark.parametrize("space", NESTED, ids=str)
+def test_what_an_encoder_reads_of_a_space_is_what_gymnasium_flattens_it_to(space) -> None:
+    adapter = SpaceAdapter(space, Box(-1, 1, (1,)))
+    encoder = Encoder(adapter.spec)
+    space.seed(0)
+    for _ in range(5):
+        value = space.sample()
+        seen = adapter.first(value)
+        batch = {key: torch.from_numpy(values[None, None]) for key, values in seen.items()}
+        expected = np.asarray(flatten(space, value), np.float32)
+        assert encoder(batch)[0, 0].tolist() == expected.tolist()
+        (back,) = unstacked(adapter.env_observations([seen]))
+        assert space.contains(back)
+        assert np.array_equal(np.asarray(flatten(space, back), np.float32), expected)
+
+
+def unstacked(stacked: Any) -> list[Any]:
+    """The one observation that is in a batch of one."""
+    if isinstance(stacked, dict):
+        return [{key: unstacked(part)[0] for key, part in stacked.items()}]
+    if isinstance(stacked, tuple):
+        return [tuple(unstacked(part)[0] for part in stacked)]
+    return [np.asarray(stacked[0])]
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 5, 3), (4, 3, 6, 5), (2, 2, 6, 5, 1)])
+def test_stacked_pictures_are_one_whose_channels_are_those_of_all(shape) -> None:
+    space = Box(0, 255, shape, np.uint8)
+    picture = reader_of("eye", space)
+    count = int(np.prod(shape[:-3])) * min(shape[-3], shape[-1])
+    last = shape[-1] < shape[-3]
+    assert picture.field.is_picture
+    assert picture.field.shape == ((6, 5, count) if last else (count, 6, 5))
+    values = np.stack([space.sample() for _ in range(3)])
+    stored = picture.read(values, (3,))
+    assert np.array_equal(picture.original(stored), values)
+    second = values.reshape(3, -1, *shape[-3:])[:, 1]  # the second picture of each stack
+    size = min(shape[-3], shape[-1])
+    part = slice(size, 2 * size)
+    assert np.array_equal(stored[..., part] if last else stored[:, part], second)
+
+
+def test_two_parts_of_one_name_are_refused() -> None:
+    twins = Dict({"arm/left": FLOATS, "arm": Dict({"left": FLOATS})})
+    with pytest.raises(ValueError, match=r"have one name, 'arm/left', .* rename a key"):
+        SpaceAdapter(twins, Discrete(2))
 
 
 def test_a_long_value_is_one_short_line() -> None:

@@ -57,6 +57,66 @@ def test_a_categorical_actor_is_torchs_in_each_part() -> None:
     torch.testing.assert_close(actor.mode(described), modes)
 
 
+LEGAL = torch.tensor([[1, 0, 1, 0, 1], [0, 0, 1, 1, 1], [1, 1, 1, 1, 0]], dtype=torch.bool)
+
+
+def masked(seed: int) -> tuple[CategoricalActor, torch.Tensor, torch.Tensor]:
+    """An actor, its logits at three features, and what it says where choices are masked."""
+    actor, _, _ = categorical(seed)
+    feature = torch.randn(3, 3, generator=generator())
+    return actor, actor.trunk(feature), actor.describe(feature, LEGAL)
+
+
+def test_a_masked_actor_is_torchs_distribution_over_the_legal_choices_alone() -> None:
+    (actor, logits, described), (_, before, old) = masked(1), masked(2)
+    action = actor.sample(described, generator())
+    for row in range(3):
+        log_prob = entropy = divergence = torch.zeros(())
+        for part in (slice(0, 3), slice(3, 5)):
+            legal = LEGAL[row, part]
+            theirs = OneHotCategorical(logits=logits[row, part][legal])
+            log_prob = log_prob + theirs.log_prob(action[row, part][legal])
+            entropy = entropy + theirs.entropy()
+            base = OneHotCategorical(logits=before[row, part][legal])
+            divergence = divergence + kl_divergence(base, theirs)
+            mode = actor.mode(described)[row, part][legal]
+            assert torch.equal(mode, theirs.mode)
+        torch.testing.assert_close(actor.log_prob(described, action)[row], log_prob)
+        torch.testing.assert_close(actor.entropy(described)[row], entropy)
+        torch.testing.assert_close(actor.divergence(old, described)[row], divergence)
+
+
+def test_what_is_illegal_is_never_drawn_nor_the_likeliest() -> None:
+    actor, _, _ = masked(3)
+    with torch.no_grad():
+        actor.trunk[-1].bias.copy_(torch.tensor([0.0, 50, 0, 50, 0]))  # of the illegal, mostly
+    feature, legal = torch.randn(10_000, 3), LEGAL[:1].expand(10_000, 5)
+    for action in (actor.draw(feature, generator(), legal), actor(feature, legal)):
+        assert not action[~legal].any() and (action.sum(-1) == 2).all()
+
+
+def test_the_logits_of_illegal_choices_have_no_gradient() -> None:
+    actor, _, _ = masked(4)
+    feature = torch.randn(3, 3, generator=generator())
+    described = actor.describe(feature, LEGAL)
+    action = actor.sample(described, generator())
+    old = masked(5)[2].detach()
+    said = (actor.log_prob(described, action), actor.entropy(described))
+    for value in (*said, actor.divergence(old, described)):
+        logits = torch.autograd.grad(value[0], actor.trunk[-1].bias, retain_graph=True)[0]
+        assert torch.equal(logits[~LEGAL[0]], torch.zeros(2)) and logits.isfinite().all()
+        assert logits[:3].abs().sum() > 0
+
+
+def test_where_all_is_legal_not_a_bit_is_different() -> None:
+    actor, _, _ = categorical(6)
+    feature = torch.randn(50, 3)
+    every = torch.ones(50, 5, dtype=torch.bool)
+    assert torch.equal(actor.describe(feature, every), actor.describe(feature))
+    drawn = [actor.draw(feature, generator(), mask) for mask in (None, every)]
+    assert torch.equal(*drawn)
+
+
 def test_what_a_normal_actor_draws_has_its_mean_and_deviation() -> None:
     actor, _, _ = normal(3)
     feature = torch.ones(20_000, 3)

@@ -12,8 +12,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.data import AgentSpec, Episode, Field
 from offpcc.replay import EpisodeReplay
+from offpcc.replay.batch import Batch
 from offpcc.replay.ring import Ring
 
 SPEC = AgentSpec({"where": Field((2,)), "pixels": Field((1, 2, 2), "uint8")}, 2)

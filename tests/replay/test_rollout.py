@@ -9,8 +9,9 @@ import pytest
 import torch
 from toys import through_the_disk
 
-from offpcc.data import AgentSpec, Batch, Episode, Field
+from offpcc.data import AgentSpec, Episode, Field
 from offpcc.replay import Rollout, threshold_filter
+from offpcc.replay.batch import Batch
 
 SPEC = AgentSpec({"where": Field((2,))}, 1)
 STATE = 3

@@ -391,8 +391,8 @@ def test_weights_are_taken_over_after_a_cut_and_at_no_other_time() -> None:
 
 def test_a_log_probability_comes_with_the_steps_that_it_is_of() -> None:
     class Sure(DDPG):
-        def sample_action(self, feature: Any, noise: Any) -> Any:
-            action, noise, _ = super().sample_action(feature, noise)
+        def sample_action(self, feature: Any, noise: Any, action_mask: Any) -> Any:
+            action, noise, _ = super().sample_action(feature, noise, action_mask)
             return action, noise, 2 * action[:, 0]
 
     collector = Collector(agent_with(Sure), walks(3), seed=5, rollout_steps=4)

@@ -81,6 +81,7 @@ def test_a_minari_data_set_is_read_episode_by_episode(tmp_path, monkeypatch) -> 
 def test_mappings_are_laid_flat_part_by_part() -> None:
     nested = {"a": np.ones((2, 1)), "b": {"c": np.zeros((2, 2, 1)), "d": np.full(2, 3.0)}}
     assert flat(nested).tolist() == [[1, 0, 0, 3], [1, 0, 0, 3]]
+    assert flat((np.ones((2, 1)), nested)).tolist() == [[1, 1, 0, 0, 3]] * 2
 
 
 # Writing

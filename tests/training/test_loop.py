@@ -14,12 +14,12 @@ from toys import SPEC, Walk, constant_actor, through_the_disk, weights
 
 from offpcc.algorithms import DDPG, PPO, SAC, TD3, OffPolicy
 from offpcc.algorithms.core.agent import UpdateOutput
-from offpcc.data import Batch, RolloutBatch
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.vector import SequentialEnvs
 from offpcc.errors import DivergedError, NoUpdateError, Stopped
 from offpcc.networks import LSTM
 from offpcc.replay import EpisodeReplay, Rollout
+from offpcc.replay.batch import Batch, RolloutBatch
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.tracking import Recorder
 from offpcc.training.collector import Collector

@@ -13,6 +13,7 @@ from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.config.ranges import LearningRate, PositiveFloat, Size, UnitFloat, check_fields
 from offpcc.data import AgentSpec
 from offpcc.networks import Actor, Encoder, Identity, Memory, Normalizer, Summarizer
+from offpcc.replay.batch import action_mask_of
 
 
 @dataclass
@@ -97,8 +98,13 @@ class ActorCritic(Agent):
         """The critic's head on features of this size."""
 
     @abstractmethod
-    def sample_action(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Actions (n, A) to try, from features (n, F), the next noise (n, E), and log π (n,)."""
+    def sample_action(
+        self, feature: Tensor, noise: Tensor, action_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Actions (n, A) to try, from features (n, F), the next noise (n, E), and log π (n,).
+
+        action_mask: the legal choices (n, A); None: all.
+        """
 
     def groups(self) -> list[Group]:
         """What the optimizer moves, at which rates; a shared memory is the critic's."""
@@ -165,7 +171,8 @@ class ActorCritic(Agent):
         (feature, after), *others = [memory.step(observation, part) for memory, part in pairs]
         if others:
             after = torch.cat((after, *(other for _, other in others)), 1)
-        action, noise, log_prob = self.sample_action(feature, noise)
+        mask = action_mask_of(observation)
+        action, noise, log_prob = self.sample_action(feature, noise, mask)
         return ActOutput(action, after, noise, log_prob)
 
     @torch.no_grad()

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from offpcc.data import AgentSpec, Batch, Observation
+from offpcc.data import AgentSpec, Observation
 from offpcc.networks import Actor, Memory, Normalizer
+from offpcc.replay.batch import Batch, action_mask_of
 
 Metrics = dict[str, Tensor]
 
@@ -58,10 +59,13 @@ class Policy(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Actions (n, A) in [-1, 1] for observations {key: (n, …)}, and the next state (n, S).
 
-        Not greedy: drawn from the policy if that is stochastic, with torch's global generator.
+        Choices are legal ones where the key `action_mask` says which are. Not greedy: drawn from
+        the policy if that is stochastic, with torch's global generator.
         """
         feature, state = self.memory.step(self.normalizer(observation), state)
-        return self.actor(feature) if greedy else self.actor.draw(feature), state
+        mask = action_mask_of(observation)
+        action = self.actor(feature, mask) if greedy else self.actor.draw(feature, None, mask)
+        return action, state
 
 
 class PolicyWrapper(Policy):

@@ -21,10 +21,10 @@ from offpcc.config.ranges import (
     Size,
     UnitFloat,
 )
-from offpcc.data import Batch
 from offpcc.networks import Critic, Memory
 from offpcc.networks.convolution import shifted
 from offpcc.networks.target import frozen, polyak, target_copy
+from offpcc.replay.batch import Batch
 
 Loss = tuple[Tensor, Metrics]
 
@@ -139,21 +139,27 @@ class OffPolicy(ActorCritic):
 
     # What is the same for all.
 
-    def sample_action(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, None]:
+    def sample_action(
+        self, feature: Tensor, noise: Tensor, action_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, None]:
         """See `ActorCritic`; each action is a uniform one with probability ε."""
         action, noise = self.explore(feature, noise)
-        if self.random_action_prob:
-            drawn = torch.rand(len(action), 1, generator=self.generator, device=action.device)
-            chosen = drawn < self.random_action_prob * self.exploration_left()
-            action = torch.where(chosen, self.uniform(action), action)
-        return action, noise, None
+        return self.or_uniform(action, action_mask), noise, None
+
+    def or_uniform(self, action: Tensor, action_mask: Tensor | None) -> Tensor:
+        """Actions (n, A), each replaced by a uniform one with probability ε."""
+        if not self.random_action_prob:
+            return action
+        drawn = torch.rand(len(action), 1, generator=self.generator, device=action.device)
+        chosen = drawn < self.random_action_prob * self.exploration_left()
+        return torch.where(chosen, self.uniform(action, action_mask), action)
 
     def exploration_left(self) -> float:
         """The share of ε and of noise that is used at this point of the training."""
         return 1 - self.progress if self.anneal_exploration else 1.0
 
-    def uniform(self, like: Tensor) -> Tensor:
-        """Uniform actions (n, A) in [-1, 1]."""
+    def uniform(self, like: Tensor, action_mask: Tensor | None) -> Tensor:
+        """Uniform actions (n, A) in [-1, 1]; action_mask: the legal choices, where there are."""
         return 2 * torch.rand(like.shape, generator=self.generator, device=like.device) - 1
 
     def gaussian(self, like: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from offpcc.algorithms.core.agent import Metrics, UpdateOutput
 from offpcc.algorithms.core.optimizer import Group
 from offpcc.algorithms.core.returns import gae
 from offpcc.config.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, UnitFloat
-from offpcc.data import RolloutBatch
 from offpcc.networks import MLP, DistributionActor, Moments, distribution_actor
+from offpcc.replay.batch import RolloutBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +111,11 @@ class OnPolicy(ActorCritic):
             else groups
         )
 
-    def sample_action(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def sample_action(
+        self, feature: Tensor, noise: Tensor, action_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """a ~ π(·|h), with its log π."""
-        described = self.actor.describe(feature)
+        described = self.actor.describe(feature, action_mask)
         action = self.actor.sample(described, self.generator)
         return action, noise, self.actor.log_prob(described, action)
 
@@ -185,7 +187,8 @@ class OnPolicy(ActorCritic):
         share = batch.mask.flatten() / batch.mask.sum()  # of each of the N steps in a mean
         before, estimate = batch.log_prob.flatten(), batch.advantage.flatten()
         h_actor, h_critic = (feature.flatten(0, 1) for feature in self.features(batch))
-        described = self.actor.describe(h_actor)
+        mask = batch.action_mask
+        described = self.actor.describe(h_actor, mask if mask is None else mask.flatten(0, 1))
         log_prob = self.actor.log_prob(described, batch.action.flatten(0, 1))
         gain, extra = self.surrogate(log_prob, before, normalized(estimate, share))
         error = self.value_error(

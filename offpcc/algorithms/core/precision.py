@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 
 from offpcc.algorithms.core.agent import Learner
-from offpcc.data import Batch
+from offpcc.replay.batch import Batch
 
 PASSES: tuple[Literal["fp32"], Literal["bf16"]] = ("fp32", "bf16")
 SHARES = (64, 8, 1)  # of a batch, in turn: where bf16 is emulated, a whole one takes minutes
