@@ -3,13 +3,14 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, MISSING, Field, dataclass, field, fields
-from typing import Any, get_type_hints
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 from offpcc.config.catalog import suite_file
 from offpcc.config.names import nearest
-from offpcc.config.ranges import PositiveInt, complaint
-from offpcc.config.type_check import in_words, matches
+from offpcc.config.ranges import PositiveInt
+from offpcc.config.tables import checked_fields
+from offpcc.config.type_check import matches
 from offpcc.runs.run_spec import RunSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,._=+-]*")  # of folders, too
@@ -142,7 +143,7 @@ def read_suite(name: str) -> Suite:
     if matches(table.get("entries"), list[dict], {}):  # else it is complained about below
         numbered = enumerate(table["entries"], start=1)
         table["entries"] = [_entry(entry, f"{path}, entry {n}") for n, entry in numbered]
-    suite = Suite(**_checked(Suite, table, str(path), name=path.stem))
+    suite = Suite(**checked_fields(Suite, table, str(path), name=path.stem))
     if suite.at not in AT:
         raise ValueError(f"{path}: at is {suite.at!r}; it is 'steps' or 'time'")
     if any(len(pair) != 2 for pair in suite.pairs):
@@ -153,33 +154,11 @@ def read_suite(name: str) -> Suite:
 
 
 def _entry(table: Mapping[str, Any], where: str) -> Entry:
-    content = _checked(Entry, table, where)
+    content = checked_fields(Entry, table, where)
     try:
         return Entry(**content)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _checked(kind: type, table: Mapping[str, Any], where: str, **ours: Any) -> dict[str, Any]:
-    """The fields of a class but ours; ValueError for a key unknown, missing or mistyped."""
-    known = {each.name: each for each in fields(kind) if each.name not in ours}
-    if unknown := sorted(table.keys() - known.keys()):
-        raise ValueError(f"{where}: unknown key {unknown[0]!r}{nearest(unknown[0], known)}")
-    missing = [name for name in known if _needed(known[name]) and name not in table]
-    if missing:
-        raise ValueError(f"{where}: {missing[0]} is missing")
-    types = get_type_hints(kind, include_extras=True)
-    for name, value in table.items():
-        if not matches(value, types[name], {}):
-            wanted = in_words(value, types[name])
-            raise ValueError(f"{where}: {name} is {value!r}, which is not {wanted}")
-        if wrong := complaint(value, types[name]):
-            raise ValueError(f"{where}: {name} is {value!r}; {wrong}")
-    return {**table, **ours}
-
-
-def _needed(key: Field[Any]) -> bool:
-    return key.default is MISSING and key.default_factory is MISSING
 
 
 def _runs(entry: Entry, bind: Sequence[str], settings: Mapping[str, Any]) -> list[PlannedRun]:

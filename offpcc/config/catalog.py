@@ -82,6 +82,19 @@ def suite_file(name: str) -> Path:
     raise ValueError(f"unknown suite {name!r}{nearest(name, suites())}")
 
 
+def spaces() -> list[str]:
+    """The names that `--tune` takes: the files under configs/tune/."""
+    return sorted(path.stem for path in (CONFIGS / "tune").glob("*.toml"))
+
+
+def space_file(name: str) -> Path:
+    """A space by its name or path. Raises ValueError, naming the nearest, if there is none."""
+    for path in (CONFIGS / "tune" / f"{name}.toml", Path(name)):
+        if path.is_file():
+            return path
+    raise ValueError(f"unknown space {name!r}{nearest(name, spaces())}")
+
+
 def domain_config(env: str, algorithm: Path) -> Path | None:
     """The recipe with the longest name that begins the id, word by word.
 

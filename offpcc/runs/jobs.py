@@ -44,12 +44,16 @@ class Job:
         folder = self.request.folder
         return folder.exists and "final" in folder.read()
 
+    def words(self, threads: int | None) -> list[str]:
+        """Its command line; threads: how many to ask for, None where the request does."""
+        more = [] if threads is None else ["--bind", f"num_threads = {threads}"]
+        return [*self.request.arguments, *more, *self.flags]
+
     def start(self, threads: int, lifeline: Lifeline) -> Process:
         """Its process, with that many threads unless the request asks for others."""
         own = any(map(OWN_THREADS.match, self.request.bind))
-        more = [] if own else ["--bind", f"num_threads = {threads}"]
         return lifeline.start(
-            [*child_command(), *self.request.arguments, *more, *self.flags],
+            [*child_command(), *self.words(None if own else threads)],
             env=os.environ | ({} if own else dict.fromkeys(POOLS, str(threads))),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -89,36 +93,86 @@ class Relay(Interrupt):
             process.send_signal(number)
 
 
+class Crew:
+    """Jobs at work, of which at most `limit` have the cores to themselves.
+
+    Inside, every signal goes to all of them, and `stopped` is the first one, or 0.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self._threads = limit, max(1, cores() // limit)
+        self._relay, self._lifeline = Relay(), Lifeline()
+        self._said: Said = SimpleQueue()
+        self._last: dict[Job, str] = {}
+        self._status = LiveStatus()
+
+    def __enter__(self) -> Self:
+        self._relay.__enter__()
+        self._lifeline.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lifeline.__exit__(*error)
+        self._relay.__exit__(*error)
+
+    @property
+    def stopped(self) -> int:
+        """The first signal that has come, or 0."""
+        return self._relay.number
+
+    @property
+    def working(self) -> int:
+        """How many jobs are at work."""
+        return len(self._relay.working)
+
+    @property
+    def hires(self) -> bool:
+        """Whether one more job may start."""
+        return self.working < self.limit and not self.stopped
+
+    def start(self, job: Job) -> None:
+        """Starts a job."""
+        process = self._relay.working[job] = job.start(self._threads, self._lifeline)
+        if self.stopped:  # came in between
+            process.send_signal(self.stopped)
+        self._last[job] = "said nothing"
+        self._status.begin(job.name)
+        Thread(target=_follow, args=(job, process, self._said), daemon=True).start()
+
+    def wait(self) -> tuple[Job, int, str]:
+        """Shows what jobs say until one ends: that one, its exit code, and its last words."""
+        while True:
+            job, line = self._said.get()
+            if line is None:
+                code, why = _end(job, self._relay.working.pop(job))
+                self._status.end(job.name)
+                return job, code, COMPLAINT.sub("", why or self._last[job], count=1)
+            self._status.tell(job.name, line)
+            # Our own complaint is the reason, whatever else is said on the way out.
+            if not COMPLAINT.match(self._last[job]):
+                self._last[job] = line
+
+
 def run(jobs: Sequence[Job], limit: int, again: str = "--resume") -> int:
     """Runs them, `limit` at a time; gives 0, or the exit code of the first that failed.
 
     A failure stops no other job; at the end each has a line. Raises Stopped once all have stopped
     for a signal, saying that `again` continues them.
     """
-    waiting, codes = list(jobs), dict.fromkeys(jobs, 0)
-    last = dict.fromkeys(jobs, "said nothing")
-    said: Said = SimpleQueue()
-    status, threads = LiveStatus(), max(1, cores() // limit)
-    with Relay() as relay, Lifeline() as lifeline:
-        while relay.working or (waiting and not relay.number):
-            while waiting and len(relay.working) < limit and not relay.number:
-                _start(waiting.pop(0), threads, relay, lifeline, said, status)
-            job, line = said.get()
-            if line is None:
-                codes[job], why = _end(job, relay.working.pop(job))
-                last[job] = why or last[job]
-                status.end(job.name)
-            else:
-                status.tell(job.name, line)
-                # Our own complaint is the reason, whatever else is said on the way out.
-                last[job] = last[job] if COMPLAINT.match(last[job]) else line
-    failed = {job: code for job, code in codes.items() if code not in (0, 128 + relay.number)}
+    waiting, codes, last = list(jobs), dict.fromkeys(jobs, 0), dict.fromkeys(jobs, "")
+    with Crew(limit) as crew:
+        while crew.working or (waiting and not crew.stopped):
+            while waiting and crew.hires:
+                crew.start(waiting.pop(0))
+            job, code, words = crew.wait()
+            codes[job], last[job] = code, words
+    failed = {job: code for job, code in codes.items() if code not in (0, 128 + crew.stopped)}
     for job in failed:
-        print(f"failed: {job.name}: {COMPLAINT.sub('', last[job], 1)}", file=sys.stderr)
-    if relay.number:
+        print(f"failed: {job.name}: {last[job]}", file=sys.stderr)
+    if crew.stopped:
         if waiting:
             print(f"not begun: {', '.join(job.name for job in waiting)}", file=sys.stderr)
-        raise Stopped(relay.number, again)
+        raise Stopped(crew.stopped, again)
     return next(iter(failed.values()), 0)
 
 
@@ -127,16 +181,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _start(
-    job: Job, threads: int, relay: Relay, lifeline: Lifeline, said: Said, status: LiveStatus
-) -> None:
-    process = relay.working[job] = job.start(threads, lifeline)
-    if relay.number:  # came in between
-        process.send_signal(relay.number)
-    status.begin(job.name)
-    Thread(target=_follow, args=(job, process, said), daemon=True).start()
 
 
 def _follow(job: Job, process: Process, said: Said) -> None:
