@@ -12,6 +12,7 @@ def list_all() -> int:
         print(f"  {name:{width}s}  {what}")
     print("\nalgorithms\n  " + " ".join(catalog.algorithms()))
     print("\nsuites\n  " + " ".join(catalog.suites()))
+    print("\nspaces\n  " + " ".join(catalog.spaces()))
     print("\nconfigs\n  " + "\n  ".join(catalog.configs()))
     return 0
 

@@ -72,6 +72,10 @@ def dispatch(asked: argparse.Namespace) -> int:
         from offpcc.cli.compare import compare
 
         return compare(asked)
+    if asked.tune or asked.trial is not None:
+        from offpcc.cli.tune import tune
+
+        return tune(asked)
     if asked.check:
         from offpcc.cli.catalog import check
 
@@ -94,9 +98,10 @@ def script() -> int:
 
     tables = (asked.report, asked.plot, asked.status)
     elsewhere = (asked.list, asked.compare, *(each is not None for each in tables))
-    plain = any(elsewhere) or asked.jobs or asked.print_config
-    observed = bool(asked.check or asked.env) and not plain
-    if asked.check or plays(asked):
+    plain = any(elsewhere) or asked.jobs or asked.print_config or asked.tune
+    trial = asked.trial is not None
+    observed = trial or (bool(asked.check or asked.env) and not plain)
+    if asked.check or trial or plays(asked):
         return supervisor.run(main, observed)
     return supervisor.run(main, observed, "--resume", partial(record_fault, asked))
 

@@ -14,6 +14,7 @@ EXAMPLES = """examples:
   {command} --compare memory --jobs 2
   {command} --plot results/pendulum-p-v0
   {command} --status
+  {command} --tune pendulum-p --jobs 2
 
 exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
 6 environment fault, 7 storage fault, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue
@@ -27,6 +28,7 @@ WANDB = "default: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, 
 BIND = "gin lines that override all files; each in quotes"
 REPORT = "with --compare: train nothing, report on the runs in results/ or on the rows in DIR"
 STATUS = "list the runs below DIR (default: --results): at work or not, steps, return, time left"
+TUNE = "search settings: the ranges are in configs/tune/SPACE.toml, or in a file of your own"
 JOBS = "runs to train at the same time, each in its own process on its share of the cores"
 ASYNC = "with --envs: a process for each copy, which pays off if a step takes milliseconds"
 PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
@@ -137,7 +139,13 @@ def _add_other(p: Parser) -> None:
     other("--report", nargs="?", const="", metavar="DIR", help=REPORT)
     other("--plot", nargs="*", metavar="PATH", help="draw learning curves and tables of runs")
     other("--status", nargs="*", metavar="DIR", help=STATUS)
-    other("--list", action="store_true", help="list environments, algorithms, suites and configs")
+    other("--tune", metavar="SPACE", help=TUNE)
+    other("--trial", type=int, help=argparse.SUPPRESS)  # of --tune: makes this one alone
+    other(
+        "--list",
+        action="store_true",
+        help="list environments, algorithms, suites, spaces and configs",
+    )
     other(
         "--print-config",
         action="store_true",

@@ -9,9 +9,7 @@ from offpcc.config.ranges import complaint
 from offpcc.config.type_check import in_words, matches
 
 
-def checked_fields(
-    kind: type, table: Mapping[str, Any], where: str, **ours: Any
-) -> dict[str, Any]:
+def checked_fields(kind: type, table: Mapping[str, Any], where: str, **ours: Any) -> dict[str, Any]:
     """The table as keyword arguments of a dataclass, with ours, which are not for the file.
 
     where: the place to name in complaints. Raises ValueError for a key that is unknown, missing,

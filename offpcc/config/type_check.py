@@ -76,7 +76,7 @@ def matches(value: Any, kind: Any, registry: Mapping[str, Configurable]) -> bool
         listed = isinstance(value, (list, tuple))
         return listed and all(matches(part, _inner(kind), registry) for part in value)
     plain = get_origin(kind) or kind
-    return isinstance(value, plain) if isinstance(plain, type) else True
+    return plain is Any or not isinstance(plain, type) or isinstance(value, plain)
 
 
 def in_words(value: Any, kind: Any) -> str:

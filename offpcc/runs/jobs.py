@@ -139,6 +139,10 @@ class Crew:
         self._status.begin(job.name)
         Thread(target=_follow, args=(job, process, self._said), daemon=True).start()
 
+    def tell(self, job: Job, line: str) -> None:
+        """Shows a line about a job."""
+        self._status.tell(job.name, line)
+
     def wait(self) -> tuple[Job, int, str]:
         """Shows what jobs say until one ends: that one, its exit code, and its last words."""
         while True:

@@ -1,0 +1,1 @@
+"""Search: trials of settings from a space, proposed, pruned and recorded by optuna."""
