@@ -19,6 +19,8 @@ def tune(asked: argparse.Namespace) -> int:
     """
     from offpcc.compare.search.space import read_space
 
+    if not asked.tune:
+        raise ValueError("--trial goes with --tune SPACE")
     check_jobs(asked)
     if others := [name for name in given(asked) if name not in FREE]:
         raise ValueError(f"--{others[0]} does not go with --tune; the space's file says it")

@@ -15,6 +15,7 @@ from offpcc.config.tables import checked_fields
 from offpcc.runs.run_spec import RunSpec
 
 NAME = re.compile(r"[A-Za-z_][\w/.]*")  # of a setting
+BOUND = re.compile(r"--bind (['\"])(.*?)\1:\d+: ")  # begins the complaint of a line
 FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 # What all trials share, because scores at other steps, or over other episodes, are no comparison.
 SHARED = ("Training.steps", "Training.eval_interval", "Evaluator.episodes")
@@ -138,38 +139,45 @@ class Space:
         Each setting takes both its ends, or each of its choices, while the others are at their
         first. settings: of `RunSpec`. Raises ValueError for what no trial could be trained with.
         """
-        bound = [binding.key for line in self.lines for binding in parse(line, f"bind {line!r}")]
-        if both := [name for name in self.settings if name in bound]:
-            raise ValueError(f"{self.name}: {both[0]} is in [space], and bound as well")
-        if twice := [key for key in bound if bound.count(key) > 1]:
-            raise ValueError(f"{self.name}: {twice[0]} is bound twice")
+        self._refuse_bound()
         first = {name: setting.ends[0] for name, setting in self.settings.items()}
-        config = self._composed(first, "", settings)
+        config = self._composed(first, settings)
         if not config.values["Evaluator.episodes"]:
-            raise ValueError(f"{self.name}: eval_episodes is 0; a score is of evaluations")
+            raise ValueError(f"{self.name}.toml: eval_episodes is 0; a score is of evaluations")
         for name, setting in self.settings.items():
             for value in setting.ends[1:]:
-                where = f"[space] {name} at {value}: "
-                other = self._composed(first | {name: value}, where, settings)
+                other = self._composed(first | {name: value}, settings, f"{name} = {value}: ")
                 if moved := [k for k in SHARED if other.values[k] != config.values[k]]:
                     raise ValueError(
-                        f"{self.name}: [space] {name} changes {moved[0]}; trials can be compared "
-                        "at equal steps and evaluations alone"
+                        f"{self.name}.toml: {name} changes {moved[0]}; trials can be compared at "
+                        "equal steps and evaluations alone"
                     )
         return config
 
+    def _refuse_bound(self) -> None:
+        bound = [binding.key for line in self.lines for binding in parse(line, f"bind {line!r}")]
+        if both := [name for name in self.settings if name in bound]:
+            what = "a key of its own" if both[0] == "steps" else "bound as well"
+            raise ValueError(f"{self.name}.toml: {both[0]} is in [space], and {what}")
+        if twice := [key for key in bound if bound.count(key) > 1]:
+            raise ValueError(f"{self.name}.toml: {twice[0]} is bound twice")
+
     def _composed(
-        self, params: Mapping[str, Any], where: str, settings: Mapping[str, Any]
+        self, params: Mapping[str, Any], settings: Mapping[str, Any], tried: str = ""
     ) -> Config:
+        """A trial's config; tried: the line to name in a complaint that names none itself."""
         try:
             return self.requests(params, 0, **settings)[0].compose()
         except ValueError as error:
-            raise ValueError(f"{self.name}: {where}{error}") from error
+            line = BOUND.match(str(error))
+            what = f"{line[2]}: {str(error)[line.end() :]}" if line else f"{tried}{error}"
+            raise ValueError(f"{self.name}.toml: {what}") from error
 
     def facts(self, config: Config) -> dict[str, Any]:
         """What may not differ between commands that work on one study, as JSON can hold it."""
         own = asdict(self)
-        own.pop("trials")  # more may be asked for
+        del own["trials"]  # more may be asked for
+        del own["steps"]  # as Training.steps
         own |= {"space": {name: asdict(each) for name, each in self.settings.items()}}
         return own | {"bind": list(self.bind), "settings": config.fixed(FREE)}
 
