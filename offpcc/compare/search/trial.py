@@ -7,7 +7,7 @@ import numpy as np
 
 from offpcc.compare.plot import find_runs
 from offpcc.compare.search.study import Study
-from offpcc.errors import Stopped
+from offpcc.errors import RunExistsError, RunLockedError, Stopped
 from offpcc.runs.begin import begin, proceed
 from offpcc.runs.run_spec import RunSpec
 from offpcc.storage.run_folder import RunFolder
@@ -82,6 +82,8 @@ def _pruned(request: RunSpec, trial: SeedOfTrial) -> bool:
             proceed(request, callbacks=(prune,))
     except Stopped as error:
         raise Stopped(error.number, AGAIN) from error
+    except RunExistsError as error:  # by the process of a search that was killed a moment ago
+        raise RunLockedError(str(error)) from error
     return "stopped" in folder.read()
 
 
