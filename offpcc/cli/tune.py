@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from offpcc.cli.parser import check_jobs, given
-from offpcc.config.installation import program
+from offpcc.config.locations import program
 
 FREE = ("tune", "trial", "jobs", "results", "steps", "seed", "device", "wandb", "debug")
 

@@ -7,7 +7,7 @@ import pytest
 
 from offpcc.compare.search.space import Choices, Range, read_space
 from offpcc.config.catalog import spaces
-from offpcc.config.installation import CONFIGS
+from offpcc.config.locations import CONFIGS
 
 HEAD = 'env = "pendulum-p-v0"\nalgo = "rsac"\nsteps = 900\ntrials = 4\n'
 TAU = "[space]\ntau = {low = 0.1, high = 0.2}\n"

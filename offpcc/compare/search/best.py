@@ -10,7 +10,7 @@ from offpcc.compare.search.search import scored
 from offpcc.compare.search.study import REASON, Study
 from offpcc.config.bindings import compose
 from offpcc.config.config import Config
-from offpcc.config.installation import CONFIGS
+from offpcc.config.locations import CONFIGS
 from offpcc.errors import ConfigError
 from offpcc.storage.atomic_io import replace_file
 

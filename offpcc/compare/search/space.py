@@ -20,7 +20,9 @@ FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 # What all trials share, because scores at other steps, or over other episodes, are no comparison.
 SHARED = ("Training.steps", "Training.eval_interval", "Evaluator.episodes")
 # May differ between the commands that work on one study.
-FREE = ("TrainingConfig.device", "TrainingConfig.num_threads", "TrainingConfig.num_checkpoints")
+FREE = tuple(
+    f"TrainingConfig.{name}" for name in ("device", "num_threads", "num_checkpoints", "async_envs")
+)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 from offpcc.compare.plot import find_runs
 from offpcc.compare.search.study import Study
 from offpcc.errors import RunExistsError, RunLockedError, Stopped
-from offpcc.runs.begin import begin, proceed
 from offpcc.runs.run_spec import RunSpec
+from offpcc.runs.start_or_resume import resume_run, start_run
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.callbacks import Prune
 
@@ -77,9 +77,9 @@ def _pruned(request: RunSpec, trial: SeedOfTrial) -> bool:
     folder, prune = request.folder, Prune(trial)
     try:
         if not folder.exists:
-            begin(request, callbacks=(prune,))
+            start_run(request, callbacks=(prune,))
         elif "final" not in folder.read():
-            proceed(request, callbacks=(prune,))
+            resume_run(request, callbacks=(prune,))
     except Stopped as error:
         raise Stopped(error.number, AGAIN) from error
     except RunExistsError as error:  # by the process of a search that was killed a moment ago
