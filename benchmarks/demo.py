@@ -96,7 +96,7 @@ def main() -> int:
 def compare(task: Task) -> None:
     """Prints the returns of a task's agents and of chance."""
     from offpcc.deploy import play
-    from offpcc.envs.adapter import make_env
+    from offpcc.envs.make_env import make_env
 
     print(f"\n{task.env}: return of {EPISODES} episodes, 95 % interval; trainings with other seeds")
     for agent in task.agents:

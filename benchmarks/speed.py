@@ -33,7 +33,7 @@ from usual import UsualRSAC
 
 from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
 from offpcc.data import AgentSpec, Episode, Field
-from offpcc.envs.adapter import make_env
+from offpcc.envs.make_env import make_env
 from offpcc.envs.vector import SequentialEnvs
 from offpcc.networks import GRU, LSTM, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout

@@ -12,7 +12,7 @@ _MODULES = {
     "StopAtReturn": "training.callbacks",
     "load": "deploy.loaded_policy",
     "env_of": "deploy.loaded_policy",
-    "make_env": "envs.adapter",
+    "make_env": "envs.make_env",
 }
 
 __all__ = [

@@ -13,7 +13,7 @@ Item = TypeVar("Item", bound=Callable[..., Any])
 ROOTS = ("TrainingConfig", "make_env", "Collector", "Evaluator", "Training")
 CLASS_MODULES = {
     "runs.training_config": "TrainingConfig",
-    "envs.adapter": "make_env",
+    "envs.make_env": "make_env",
     "training.collector": "Collector",
     "training.evaluator": "Evaluator",
     "training.loop": "Training",

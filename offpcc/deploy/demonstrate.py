@@ -16,7 +16,7 @@ from offpcc.config.catalog import bare
 from offpcc.data import ACTION_MASK, OWN_PAST, Observation
 from offpcc.deploy.loaded_policy import copies_of, load
 from offpcc.deploy.play import SEED, SIDE_BY_SIDE
-from offpcc.envs.adapter import SpaceAdapter
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.storage.run_folder import RunFolder

@@ -18,8 +18,9 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from offpcc.data import Observation
-from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.fault_guard import Call, Guard
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.envs.worker_env import REPORT, Made, Report, WorkerEnv, blueprint_of

@@ -10,7 +10,8 @@ from gymnasium.utils.env_checker import check_env
 
 from offpcc.config.limits import MAX_EVALUATED
 from offpcc.data import Observation
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.make_env import make_env
 from offpcc.errors import EnvironmentFault
 
 COLOUR = re.compile(r"\x1b\[\d*m")  # which gymnasium paints its warnings with

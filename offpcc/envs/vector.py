@@ -11,8 +11,9 @@ from gymnasium.vector import VectorEnv
 
 from offpcc.config.catalog import bare
 from offpcc.data import ACTION_MASK, AgentSpec, Observation
-from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.fault_guard import Guard
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
 from offpcc.envs.values import SpaceError
 

@@ -15,7 +15,8 @@ from gymnasium.vector.utils import CloudpickleWrapper
 
 from offpcc.config.catalog import bare, check_id
 from offpcc.data import AgentSpec, Field, Observation
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.make_env import make_env
 from offpcc.envs.step_outcome import Outcome
 from offpcc.errors import EnvironmentFault
 from offpcc.processes import interrupt, lifeline, notices, streams

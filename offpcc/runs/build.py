@@ -17,8 +17,9 @@ from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.config.config import Config
 from offpcc.data import AgentSpec, Episode
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.async_envs import AsyncEnvs
+from offpcc.envs.make_env import make_env
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter, vectorised
 from offpcc.errors import ConfigError
 from offpcc.processes.allocator import keep_freed_memory

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from offpcc.data import ACTION_MASK, AgentSpec, Episode
-from offpcc.envs.adapter import SpaceAdapter
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.vector import VectorEnvAdapter
 from offpcc.training.dataset_io import ARRAYS, MASKS, minari_data_set, read_array
 from offpcc.training.experience_source import ExperienceSource

@@ -11,7 +11,8 @@ from offpcc.config.catalog import algorithm_file, algorithms
 from offpcc.config.config import Config
 from offpcc.config.type_check import Macro
 from offpcc.data import AgentSpec, Field
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.make_env import make_env
 from offpcc.errors import ConfigError
 from offpcc.networks import GRU
 from offpcc.runs.training_config import TrainingConfig

@@ -19,7 +19,7 @@ from offpcc.config.catalog import (
     domain_config,
 )
 from offpcc.data import Episode
-from offpcc.envs.adapter import SpaceAdapter
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.errors import ConfigError
 from offpcc.runs.build import Parts, build
 from offpcc.training.dataset import Recording

@@ -13,7 +13,7 @@ from test_examples import EXTENDING, write_files
 import offpcc
 from offpcc.deploy import play
 from offpcc.deploy.demonstrate import demonstrate, record_data
-from offpcc.envs.adapter import make_env
+from offpcc.envs.make_env import make_env
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.dataset import read_episodes
 from offpcc.training.dataset_io import read_transitions

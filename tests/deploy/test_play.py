@@ -13,7 +13,8 @@ from gymnasium import spaces
 import offpcc
 from offpcc.deploy import play
 from offpcc.domains.canvas import Canvas
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.make_env import make_env
 from offpcc.errors import RunMissingError
 from offpcc.storage.run_folder import RunFolder
 

@@ -10,8 +10,9 @@ from masked import PARTS, SPACES, Masked, MaskedVector
 from offpcc.data import ACTION_MASK, Field
 from offpcc.envs.action_mask import MaskReader
 from offpcc.envs.actions import Choices
-from offpcc.envs.adapter import EnvAdapter, SpaceAdapter
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.checker import check_environment
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.values import SpaceError
 from offpcc.envs.vector import NativeVectorEnv
 from offpcc.errors import EnvironmentFault

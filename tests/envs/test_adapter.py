@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offpcc.data import Field
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.make_env import make_env
 
 UNIT = Box(-1, 1, (2,))
 

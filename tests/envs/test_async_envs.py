@@ -17,8 +17,8 @@ import pytest
 from robots import UNLUCKY, Robot
 
 from offpcc.algorithms import SAC
-from offpcc.envs.adapter import make_env
 from offpcc.envs.async_envs import AsyncEnvs
+from offpcc.envs.make_env import make_env
 from offpcc.envs.vector import SequentialEnvs, VectorEnvAdapter
 from offpcc.errors import CallTimeout, EnvironmentFault
 from offpcc.training.collector import Collector
@@ -310,7 +310,7 @@ def test_stop_signals_do_nothing_to_the_processes(make: Make, number) -> None:
 SCRIPT = """
 import os, signal, sys, threading
 import numpy as np
-from offpcc.envs.adapter import make_env
+from offpcc.envs.make_env import make_env
 from offpcc.envs.async_envs import AsyncEnvs
 
 if __name__ == "__main__":

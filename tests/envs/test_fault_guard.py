@@ -14,9 +14,10 @@ import offpcc
 from offpcc.deploy import play
 from offpcc.deploy.demonstrate import demonstrate, record_data
 from offpcc.deploy.loaded_policy import env_of, load
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.checker import check_environment
 from offpcc.envs.fault_guard import Guard
+from offpcc.envs.make_env import make_env
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs
 from offpcc.errors import ConfigError, EnvironmentFault
 from offpcc.storage.run_folder import RunFolder
@@ -283,7 +284,7 @@ def test_nobody_else_makes_or_steps_an_environment() -> None:
     calls = {"reset", "step", "render", "close"}
     for path in ROOT.glob("offpcc/**/*.py"):
         place = path.relative_to(ROOT).as_posix()
-        if place in ("offpcc/envs/adapter.py", "offpcc/envs/vector.py"):
+        if place in ("offpcc/envs/adapter.py", "offpcc/envs/make_env.py", "offpcc/envs/vector.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

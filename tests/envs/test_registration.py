@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from toys import Walk
 
 from offpcc.config import catalog
-from offpcc.envs.adapter import make_env
+from offpcc.envs.make_env import make_env
 from offpcc.envs.registration import id_and_settings, wrapper_reference
 
 

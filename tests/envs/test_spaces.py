@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple, flatten
 
-from offpcc.envs.adapter import SpaceAdapter
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.spaces import key_of, leaves, part_of, reader_of
 from offpcc.envs.values import SpaceError, finite, flag, scalar, shortened
 from offpcc.networks import Encoder

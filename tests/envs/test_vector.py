@@ -8,7 +8,7 @@ from gymnasium.spaces import Box
 from offpcc.algorithms import SAC
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file
-from offpcc.envs.adapter import make_env
+from offpcc.envs.make_env import make_env
 from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter, vectorised
 from offpcc.runs.build import build, build_copies
 from offpcc.training.collector import Collector

@@ -15,8 +15,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 import offpcc
 from offpcc.deploy.demonstrate import record_data
 from offpcc.deploy.play import evaluate
-from offpcc.envs.adapter import make_env
 from offpcc.envs.checker import check_environment
+from offpcc.envs.make_env import make_env
 from offpcc.envs.vector import vectorised
 from offpcc.training.dataset import read_episodes
 

@@ -14,7 +14,8 @@ from toys import SPEC, Walk, act, constant_actor, make_batch, through_the_disk
 
 from offpcc.algorithms import DDPG, DSAC, SAC, OffPolicy, Policy
 from offpcc.data import Episode
-from offpcc.envs.adapter import EnvAdapter, make_env
+from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.make_env import make_env
 from offpcc.errors import EnvironmentFault
 from offpcc.networks import LSTM, Encoder, Identity
 from offpcc.training.collector import Collector

@@ -10,7 +10,8 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 import offpcc
 from offpcc.deploy.demonstrate import demonstrate, record_data
-from offpcc.envs.adapter import SpaceAdapter, make_env
+from offpcc.envs.make_env import make_env
+from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.vector import SequentialEnvs
 from offpcc.errors import ConfigError
 from offpcc.training.dataset import Dataset, read_episodes
