@@ -33,7 +33,6 @@ UR5_TOP = Task("offpcc.domains.ur5_top:UR5Top", steps=200)
 UR5_MDP_TOP = Task("offpcc.domains.ur5_top:UR5MdpTop", steps=20)
 QUADROTOR = Task("offpcc.domains.quadrotor:Quadrotor", steps=1000)
 LINKS = Task("offpcc.domains.quad_inv_pendulum:QuadInvPendulum", steps=1000)
-
 _MAZE = "velocity, platform"
 _SIDE = "heaven's side, away from the priest"
 _CONTROL = "gymnasium.envs.classic_control"

@@ -169,7 +169,7 @@ def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None
     """
     from offpcc.envs.adapter import EnvAdapter
     from offpcc.envs.async_envs import AsyncEnvs
-    from offpcc.envs.vector import NativeVectorEnv
+    from offpcc.envs.native_vector_env import NativeVectorEnv
 
     left = fatal
 

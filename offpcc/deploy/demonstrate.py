@@ -32,13 +32,9 @@ def demonstrate(path: Path | str, episodes: int) -> str:
     choices are masked, action_mask and next_action_mask (N, A) hold the masks.
     """
     played, said, _ = _played(path, load(path), episodes)
-    rows = [
-        (shown(step.before), shown(step.after), step.action, *map(np.asarray, step[3:]))
-        for episode in played
-        for step in episode
-    ]
-    arrays = dict(zip(ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
     steps = [step for episode in played for step in episode]
+    rows = [(shown(s.before), shown(s.after), s.action, *map(np.asarray, s[3:])) for s in steps]
+    arrays = dict(zip(ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
     if ACTION_MASK in steps[0].before:
         for name, side in zip(MASKS, ("before", "after"), strict=True):
             arrays[name] = np.stack([getattr(step, side)[ACTION_MASK] for step in steps])

@@ -17,7 +17,8 @@ from offpcc.data import ACTION_MASK, AgentSpec, Field
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.values import check_bytes
 from offpcc.envs.vector import VectorEnvAdapter
-from offpcc.runs.build import build_agent, build_copies, build_env
+from offpcc.runs.build import build_agent
+from offpcc.runs.env_copies import build_copies, build_env
 from offpcc.runs.training_config import TrainingConfig
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder

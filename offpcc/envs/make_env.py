@@ -53,15 +53,8 @@ def make_env(
     # An environment that draws nothing need not take the argument.
     drawn = {"render_mode": render_mode} if render_mode else {}
     classes = [import_attribute(name, f"wrapper {name}") for name in wrappers]
-    try:
-        with guard.constructor:
-            made = _constructed(bare(env), max_episode_steps, arguments | drawn, classes)
-    except EnvironmentFault as fault:
-        if reason := _misuse(fault.__cause__, [*arguments, *drawn]):
-            raise ValueError(reason) from fault.__cause__
-        raise
     return EnvAdapter(
-        made,
+        _constructed(guard, bare(env), max_episode_steps, arguments | drawn, classes),
         guard=guard,
         limit=max_episode_steps or gymnasium.spec(bare(env)).max_episode_steps,
         env_kwargs=None if wrappers else arguments,
@@ -73,16 +66,23 @@ def make_env(
 
 
 def _constructed(
+    guard: Guard,
     env_id: str,
     max_episode_steps: int | None,
     arguments: dict[str, Any],
     wrappers: Sequence[Callable[..., Any]],
 ) -> gymnasium.Env:
     """The environment with its wrappers, and with its spaces, which may be made late."""
-    made = gymnasium.make(env_id, max_episode_steps, disable_env_checker=True, **arguments)
-    for wrapper in wrappers:
-        made = wrapper(made)
-    _ = made.observation_space, made.action_space
+    try:
+        with guard.constructor:
+            made = gymnasium.make(env_id, max_episode_steps, disable_env_checker=True, **arguments)
+            for wrapper in wrappers:
+                made = wrapper(made)
+            _ = made.observation_space, made.action_space
+    except EnvironmentFault as fault:
+        if reason := _misuse(fault.__cause__, [*arguments]):
+            raise ValueError(reason) from fault.__cause__
+        raise
     return made
 
 

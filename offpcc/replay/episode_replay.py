@@ -284,11 +284,7 @@ class EpisodeReplay(Replay):
     def extend(self, chunk: dict[str, Tensor]) -> None:
         """Stores the episodes of a chunk."""
         length = chunk["length"].numpy()
-        rows = {
-            "observation": length + 1,
-            "step": length,
-            "state": -(-length // self._every),
-        }
+        rows = {"observation": length + 1, "step": length, "state": -(-length // self._every)}
         pieces: dict[str, dict[str, list[np.ndarray]]] = {column: {} for column in rows}
         for name, values in chunk.items():
             column, _, key = name.partition("/")

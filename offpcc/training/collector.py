@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from offpcc.algorithms import Agent
-from offpcc.algorithms.core.agent import restore_generator
+from offpcc.algorithms.core.part_state import restore_generator
 from offpcc.config.limits import LONG_EPISODE, UNLIMITED_PIECE
 from offpcc.config.ranges import PositiveInt, checked
 from offpcc.data import Episode

@@ -17,7 +17,8 @@ from toys import through_the_disk, weights
 from offpcc.algorithms import A2C, COPG, DSAC, PPG, PPO, ActorCritic, OffPolicy
 from offpcc.data import ACTION_MASK, Episode
 from offpcc.envs.adapter import EnvAdapter
-from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter
+from offpcc.envs.native_vector_env import NativeVectorEnv
+from offpcc.envs.vector import SequentialEnvs, VectorEnvAdapter
 from offpcc.networks import LSTM, Identity
 from offpcc.replay import EpisodeReplay, Replay, Rollout
 from offpcc.replay.batch import Batch

@@ -12,9 +12,9 @@ from offpcc.envs.action_mask import MaskReader
 from offpcc.envs.actions import Choices
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.checker import check_environment
+from offpcc.envs.native_vector_env import NativeVectorEnv
 from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.values import SpaceError
-from offpcc.envs.vector import NativeVectorEnv
 from offpcc.errors import EnvironmentFault
 
 FLOATS = Box(-1, 1, (3,))

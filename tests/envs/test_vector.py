@@ -9,8 +9,10 @@ from offpcc.algorithms import SAC
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file
 from offpcc.envs.make_env import make_env
-from offpcc.envs.vector import NativeVectorEnv, SequentialEnvs, VectorEnvAdapter, vectorised
-from offpcc.runs.build import build, build_copies
+from offpcc.envs.native_vector_env import NativeVectorEnv, vectorised
+from offpcc.envs.vector import SequentialEnvs, VectorEnvAdapter
+from offpcc.runs.build import build
+from offpcc.runs.env_copies import build_copies
 from offpcc.training.collector import Collector
 
 ID = "cartpole-continuous-p-v0"

@@ -16,7 +16,7 @@ from offpcc.config.config import Config
 from offpcc.data import AgentSpec, Field
 from offpcc.errors import ConfigError
 from offpcc.networks import LSTM
-from offpcc.runs import build
+from offpcc.runs import build, env_copies
 from offpcc.runs.build import Parts, likely_batch, settle_precision
 from offpcc.runs.training_config import TrainingConfig
 
@@ -195,8 +195,8 @@ def test_copies_larger_than_memory_are_refused_by_the_first_few(monkeypatch) -> 
     recipe("sac")
     monkeypatch.setattr("offpcc.processes.ram_limit.free_bytes", lambda: 5 * 10**8)
     # Not the process's own: that does not grow where earlier tests have left memory free.
-    monkeypatch.setattr(build, "resident_bytes", lambda: 8 * 10**6 * Heavy.made)
+    monkeypatch.setattr(env_copies, "resident_bytes", lambda: 8 * 10**6 * Heavy.made)
     with pytest.raises(ConfigError, match=r"999 copies of the environment take 8.0 GB and 0.5 GB"):
-        build.build_copies("heavy-v0", 1_000)
+        env_copies.build_copies("heavy-v0", 1_000)
     assert Heavy.made < 20
-    assert len(build.build_copies("heavy-v0", 12)) == 12
+    assert len(env_copies.build_copies("heavy-v0", 12)) == 12

@@ -17,7 +17,7 @@ from offpcc.deploy.demonstrate import record_data
 from offpcc.deploy.play import evaluate
 from offpcc.envs.checker import check_environment
 from offpcc.envs.make_env import make_env
-from offpcc.envs.vector import vectorised
+from offpcc.envs.native_vector_env import vectorised
 from offpcc.training.dataset import read_episodes
 
 UNIT = Box(-1, 1, (2,), np.float32)

@@ -1,7 +1,6 @@
 """Agent: what every algorithm is to the rest: it acts, it learns from batches, it can be saved."""
 
 import copy
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from offpcc.algorithms.core.part_state import part_state, restore_part
 from offpcc.data import AgentSpec, Observation
 from offpcc.networks import Actor, Memory, Normalizer
 from offpcc.replay.batch import Batch, action_mask_of
@@ -124,12 +124,12 @@ class Learner(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain containers only."""
-        return {name: _read(part) for name, part in self.parts().items()}
+        return {name: part_state(part) for name, part in self.parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict` in place."""
         for name, part in self.parts().items():
-            _write(part, state[name])
+            restore_part(part, state[name])
 
 
 class Agent(Learner):
@@ -173,30 +173,3 @@ class Agent(Learner):
         for old, new in zip(mine.buffers(), theirs.buffers(), strict=True):
             old.copy_(new)
         self.progress = learner.progress
-
-
-def restore_generator(generator: torch.Generator, state: Tensor) -> None:
-    """Takes a saved state over; one from another kind of device can only be the seed of a new one.
-
-    A run may go on on another device: not bit for bit, but with numbers that are its own.
-    """
-    state = state.cpu()
-    if state.shape == generator.get_state().shape:
-        generator.set_state(state)
-    else:
-        generator.manual_seed(zlib.crc32(bytes(state.tolist())))
-
-
-def _read(part: Any) -> Any:
-    if isinstance(part, torch.Generator):
-        return part.get_state()
-    return part.detach().clone() if isinstance(part, Tensor) else part.state_dict()
-
-
-def _write(part: Any, state: Any) -> None:
-    if isinstance(part, torch.Generator):
-        restore_generator(part, state)
-    elif isinstance(part, Tensor):
-        part.data.copy_(state)
-    else:
-        part.load_state_dict(state)

@@ -165,14 +165,14 @@ class Space:
             raise ValueError(f"{self.name}.toml: {twice[0]} is bound twice")
 
     def _composed(
-        self, params: Mapping[str, Any], settings: Mapping[str, Any], tried: str = ""
+        self, params: Mapping[str, Any], settings: Mapping[str, Any], prefix: str = ""
     ) -> Config:
-        """A trial's config; tried: the line to name in a complaint that names none itself."""
+        """A trial's config; prefix: the line to name in a complaint that names none itself."""
         try:
             return self.requests(params, 0, **settings)[0].compose()
         except ValueError as error:
             line = BOUND.match(str(error))
-            what = f"{line[2]}: {str(error)[line.end() :]}" if line else f"{tried}{error}"
+            what = f"{line[2]}: {str(error)[line.end() :]}" if line else f"{prefix}{error}"
             raise ValueError(f"{self.name}.toml: {what}") from error
 
     def facts(self, config: Config) -> dict[str, Any]:
