@@ -49,7 +49,9 @@ class DDPG(OffPolicy):
 
     def make_actor(self, inputs: int) -> Actor:
         """μ."""
-        return DeterministicActor(inputs, self.spec.action, self.hidden_sizes)
+        return DeterministicActor(
+            inputs, self.spec.action, self.hidden_sizes, self.activation or "relu"
+        )
 
     def explore(self, feature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """clip(μ(h) + n, ±1): section 7. White noise n is σ N; else n' = (1 - θ) n + σ N.

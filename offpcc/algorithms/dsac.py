@@ -33,13 +33,20 @@ class DSAC(SAC):
 
     def make_actor(self, inputs: int) -> CategoricalActor:  # type: ignore[override]
         """π."""
-        return CategoricalActor(inputs, self.spec.choices, self.hidden_sizes)
+        return CategoricalActor(
+            inputs, self.spec.choices, self.hidden_sizes, self.activation or "tanh"
+        )
 
     def make_critic(self, inputs: int) -> DiscreteCritic:
         """Q."""
         width = self.spec.action
         return DiscreteCritic(
-            inputs, width, self.hidden_sizes, heads=self.num_critics, norm=self.layer_norm
+            inputs,
+            width,
+            self.hidden_sizes,
+            heads=self.num_critics,
+            activation=self.activation or "relu",
+            norm=self.layer_norm,
         )
 
     @property

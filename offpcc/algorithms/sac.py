@@ -44,7 +44,7 @@ class SAC(OffPolicy):
 
     def make_actor(self, inputs: int) -> GaussianActor:
         """π."""
-        return GaussianActor(inputs, self.spec.action, self.hidden_sizes)
+        return GaussianActor(inputs, self.spec.action, self.hidden_sizes, self.activation or "relu")
 
     def sample(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """a ~ π(·|h) (…, A) and log π(a|h) (…, 1)."""

@@ -40,6 +40,7 @@ class TQC(SAC):
             self.hidden_sizes,
             heads=self.num_critics,
             atoms=self.num_quantiles,
+            activation=self.activation or "relu",
             norm=self.layer_norm,
         )
 

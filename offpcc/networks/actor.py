@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from offpcc.networks.mlp import MLP
+from offpcc.networks.mlp import MLP, Activation
 
 
 class Actor(nn.Module, ABC):
@@ -47,9 +47,11 @@ class SquashedActor(Actor):
 class DeterministicActor(SquashedActor):
     """μ(h) = tanh(MLP(h)): features (…, F) -> actions (…, A)."""
 
-    def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, inputs: int, actions: int, hidden: Sequence[int], activation: Activation = "relu"
+    ) -> None:
         super().__init__()
-        self.trunk = MLP(inputs, hidden, actions)
+        self.trunk = MLP(inputs, hidden, actions, activation)
 
     def raw(self, feature: Tensor) -> Tensor:
         """u (…, A), with μ = tanh u."""
@@ -59,9 +61,11 @@ class DeterministicActor(SquashedActor):
 class GaussianActor(SquashedActor):
     """π(·|h) = tanh N(μ(h), σ(h)²): one trunk, two outputs, log σ clamped to [-20, 2]."""
 
-    def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, inputs: int, actions: int, hidden: Sequence[int], activation: Activation = "relu"
+    ) -> None:
         super().__init__()
-        self.trunk = MLP(inputs, hidden, 2 * actions)
+        self.trunk = MLP(inputs, hidden, 2 * actions, activation)
 
     def raw(self, feature: Tensor) -> Tensor:
         """μ (…, A)."""

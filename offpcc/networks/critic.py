@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from offpcc.networks.mlp import EnsembleMLP
+from offpcc.networks.mlp import Activation, EnsembleMLP
 
 
 class Critic(nn.Module):
@@ -19,10 +19,13 @@ class Critic(nn.Module):
         *,
         heads: int = 1,
         atoms: int = 1,
+        activation: Activation = "relu",
         norm: bool = False,
     ) -> None:
         super().__init__()
-        self.trunk = EnsembleMLP(heads, inputs + actions, hidden, atoms, norm=norm)
+        self.trunk = EnsembleMLP(
+            heads, inputs + actions, hidden, atoms, activation=activation, norm=norm
+        )
 
     def forward(self, feature: Tensor, action: Tensor, heads: int | None = None) -> Tensor:
         """Values (N, B, T, K); of the first `heads` heads only, if that is given."""
@@ -41,10 +44,11 @@ class DiscreteCritic(nn.Module):
         hidden: Sequence[int],
         *,
         heads: int = 1,
+        activation: Activation = "relu",
         norm: bool = False,
     ) -> None:
         super().__init__()
-        self.trunk = EnsembleMLP(heads, inputs, hidden, choices, norm=norm)
+        self.trunk = EnsembleMLP(heads, inputs, hidden, choices, activation=activation, norm=norm)
 
     def forward(self, feature: Tensor, action: Tensor) -> Tensor:
         """Values (N, B, T, 1) of one-hot actions (B, T, A)."""

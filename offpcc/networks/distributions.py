@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from offpcc.data import AgentSpec
 from offpcc.networks.actor import Actor
-from offpcc.networks.mlp import MLP
+from offpcc.networks.mlp import MLP, Activation
 
 GAIN = 0.01  # of the last layer at the start: the first policy hardly depends on what it sees
 # The logit of an illegal choice: its probability is 0 in float32, and 0 times its log is 0, where
@@ -68,9 +68,11 @@ class DistributionActor(Actor):
 class NormalActor(DistributionActor):
     """N(μ(h), σ²), σ being the same at every history. Environments cut what lies beyond ±1."""
 
-    def __init__(self, inputs: int, actions: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, inputs: int, actions: int, hidden: Sequence[int], activation: Activation = "tanh"
+    ) -> None:
         super().__init__()
-        self.trunk = MLP(inputs, hidden, actions, nn.Tanh).orthogonal(GAIN)
+        self.trunk = MLP(inputs, hidden, actions, activation).orthogonal(GAIN)
         self.log_std = nn.Parameter(torch.zeros(actions))
 
     def describe(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
@@ -114,10 +116,16 @@ class CategoricalActor(DistributionActor):
     gradient of their logits (Huang & Ontañón, 2020, 2006.14171, section 3).
     """
 
-    def __init__(self, inputs: int, choices: Sequence[int], hidden: Sequence[int]) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        choices: Sequence[int],
+        hidden: Sequence[int],
+        activation: Activation = "tanh",
+    ) -> None:
         super().__init__()
         self.choices = list(choices)
-        self.trunk = MLP(inputs, hidden, sum(choices), nn.Tanh).orthogonal(GAIN)
+        self.trunk = MLP(inputs, hidden, sum(choices), activation).orthogonal(GAIN)
 
     def describe(self, feature: Tensor, action_mask: Tensor | None = None) -> Tensor:
         """log p of every choice, about -1e8 of an illegal one."""
@@ -152,8 +160,10 @@ class CategoricalActor(DistributionActor):
         return (before.exp() * (before - described)).sum(-1)
 
 
-def distribution_actor(spec: AgentSpec, inputs: int, hidden: Sequence[int]) -> DistributionActor:
+def distribution_actor(
+    spec: AgentSpec, inputs: int, hidden: Sequence[int], activation: Activation = "tanh"
+) -> DistributionActor:
     """The one that fits an environment's actions."""
     if spec.choices:
-        return CategoricalActor(inputs, spec.choices, hidden)
-    return NormalActor(inputs, spec.action, hidden)
+        return CategoricalActor(inputs, spec.choices, hidden, activation)
+    return NormalActor(inputs, spec.action, hidden, activation)

@@ -5,12 +5,20 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import pairwise
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-QUICK_RELU = partial(nn.ReLU, inplace=True)
+Activation = Literal["relu", "tanh", "elu", "silu", "gelu", "leaky_relu"]
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+}
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[Any]:
@@ -20,19 +28,19 @@ def full_precision(like: Tensor) -> AbstractContextManager[Any]:
 
 
 class MLP(nn.Sequential):
-    """Linear layers with ReLU (or another activation) between: (…, inputs) -> (…, outputs)."""
+    """Linear layers with an activation between: (…, inputs) -> (…, outputs)."""
 
     def __init__(
         self,
         inputs: int,
         hidden: Sequence[int],
         outputs: int,
-        activation: Callable[[], nn.Module] = QUICK_RELU,
+        activation: Activation = "relu",
     ) -> None:
         sizes = (inputs, *hidden, outputs)
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), activation()]
+            layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
         super().__init__(*layers[:-1])
 
     def orthogonal(self, gain: float) -> Self:
@@ -63,14 +71,22 @@ class EnsembleMLP(nn.Module):
     """N independent MLPs on the same input: (R, inputs) -> (N, R, outputs), R rows.
 
     Each layer is one batched product. norm: whether a layer's units are brought to mean 0 and
-    deviation 1 before its ReLU (Ba et al., 2016, 1607.06450), without gains and offsets.
+    deviation 1 before its activation (Ba et al., 2016, 1607.06450), without gains and offsets.
     """
 
     def __init__(
-        self, heads: int, inputs: int, hidden: Sequence[int], outputs: int, *, norm: bool = False
+        self,
+        heads: int,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        *,
+        activation: Activation = "relu",
+        norm: bool = False,
     ) -> None:
         super().__init__()
         self.norm = norm
+        self.activation = ACTIVATIONS[activation]()
         sizes = (inputs, *hidden, outputs)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
@@ -90,6 +106,6 @@ class EnsembleMLP(nn.Module):
             hidden = torch.baddbmm(offset, hidden, inner)
             if self.norm:
                 hidden = nn.functional.layer_norm(hidden, hidden.shape[-1:])
-            hidden = hidden.relu_()
+            hidden = self.activation(hidden)
         with full_precision(hidden):
             return torch.baddbmm(bias, hidden.float(), weight)

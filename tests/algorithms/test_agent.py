@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from toys import SPEC, act, make_batch, through_the_disk, weights
 
-from offpcc.algorithms import DDPG, REDQ, SAC, TD3, TQC, Agent, OffPolicy
+from offpcc.algorithms import DDPG, PPO, REDQ, SAC, TD3, TQC, Agent, OffPolicy
 from offpcc.networks import GRU, LSTM, RNN, Identity
 
 SMALL: dict[str, Any] = {"summarizer": partial(LSTM, hidden_size=6), "hidden_sizes": (10, 8)}
@@ -200,3 +200,20 @@ def test_a_part_that_no_checkpoint_would_hold_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"Forgetful.parts\(\) lacks bonus"):
         Forgetful(SPEC, **SMALL)
+
+
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, PPO])
+@pytest.mark.parametrize("name", ["elu", "silu", "gelu", "leaky_relu", "tanh", "relu"])
+def test_an_activation_is_that_of_every_head(algorithm, name) -> None:
+    kind = {"elu": nn.ELU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh, "relu": nn.ReLU}
+    agent = algorithm(SPEC, **SMALL, activation=name)
+    for head in (agent.policy.actor, agent.critic):
+        found = [
+            part for part in head.modules() if not [*part.parameters()] and not [*part.children()]
+        ]
+        assert found and all(type(part) is kind.get(name, nn.LeakyReLU) for part in found)
+
+
+def test_an_unknown_activation_is_refused() -> None:
+    with pytest.raises(ValueError, match="activation is 'swish'; it must be"):
+        SAC(SPEC, **SMALL, activation="swish")

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class ActorCritic(Agent):
     summarizer: Callable[[int], Summarizer] = Identity
     shared: bool = False  # one memory for actor and critic
     hidden_sizes: Sequence[Size] = (256, 256)  # units of the heads' layers
+    # Of the heads' layers; None: tanh for on-policy heads and actors over choices, else relu.
+    activation: Literal["relu", "tanh", "elu", "silu", "gelu", "leaky_relu"] | None = None
     discount: UnitFloat = 0.99  # γ
     learning_rate: LearningRate = 3e-4  # learning rate of the heads
     memory_learning_rate: LearningRate = 3e-4  # learning rate of encoders and summarizers

@@ -40,7 +40,7 @@ class OffPolicy(ActorCritic):
 
     _: KW_ONLY
     num_critics: Size = 2  # N
-    layer_norm: bool = False  # in the critic's heads, before each ReLU
+    layer_norm: bool = False  # in the critic's heads, before each activation
     reward_scale: PositiveFloat = 1.0  # the critic learns from rewards times this
     tau: UnitFloat = 0.005  # τ
     policy_delay: PositiveInt = 1  # the actor and all slow copies move once in so many updates
@@ -105,7 +105,12 @@ class OffPolicy(ActorCritic):
         """Q."""
         width = self.spec.action
         return Critic(
-            inputs, width, self.hidden_sizes, heads=self.num_critics, norm=self.layer_norm
+            inputs,
+            width,
+            self.hidden_sizes,
+            heads=self.num_critics,
+            activation=self.activation or "relu",
+            norm=self.layer_norm,
         )
 
     # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).

@@ -81,11 +81,11 @@ class OnPolicy(ActorCritic):
 
     def make_actor(self, inputs: int) -> DistributionActor:
         """π."""
-        return distribution_actor(self.spec, inputs, self.hidden_sizes)
+        return distribution_actor(self.spec, inputs, self.hidden_sizes, self.activation or "tanh")
 
     def make_critic(self, inputs: int) -> nn.Module:
         """V."""
-        return MLP(inputs, self.hidden_sizes, 1, nn.Tanh).orthogonal(1.0)
+        return MLP(inputs, self.hidden_sizes, 1, self.activation or "tanh").orthogonal(1.0)
 
     # What an algorithm fills in.
 
