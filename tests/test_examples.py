@@ -80,7 +80,8 @@ def obey(words: list[str]) -> None:
     if "--compare" in words:  # a suite of hours gives way to one of seconds
         Path("short.toml").write_text(SUITE)
         words[words.index("--compare") + 1] = "short.toml"
-    asks = {"--list", "--check", "--plot", "--compare", "--evaluate", "--record"} & set(words)
+    asks = {"--list", "--check", "--plot", "--compare", "--evaluate", "--record", "--status"}
+    asks &= set(words)
     remembers = "mingru.gin" in words or re.search("--algo (r|lstm)", " ".join(words))
     lines = (ROLLOUTS if "lstm_ppo" in words else FEW) + (SMALL if remembers else ())
     few = ["--steps", "220", *(part for line in lines for part in ("--bind", line))]
