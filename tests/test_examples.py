@@ -47,7 +47,15 @@ seeds = 1
 steps = 220
 bind = ["learning_starts = 200", "eval_interval = 220", "eval_episodes = 1"]
 """
-SECTIONS = ("A config", "An environment", "The parts by hand", "A memory", "An algorithm")
+SECTIONS = (
+    "A config",
+    "An environment",
+    "The parts by hand",
+    "A memory",
+    "An encoder",
+    "An actor or a critic",
+    "An algorithm",
+)
 
 
 def shortened(code: str) -> str:
