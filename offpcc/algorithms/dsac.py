@@ -39,15 +39,8 @@ class DSAC(SAC):
 
     def make_critic(self, inputs: int) -> DiscreteCritic:
         """Q."""
-        width = self.spec.action
-        return DiscreteCritic(
-            inputs,
-            width,
-            self.hidden_sizes,
-            heads=self.num_critics,
-            activation=self.activation or "relu",
-            norm=self.layer_norm,
-        )
+        choices = self.spec.action
+        return DiscreteCritic(inputs, choices, self.hidden_sizes, **self.critic_settings())
 
     @property
     def actor(self) -> CategoricalActor:

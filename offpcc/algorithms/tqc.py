@@ -38,10 +38,8 @@ class TQC(SAC):
             inputs,
             self.spec.action,
             self.hidden_sizes,
-            heads=self.num_critics,
             atoms=self.num_quantiles,
-            activation=self.activation or "relu",
-            norm=self.layer_norm,
+            **self.critic_settings(),
         )
 
     def min_q(self, value: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.fault_guard import Call, Guard
 from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import Outcome
-from offpcc.envs.vector import VectorEnvAdapter
+from offpcc.envs.vector import VectorEnvAdapter, seed_of_each
 from offpcc.envs.worker_env import REPORT, Made, Report, WorkerEnv, blueprint_of
 from offpcc.errors import CallTimeout, EnvironmentFault
 from offpcc.processes.heartbeat import CLOSE
@@ -80,8 +80,7 @@ class AsyncEnvs(VectorEnvAdapter):
             return []
         for copy, seed in seeds.items():
             self.guard.begin(copy, seed, episodes[copy] if episodes else None)
-        each = [seeds.get(copy) for copy in range(len(self))]
-        mask = np.array([seed is not None for seed in each])
+        each, mask = seed_of_each(seeds, len(self))
         options = {"reset_mask": mask, "episodes": dict(enumerate(self.guard.episodes))}
         send = partial(self.env.reset_async, each, options)
         observation, info = self._exchange(self.guard.reset, send, self.env.reset_wait)

@@ -15,7 +15,7 @@ from offpcc.envs.fault_guard import Guard
 from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
 from offpcc.envs.values import SpaceError
-from offpcc.envs.vector import VectorEnvAdapter
+from offpcc.envs.vector import VectorEnvAdapter, seed_of_each
 
 
 class NativeVectorEnv(VectorEnvAdapter):
@@ -36,17 +36,21 @@ class NativeVectorEnv(VectorEnvAdapter):
     ) -> None:
         self.env: Any = env  # takes a seed for each copy, which gymnasium's own type leaves out
         self.guard, self.limit = guard or Guard(env.num_envs), limit
-        self._door = SpaceAdapter(env.single_observation_space, env.single_action_space, **settings)
+        self._space_adapter = SpaceAdapter(
+            env.single_observation_space, env.single_action_space, **settings
+        )
         self._mask_key = settings.get("action_mask_key", ACTION_MASK)
         self._rests = np.ones(env.num_envs, bool)
-        self._legal = np.ones((env.num_envs, self._door.spec.action), bool)  # at the latest step
+        self._legal = np.ones(
+            (env.num_envs, self._space_adapter.spec.action), bool
+        )  # at the latest step
         self._any = success == "any"
         self._success: list[bool | None] = [None] * env.num_envs  # of each episode's steps so far
 
     @property
     def space_adapter(self) -> SpaceAdapter:
         """See `VectorEnvAdapter`."""
-        return self._door
+        return self._space_adapter
 
     def __len__(self) -> int:
         """How many."""
@@ -61,8 +65,7 @@ class NativeVectorEnv(VectorEnvAdapter):
         for copy, seed in seeds.items():
             self.guard.begin(copy, seed, episodes[copy] if episodes else None)
             self._success[copy] = None
-        every = [seeds.get(copy) for copy in range(len(self))]
-        mask = np.array([seed is not None for seed in every])
+        every, mask = seed_of_each(seeds, len(self))
         with self.guard.reset:
             given = self.env.reset(seed=every, options={"reset_mask": mask})
         observation, info = self.guard.read(parts_of, "reset", given, RESET)

@@ -103,6 +103,12 @@ class SequentialEnvs(VectorEnvAdapter):
             env.close()
 
 
+def seed_of_each(seeds: Mapping[int, int], count: int) -> tuple[list[int | None], np.ndarray]:
+    """The seed of each of n copies, None for one that goes on, and which are reset (n,)."""
+    every = [seeds.get(copy) for copy in range(count)]
+    return every, np.array([seed is not None for seed in every])
+
+
 def side_by_side(envs: VectorEnvAdapter | Sequence[EnvAdapter]) -> VectorEnvAdapter:
     """The environments as copies that are stepped in turn, unless they are copies already."""
     return envs if isinstance(envs, VectorEnvAdapter) else SequentialEnvs(envs)

@@ -1,6 +1,6 @@
 """Batches: windows of episodes as tensors, for an update."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, Self
@@ -58,11 +58,11 @@ class Batch:
         mask = action_mask_of(self.observation)
         return None if mask is None else mask[:, int(self.burn_in.max()) :]
 
-    def real_observation(self) -> Observation:
+    def real_observation(self, keys: Iterable[str]) -> Observation:
         """The observations {key: (N, …)} before each of the N real steps, as arrays."""
         real = self.mask.bool()
         columns = slice(-real.shape[1] - 1, -1)  # the burn-in comes before, the last one after
-        return {k: v[:, columns][real].cpu().numpy() for k, v in self.observation.items()}
+        return {key: self.observation[key][:, columns][real].cpu().numpy() for key in keys}
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         """A batch of every tensor's change."""

@@ -123,7 +123,8 @@ class Training:
             if output.td_error is not None:
                 self.replay.update_priorities(batch, output.td_error)
             if self.agent.observe_after_update:
-                self.agent.observe(batch.real_observation())
+                keys = self.agent.policy.normalizer.keys  # nothing else leaves the device
+                self.agent.observe(batch.real_observation(keys))
             self.recorder.add(output.metrics)
             self.updates += 1
             self._refuse_divergence()

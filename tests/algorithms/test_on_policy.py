@@ -102,7 +102,7 @@ def test_statistics_of_a_rollout_are_those_of_its_real_steps() -> None:
     moments = agent.policy.normalizer.moments[0]
     agent.update(batch)
     assert moments.count == 0 and agent.observe_after_update
-    agent.observe(batch.real_observation())
+    agent.observe(batch.real_observation(agent.policy.normalizer.keys))
     real = batch.mask.bool()
     seen = batch.observation["observation"][:, :-1][real].double()
     assert moments.count == real.sum() == 30

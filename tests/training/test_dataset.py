@@ -32,7 +32,7 @@ def minari_here(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
 
 
-def door_of(env: str = ENV, **settings: bool) -> SpaceAdapter:
+def adapter_of(env: str = ENV, **settings: bool) -> SpaceAdapter:
     return make_env(env, **settings).space_adapter
 
 
@@ -47,7 +47,7 @@ def same(one, other) -> bool:
 def test_recorded_episodes_come_back_as_they_were_played(trained, minari_here) -> None:
     said = record_data(trained, 7)
     name = "cartpole-continuous-p/sac-1-v0"
-    episodes = read_episodes(name, door_of()).episodes
+    episodes = read_episodes(name, adapter_of()).episodes
     assert f"{name}: {sum(map(len, episodes))} steps of 7 episodes" in said
     for episode in episodes:
         assert episode.terminated and len(episode) < 200
@@ -64,10 +64,10 @@ def test_a_recorded_policy_is_drawn_and_repeats_itself(trained, tmp_path, monkey
     for place in ("a", "b"):
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / place))
         record_data(trained, 2)
-        found.append(read_episodes("cartpole-continuous-p/sac-1-v0", door_of()).episodes)
+        found.append(read_episodes("cartpole-continuous-p/sac-1-v0", adapter_of()).episodes)
     assert all(same(*pair) for pair in zip(*found, strict=True))
     demonstrate(trained, 2)
-    greedy = read_episodes(str(trained / "demonstrations"), door_of()).episodes
+    greedy = read_episodes(str(trained / "demonstrations"), adapter_of()).episodes
     starts = [episodes[0].observation["observation"][0] for episodes in (greedy, found[0])]
     assert np.array_equal(*starts)
     assert abs(greedy[0].action[0] - found[0][0].action[0]) > 1e-3
@@ -76,7 +76,7 @@ def test_a_recorded_policy_is_drawn_and_repeats_itself(trained, tmp_path, monkey
 def test_the_arrays_of_a_folder_are_cut_into_the_same_episodes(trained, minari_here) -> None:
     demonstrate(trained, 5)
     folder = trained / "demonstrations"
-    episodes = read_episodes(str(folder), door_of()).episodes
+    episodes = read_episodes(str(folder), adapter_of()).episodes
     assert len(episodes) == 5 and all(e.terminated for e in episodes)
     joined = np.concatenate([e.observation["observation"][:-1] for e in episodes])
     assert np.array_equal(joined, np.load(folder / "obs.npy"))
@@ -106,7 +106,7 @@ def arrays(folder: Path, **changed: np.ndarray) -> str:
 
 
 def test_a_row_that_does_not_go_on_begins_another_segment_that_is_no_true_end(tmp_path) -> None:
-    first, second = read_episodes(arrays(tmp_path), door_of()).episodes
+    first, second = read_episodes(arrays(tmp_path), adapter_of()).episodes
     assert first.observation["observation"][:, 0].tolist() == [0, 1, 2]
     assert second.observation["observation"][:, 0].tolist() == [5, 6, 7, 8]
     assert (first.terminated, second.terminated) == (False, True)
@@ -114,23 +114,23 @@ def test_a_row_that_does_not_go_on_begins_another_segment_that_is_no_true_end(tm
 
 
 def test_rows_at_the_end_that_say_nothing_of_an_end_are_a_segment(tmp_path) -> None:
-    found = read_episodes(arrays(tmp_path, terminated=np.zeros(5, bool)), door_of()).episodes
+    found = read_episodes(arrays(tmp_path, terminated=np.zeros(5, bool)), adapter_of()).episodes
     assert [(len(e), e.terminated) for e in found] == [(2, False), (3, False)]
 
 
 def test_a_cut_that_no_flag_explains_is_told(tmp_path) -> None:
-    recorded = read_episodes(arrays(tmp_path), door_of())
+    recorded = read_episodes(arrays(tmp_path), adapter_of())
     assert recorded.cuts == 1
     assert str(recorded) == (
         "2 episodes of 2 to 3 steps (median 2.5); 1 cuts that no flag explains: there, next_obs is "
         "not the next obs"
     )
-    flagged = read_episodes(arrays(tmp_path, truncated=np.array([0, 1, 0, 0, 0])), door_of())
+    flagged = read_episodes(arrays(tmp_path, truncated=np.array([0, 1, 0, 0, 0])), adapter_of())
     assert (len(flagged.episodes), flagged.cuts) == (2, 0)
 
 
 def test_a_flag_cuts_where_the_next_row_goes_on_by_chance(tmp_path) -> None:
-    found = read_episodes(arrays(tmp_path, truncated=np.array([0, 0, 1, 0, 0])), door_of())
+    found = read_episodes(arrays(tmp_path, truncated=np.array([0, 0, 1, 0, 0])), adapter_of())
     assert [len(e) for e in found.episodes] == [2, 1, 2]
 
 
@@ -147,33 +147,33 @@ def test_rows_are_compared_as_they_are_stored_and_not_by_their_types(tmp_path) -
         terminated=np.zeros(200),
         truncated=last,
     )
-    recorded = read_episodes(source, door_of())
+    recorded = read_episodes(source, adapter_of())
     assert str(recorded) == "10 episodes of 20 steps (median 20)"
     for episode, result in zip(recorded.episodes, seen, strict=True):
         np.testing.assert_allclose(episode.observation["observation"], result, rtol=1e-6)
     np.save(tmp_path / "truncated.npy", np.zeros(200))
-    assert read_episodes(source, door_of()).cuts == 9  # the last row of all ends anyway
+    assert read_episodes(source, adapter_of()).cuts == 9  # the last row of all ends anyway
 
 
 def test_a_difference_of_rounding_is_none_and_one_of_a_thousandth_is(tmp_path) -> None:
     obs = np.array([[0, 0], [1, 0], [5, 0], [6, 0], [7, 0]], np.float32)
     after = obs + np.array([1, 0], np.float32)
     for change, lengths in ((1 + 1e-6, [2, 3]), (1 + 1e-3, [1, 1, 1, 1, 1])):
-        found = read_episodes(arrays(tmp_path, next_obs=after * np.float32(change)), door_of())
+        found = read_episodes(arrays(tmp_path, next_obs=after * np.float32(change)), adapter_of())
         assert [len(e) for e in found.episodes] == lengths
 
 
 def test_rows_without_any_order_are_told(tmp_path) -> None:
     shuffled = np.arange(10.0).reshape(5, 2)
     source = arrays(tmp_path, obs=shuffled, next_obs=shuffled + 0.5)
-    assert str(read_episodes(source, door_of())).endswith(
+    assert str(read_episodes(source, adapter_of())).endswith(
         "4 cuts that no flag explains: there, next_obs is not the next obs; no episode is longer "
         "than one step, so no memory has anything to hold"
     )
 
 
 def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
-    space_adapter = door_of(previous_action=True, previous_reward=True)
+    space_adapter = adapter_of(previous_action=True, previous_reward=True)
     second = read_episodes(arrays(tmp_path), space_adapter).episodes[1]
     assert second.observation["previous_action"].ravel().tolist() == [0, 0, 0.5, 1]
     assert second.observation["previous_reward"].ravel().tolist() == [0, 2, 3, 4]
@@ -198,22 +198,22 @@ def test_the_agents_own_past_is_made_of_the_data(tmp_path) -> None:
 )
 def test_arrays_that_are_not_of_this_environment_are_refused(tmp_path, changed, said) -> None:
     with pytest.raises(ValueError, match=said):
-        read_episodes(arrays(tmp_path, **changed), door_of())
+        read_episodes(arrays(tmp_path, **changed), adapter_of())
 
 
 @pytest.mark.parametrize(("source", "said"), [("", "dataset is not set"), ("no/one-v0", "'no/one")])
 def test_what_is_no_data_set_is_refused(source, said) -> None:
     with pytest.raises(ValueError, match=said):
-        read_episodes(source, door_of())
+        read_episodes(source, adapter_of())
 
 
 def test_flags_may_be_numbers_and_no_rows_are_refused(tmp_path) -> None:
     numbers = arrays(tmp_path, terminated=np.array([0.0, 1.0, 0.0, 0.0, 1.0]))
-    assert [e.terminated for e in read_episodes(numbers, door_of()).episodes] == [True, True]
+    assert [e.terminated for e in read_episodes(numbers, adapter_of()).episodes] == [True, True]
     names = ("obs", "next_obs", "action", "reward", "terminated", "truncated")
     none = {name: np.zeros((0, 2))[:, 0] for name in names}
     with pytest.raises(ValueError, match="of at least one row"):
-        read_episodes(arrays(tmp_path, **none), door_of())
+        read_episodes(arrays(tmp_path, **none), adapter_of())
 
 
 def test_arrays_are_of_plain_numbers_alone(tmp_path) -> None:

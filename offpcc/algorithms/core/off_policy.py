@@ -103,15 +103,12 @@ class OffPolicy(ActorCritic):
 
     def make_critic(self, inputs: int) -> nn.Module:
         """Q."""
-        width = self.spec.action
-        return Critic(
-            inputs,
-            width,
-            self.hidden_sizes,
-            heads=self.num_critics,
-            activation=self.activation or "relu",
-            norm=self.layer_norm,
-        )
+        return Critic(inputs, self.spec.action, self.hidden_sizes, **self.critic_settings())
+
+    def critic_settings(self) -> dict[str, Any]:
+        """How many heads a critic has, and what their layers are like."""
+        activation = self.activation or "relu"
+        return {"heads": self.num_critics, "activation": activation, "norm": self.layer_norm}
 
     # What an algorithm fills in. Features h are (B, T, F), values (…, B, T, K).
 
