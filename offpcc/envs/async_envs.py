@@ -20,9 +20,8 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from offpcc.data import Observation
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.fault_guard import Call, Guard
-from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import Outcome
-from offpcc.envs.vector import VectorEnvAdapter, seed_of_each
+from offpcc.envs.vector import GymnasiumVectorEnv
 from offpcc.envs.worker_env import REPORT, Made, Report, WorkerEnv, blueprint_of
 from offpcc.errors import CallTimeout, EnvironmentFault
 from offpcc.processes.heartbeat import CLOSE
@@ -33,7 +32,7 @@ from offpcc.processes.supervisor import ending
 POLL = 1.0  # seconds between two looks at whether a process lives
 
 
-class AsyncEnvs(VectorEnvAdapter):
+class AsyncEnvs(GymnasiumVectorEnv):
     """n copies of an environment, each in a process of its own.
 
     single: one of it, made before and by the same settings, which are those of `make_env`. The
@@ -63,24 +62,13 @@ class AsyncEnvs(VectorEnvAdapter):
             if each.complaint:
                 raise (EnvironmentFault if each.is_fault else ValueError)(each.complaint)
 
-    @property
-    def space_adapter(self) -> SpaceAdapter:
-        """See `VectorEnvAdapter`."""
-        return self._space_adapter
-
-    def __len__(self) -> int:
-        """How many."""
-        return int(self.env.num_envs)
-
     def reset(
         self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
     ) -> list[Observation]:
         """See `VectorEnvAdapter`."""
         if not seeds:
             return []
-        for copy, seed in seeds.items():
-            self.guard.begin(copy, seed, episodes[copy] if episodes else None)
-        each, mask = seed_of_each(seeds, len(self))
+        each, mask = self._begin(seeds, episodes)
         options = {"reset_mask": mask, "episodes": dict(enumerate(self.guard.episodes))}
         send = partial(self.env.reset_async, each, options)
         observation, info = self._exchange(self.guard.reset, send, self.env.reset_wait)

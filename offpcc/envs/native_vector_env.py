@@ -15,10 +15,10 @@ from offpcc.envs.fault_guard import Guard
 from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import RESET, Outcome, either, infos_of, parts_of, steps_of
 from offpcc.envs.values import SpaceError
-from offpcc.envs.vector import VectorEnvAdapter, seed_of_each
+from offpcc.envs.vector import GymnasiumVectorEnv
 
 
-class NativeVectorEnv(VectorEnvAdapter):
+class NativeVectorEnv(GymnasiumVectorEnv):
     """A vector environment that says `ended_copies_rest` in its metadata and keeps to it.
 
     It takes a seed for each copy and a `reset_mask` of those to reset. The settings are those of
@@ -47,25 +47,15 @@ class NativeVectorEnv(VectorEnvAdapter):
         self._any = success == "any"
         self._success: list[bool | None] = [None] * env.num_envs  # of each episode's steps so far
 
-    @property
-    def space_adapter(self) -> SpaceAdapter:
-        """See `VectorEnvAdapter`."""
-        return self._space_adapter
-
-    def __len__(self) -> int:
-        """How many."""
-        return int(self.env.num_envs)
-
     def reset(
         self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None = None
     ) -> list[Observation]:
         """See `VectorEnvAdapter`."""
         if not seeds:
             return []
-        for copy, seed in seeds.items():
-            self.guard.begin(copy, seed, episodes[copy] if episodes else None)
+        every, mask = self._begin(seeds, episodes)
+        for copy in seeds:
             self._success[copy] = None
-        every, mask = seed_of_each(seeds, len(self))
         with self.guard.reset:
             given = self.env.reset(seed=every, options={"reset_mask": mask})
         observation, info = self.guard.read(parts_of, "reset", given, RESET)

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from offpcc.data import AgentSpec, Observation
 from offpcc.envs.adapter import EnvAdapter
+from offpcc.envs.fault_guard import Guard
 from offpcc.envs.space_adapter import SpaceAdapter
 from offpcc.envs.step_outcome import Outcome
 
@@ -50,6 +52,32 @@ class VectorEnvAdapter(ABC):
     @abstractmethod
     def close(self) -> None:
         """Closes them all."""
+
+
+class GymnasiumVectorEnv(VectorEnvAdapter):
+    """Copies that one vector environment of gymnasium's, `env`, steps together."""
+
+    env: Any
+    guard: Guard
+    _space_adapter: SpaceAdapter
+
+    @property
+    def space_adapter(self) -> SpaceAdapter:
+        """See `VectorEnvAdapter`."""
+        return self._space_adapter
+
+    def __len__(self) -> int:
+        """How many."""
+        return int(self.env.num_envs)
+
+    def _begin(
+        self, seeds: Mapping[int, int], episodes: Mapping[int, int] | None
+    ) -> tuple[list[int | None], np.ndarray]:
+        """The seed of each copy, None for one that goes on, and which are to be reset (n,)."""
+        for copy, seed in seeds.items():
+            self.guard.begin(copy, seed, episodes[copy] if episodes else None)
+        every = [seeds.get(copy) for copy in range(len(self))]
+        return every, np.array([seed is not None for seed in every])
 
 
 class SequentialEnvs(VectorEnvAdapter):
@@ -101,12 +129,6 @@ class SequentialEnvs(VectorEnvAdapter):
         """See `VectorEnvAdapter`."""
         for env in self.envs:
             env.close()
-
-
-def seed_of_each(seeds: Mapping[int, int], count: int) -> tuple[list[int | None], np.ndarray]:
-    """The seed of each of n copies, None for one that goes on, and which are reset (n,)."""
-    every = [seeds.get(copy) for copy in range(count)]
-    return every, np.array([seed is not None for seed in every])
 
 
 def side_by_side(envs: VectorEnvAdapter | Sequence[EnvAdapter]) -> VectorEnvAdapter:
