@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -345,8 +346,13 @@ def script(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     def start(way: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
         command = [sys.executable, str(tmp_path / "script.py"), way]
         begun.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
-        numbers = begun[-1].stdout.readline().split()
-        return begun[-1], [psutil.Process(int(number)) for number in numbers]
+        numbers = [int(number) for number in begun[-1].stdout.readline().split()]
+        assert numbers
+        living = []
+        for number in numbers:
+            with suppress(psutil.NoSuchProcess):  # it may have ended by now
+                living.append(psutil.Process(number))
+        return begun[-1], living
 
     yield start
     for process in begun:
