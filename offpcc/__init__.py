@@ -11,6 +11,7 @@ _MODULES = {
     "Prune": "training.callbacks",
     "StopAtReturn": "training.callbacks",
     "load": "deploy.loaded_policy",
+    "export": "deploy.export.export",
     "env_of": "deploy.loaded_policy",
     "make_env": "envs.make_env",
 }
@@ -21,6 +22,7 @@ __all__ = [
     "StopAtReturn",
     "__version__",
     "env_of",
+    "export",
     "load",
     "make_env",
     "run",

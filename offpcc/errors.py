@@ -41,6 +41,10 @@ class EnvironmentFault(RuntimeError):  # noqa: N818
     """An environment raised, or gave a number that is not finite; says where and when."""
 
 
+class ExportMismatch(RuntimeError):  # noqa: N818
+    """An exported policy does not act as the one that it was made of."""
+
+
 class CallbackError(ValueError):
     """A callback raised; the message says which, and what."""
 

@@ -33,6 +33,8 @@ ONLY = {  # which files may import a package
     "minari": ["offpcc/training/dataset_io.py"],
     "filelock": ["offpcc/storage/run_folder.py", "offpcc/storage/file_lock.py"],
     "optuna": ["offpcc/compare/search"],
+    "onnx": ["offpcc/deploy/export/formats.py"],
+    "onnxruntime": ["offpcc/deploy/export/formats.py", "offpcc/deploy/runner.py"],
     "pybullet": ["domains"],
     "offpcc": ["offpcc", "launch.py"],
     "offpcc.domains": ["offpcc/config/catalog.py", "offpcc/cli"],

@@ -17,8 +17,9 @@ EXAMPLES = """examples:
   {command} --tune pendulum-p --jobs 2
 
 exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
-6 environment fault, 7 storage fault, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue
-with --resume; a second signal, a second later, leaves at once)"""
+6 environment fault, 7 storage fault, 8 an exported policy that differs from the run's, 129, 130 or
+143 stopped by SIGHUP, SIGINT or SIGTERM (continue with --resume; a second signal, a second later,
+leaves at once)"""
 
 DOMAIN_CONFIG = "default: the recipe in configs/domains/ with the longest name that begins the id"
 ENV = "a gymnasium id; module:Id-v0 imports module first; or a class of it, as module:Class"
@@ -33,6 +34,8 @@ JOBS = "runs to train at the same time, each in its own process on its share of 
 ASYNC = "with --envs: a process for each copy, which pays off if a step takes milliseconds"
 PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
 MEMORY = "ablated: --evaluate also runs with the memory reset at every step, and compares"
+EXPORT = "write the policy to export/, as a file that runs without offpcc; default: onnx"
+PREVIOUS = "state: an exported policy keeps its own previous action; input: the robot measures it"
 WATCHED, RECORDED = 10, 3  # episodes
 
 
@@ -127,6 +130,10 @@ def _add_uses(p: Parser) -> None:
         metavar="N",
         help="mean return of N greedy episodes, with its interval",
     )
+    runs("--export", nargs="?", const="onnx", choices=("onnx", "torchscript"), help=EXPORT)
+    runs("--best", action="store_true", help="with --export: the best policy, not the newest")
+    runs("--export-batch", action="store_true", help="any number of rows, instead of one")
+    runs("--export-previous", choices=("state", "input"), default="state", help=PREVIOUS)
     runs("--memory", choices=("intact", "ablated"), default="intact", help=MEMORY)
 
 

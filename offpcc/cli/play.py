@@ -9,7 +9,7 @@ from offpcc.cli.parser import RECORDED, WATCHED
 def plays(asked: argparse.Namespace) -> bool:
     """Whether trained runs are played; else they are trained."""
     ways = (asked.render, asked.record, asked.evaluate, asked.demonstrate, asked.record_data)
-    return any(ways)
+    return any(ways) or bool(asked.export)
 
 
 def play(asked: argparse.Namespace, path: Path) -> None:
@@ -26,6 +26,16 @@ def play(asked: argparse.Namespace, path: Path) -> None:
         from offpcc.deploy.demonstrate import record_data
 
         print(record_data(path, asked.record_data))
+    if asked.export:
+        from offpcc.deploy.export.export import export
+
+        export(
+            path,
+            format=asked.export,
+            best=asked.best,
+            batch=asked.export_batch,
+            previous_action=asked.export_previous,
+        )
     window = asked.render and play.has_display()
     if window:
         play.watch(path, WATCHED)

@@ -5,7 +5,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from offpcc.cli.parser import check_jobs
+from offpcc.cli.parser import check_jobs, given
 from offpcc.cli.play import play, plays
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ def runs(asked: argparse.Namespace) -> int:
             raise ValueError(f"{named}: it must be at least 1 episode")
     if asked.memory == "ablated" and asked.evaluate is None:
         raise ValueError("--memory ablated goes with --evaluate N")
+    for flag in ("best", "export_batch", "export_previous"):
+        if flag in given(asked) and not asked.export:
+            raise ValueError(f"--{flag.replace('_', '-')} goes with --export")
     check_jobs(asked)
     playing = plays(asked)
     if playing and asked.jobs:

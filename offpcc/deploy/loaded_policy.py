@@ -102,7 +102,7 @@ def load(path: str | Path, best: bool = False) -> LoadedPolicy:
         spec = AgentSpec.from_dict(description["spec"])
     except ValueError as error:
         raise ValueError(f"{folder / 'run.json'}: {error}") from error
-    weights = Checkpoints(folder / "checkpoints").load_policy(best)
+    weights, _ = Checkpoints(folder / "checkpoints").load_policy(best)
     bindings.give(bindings.compose([folder / "config.gin"]))
     policy = build_agent(configured(TrainingConfig)(), spec, 0, "cpu").policy
     policy.load_state_dict(weights)

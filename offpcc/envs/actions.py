@@ -13,19 +13,22 @@ ChoiceSpace = spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
 
 
 class Continuous:
-    """Actions (…, A) in [-1, 1], stretched over a finite Box of floats."""
+    """Actions (…, A) in [-1, 1], stretched over a finite Box of floats.
+
+    centre, scale: of its A numbers, float64.
+    """
 
     choices: tuple[int, ...] = ()
 
     def __init__(self, space: spaces.Box) -> None:
         self.space, self.size = space, int(np.prod(space.shape))
         low, high = (bound.astype(np.float64).ravel() for bound in (space.low, space.high))
-        self._centre, self._scale = (low + high) / 2, (high - low) / 2
+        self.centre, self.scale = (low + high) / 2, (high - low) / 2
 
     def raw(self, actions: np.ndarray) -> np.ndarray:
         """In the Box's shape and type; what lies beyond ±1 is cut."""
         space = self.space
-        raw = (self._centre + self._scale * np.asarray(actions, np.float64)).astype(space.dtype)
+        raw = (self.centre + self.scale * np.asarray(actions, np.float64)).astype(space.dtype)
         return np.clip(raw.reshape((*raw.shape[:-1], *space.shape)), space.low, space.high)
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
@@ -34,27 +37,27 @@ class Continuous:
         Raises ValueError for those of another space.
         """
         _check_shape(raw, self.space.shape)
-        width = np.where(self._scale > 0, self._scale, 1.0)
-        return ((raw.reshape(len(raw), -1) - self._centre) / width).clip(-1, 1).astype(np.float32)
+        width = np.where(self.scale > 0, self.scale, 1.0)
+        return ((raw.reshape(len(raw), -1) - self.centre) / width).clip(-1, 1).astype(np.float32)
 
 
 class Choices:
     """Actions (…, A) of one-hot parts, one behind the other; the largest number is chosen.
 
-    Each part of a MultiBinary space is a choice of 0 or 1.
+    Each part of a MultiBinary space is a choice of 0 or 1. start: the space's first choices.
     """
 
     def __init__(self, space: ChoiceSpace) -> None:
         self.space = space
         self.choices = tuple(int(count) for count in np.ravel(_counts(space)))
         self.size = sum(self.choices)
-        self._start = getattr(space, "start", 0)  # a MultiBinary has none
+        self.start = getattr(space, "start", 0)  # a MultiBinary has none
 
     def raw(self, actions: np.ndarray) -> np.ndarray:
         """Whole numbers in the space's shape and type, its first choice being `start`."""
         chosen = np.stack(chosen_of(actions, self.choices), -1)
         shape = self.space.shape or ()
-        raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self._start
+        raw = chosen.reshape((*chosen.shape[:-1], *shape)) + self.start
         return np.asarray(raw.astype(self.space.dtype))[()]
 
     def agents(self, raw: np.ndarray) -> np.ndarray:
@@ -63,7 +66,7 @@ class Choices:
         Raises ValueError for those of another space.
         """
         _check_shape(raw, self.space.shape or ())
-        parts = (raw - self._start).reshape(len(raw), -1)
+        parts = (raw - self.start).reshape(len(raw), -1)
         if not np.isin(parts, range(max(self.choices))).all() or (parts >= self.choices).any():
             raise ValueError(f"actions are not all of {self.space}")
         parts = parts.T.astype(int)

@@ -56,8 +56,8 @@ class BoxReader(Reader):
         super().__init__(key, space)
         self.bytes = space.dtype == np.uint8
         pixels = self.bytes and len(space.shape) > 1
-        self._stack = PictureStack(space.shape) if pixels and len(space.shape) > 3 else None
-        shape = self._stack.shape if self._stack else space.shape or (1,)
+        self.stack = PictureStack(space.shape) if pixels and len(space.shape) > 3 else None
+        shape = self.stack.shape if self.stack else space.shape or (1,)
         self.field = Field(shape, "uint8" if pixels else "float32")
         self._dtype = np.dtype(self.field.dtype)
         slack = [ROUNDING * (1 + np.abs(bound)) for bound in (space.low, space.high)]
@@ -71,7 +71,7 @@ class BoxReader(Reader):
             check_bytes(self.key, array, len(rows))
         with np.errstate(over="ignore"):
             stored = array.astype(self._dtype)
-        stored = self._stack.flat(stored, rows) if self._stack else stored
+        stored = self.stack.flat(stored, rows) if self.stack else stored
         stored = stored.reshape(*rows, *self.field.shape)
         if self.bytes:
             return stored
@@ -84,7 +84,7 @@ class BoxReader(Reader):
 
     def original(self, stored: np.ndarray) -> np.ndarray:
         """See `Reader`."""
-        stored = self._stack.apart(stored) if self._stack else stored
+        stored = self.stack.apart(stored) if self.stack else stored
         return stored.reshape(len(stored), *self.space.shape).astype(self.space.dtype)
 
     def _watch_bounds(self, array: np.ndarray) -> None:
@@ -105,25 +105,25 @@ class PictureStack:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self._count, self._one = int(np.prod(shape[:-3])), shape[-3:]
-        height, width, last = self._one
-        self._channels_last = last < height
-        channels_first = (self._count * height, width, last)
-        self.shape = (height, width, self._count * last) if self._channels_last else channels_first
+        self.count, self.one = int(np.prod(shape[:-3])), shape[-3:]
+        height, width, last = self.one
+        self.channels_last = last < height
+        channels_first = (self.count * height, width, last)
+        self.shape = (height, width, self.count * last) if self.channels_last else channels_first
 
     def flat(self, pictures: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
         """The one picture (*rows, *shape) of each row."""
-        pictures = pictures.reshape(*rows, self._count, *self._one)
-        if self._channels_last:
+        pictures = pictures.reshape(*rows, self.count, *self.one)
+        if self.channels_last:
             pictures = np.moveaxis(pictures, -4, -2)  # (*rows, H, W, count, C)
         return np.ascontiguousarray(pictures).reshape(*rows, *self.shape)
 
     def apart(self, stored: np.ndarray) -> np.ndarray:
         """The pictures (L, count, …) that ones (L, *shape) were made of."""
-        if not self._channels_last:
-            return stored.reshape(len(stored), self._count, *self._one)
-        height, width, last = self._one
-        apart = stored.reshape(len(stored), height, width, self._count, last)
+        if not self.channels_last:
+            return stored.reshape(len(stored), self.count, *self.one)
+        height, width, last = self.one
+        apart = stored.reshape(len(stored), height, width, self.count, last)
         return np.moveaxis(apart, -2, -4)
 
 

@@ -49,7 +49,7 @@ class Convolution(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Numbers (R, width) in (-1, 1)."""
         planes = pictures.movedim(self.plane, (-2, -1))
-        planes = planes.reshape(len(planes), -1, *planes.shape[-2:])  # (R, C, H, W)
+        planes = planes.reshape(planes.shape[0], -1, *planes.shape[-2:])  # (R, C, H, W)
         planes = planes.contiguous(memory_format=torch.channels_last)
         return cast(Tensor, self.head(self.filters(planes).flatten(1).float()))
 

@@ -47,7 +47,8 @@ class Transformer(Stack):
 
     def unroll(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, T, F): what the last layer says and, with a skip connection, the input."""
-        output, state = self._run(inputs, state, torch.tensor(inputs.shape[1]).expand(len(inputs)))
+        whole = torch.full(inputs.shape[:1], inputs.shape[1])
+        output, state = self._run(inputs, state, whole)
         return self.feature(output, inputs), state
 
     @torch.no_grad()

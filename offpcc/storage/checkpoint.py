@@ -71,11 +71,14 @@ class Checkpoints:
             replay.extend(read_state(self.folder / name))
         return parts, manifest
 
-    def load_policy(self, best: bool = False) -> dict[str, Any]:
-        """The newest valid policy's weights, or the best one's. Raises NoCheckpointError."""
+    def load_policy(self, best: bool = False) -> tuple[dict[str, Any], Facts]:
+        """The newest valid policy's weights, or the best one's, and the manifest beside them.
+
+        Raises NoCheckpointError.
+        """
         bests = [self.folder / "best", self.folder / ".old-best"]
-        parts, _ = self._newest_valid(bests if best else self._steps(), only="policy.pt")
-        return dict(parts["policy"])
+        parts, manifest = self._newest_valid(bests if best else self._steps(), only="policy.pt")
+        return dict(parts["policy"]), manifest
 
     def forget_after(self, step: int) -> None:
         """Removes what lies beyond the checkpoint of this step, and what is half written."""

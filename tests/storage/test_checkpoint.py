@@ -158,8 +158,8 @@ def test_the_best_policy_is_kept_beside_them(saved):
     checkpoints.save_best({"weight": torch.ones(2)})
     checkpoints.save_best({"weight": torch.zeros(2)})
     save(checkpoints, 300, replay_of(6))
-    assert checkpoints.load_policy(best=True)["weight"].tolist() == [0, 0]
-    assert checkpoints.load_policy()["weight"].tolist() == [300, 300, 300]
+    assert checkpoints.load_policy(best=True)[0]["weight"].tolist() == [0, 0]
+    assert checkpoints.load_policy()[0]["weight"].tolist() == [300, 300, 300]
 
 
 def test_a_checkpoint_of_a_step_that_has_one_takes_its_place(saved):
@@ -239,9 +239,9 @@ def test_where_none_is_valid_nothing_is_made_up(tmp_path, saved):
 
 def test_a_policy_can_be_had_where_the_replay_is_damaged(saved):
     damage(saved / "chunks/000000002-000000005.pt", "cut")
-    assert Checkpoints(saved).load_policy()["weight"].tolist() == [200, 200, 200]
+    assert Checkpoints(saved).load_policy()[0]["weight"].tolist() == [200, 200, 200]
     damage(saved / "step-000000200/policy.pt", "flipped", place=2000)
-    assert Checkpoints(saved).load_policy()["weight"].tolist() == [100, 100, 100]
+    assert Checkpoints(saved).load_policy()[0]["weight"].tolist() == [100, 100, 100]
 
 
 # What is not ours

@@ -1,0 +1,127 @@
+"""Export: writes a trained policy as a file of its own, once the file acts as the policy does."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from offpcc.deploy.export.contract import contract_of
+from offpcc.deploy.export.deployed_policy import PREVIOUS_REWARD, DeployedPolicy
+from offpcc.deploy.export.formats import FORMATS, Format
+from offpcc.deploy.export.recording import Recording, record_steps
+from offpcc.deploy.export.verify import verify
+from offpcc.deploy.loaded_policy import env_of, load
+from offpcc.storage.atomic_io import strict_json, sync_folder
+from offpcc.storage.checkpoint import Checkpoints
+from offpcc.storage.run_folder import RunFolder
+
+RUNNER = Path(__file__).parents[1] / "runner.py"
+
+
+def export(
+    run: str | Path | RunFolder,
+    folder: str | Path | None = None,
+    *,
+    format: Literal["onnx", "torchscript"] = "onnx",
+    best: bool = False,
+    batch: bool = False,
+    previous_action: Literal["state", "input"] = "state",
+) -> Path:
+    """Writes a run's policy into a folder, prints a line about it, and gives the file.
+
+    The folder, `export` in that of the run by default, has the policy; policy.json, which says what
+    the policy reads and gives; check.npz, 200 steps of inputs, states and actions that any runtime
+    can be checked against; and runner.py, which acts with it and needs numpy and onnxruntime alone.
+    An export that is there is replaced in one piece.
+
+    best: the best policy instead of the newest. batch: the file takes any number of rows instead
+    of one. previous_action: part of the state; or an input, for a robot that measures what was
+    executed.
+
+    Raises ExportMismatch, and writes nothing, where the file does not act as the policy did over
+    the 200 steps; ImportError where a package is missing; ValueError for a policy that cannot be
+    exported, and a folder that holds something else; and what `offpcc.load` raises.
+    """
+    source = run if isinstance(run, RunFolder) else RunFolder(run)
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}; there are {', '.join(FORMATS)}")
+    _, manifest = Checkpoints(source / "checkpoints").load_policy(best)
+    env = env_of(source.path)
+    try:
+        deployed = DeployedPolicy(
+            load(source.path, best), env.space_adapter, previous_action == "input"
+        ).eval()
+        contract = contract_of(source, deployed, env, manifest)
+        recording = record_steps(deployed, env)
+    finally:
+        env.close()
+    contract["batch"] = "n" if batch else 1
+    final = Path(folder) if folder else source / "export"
+    file = _write(FORMATS[format](), deployed, recording, contract, final)
+    print(_said(file, contract), flush=True)
+    return file
+
+
+def _write(
+    form: Format,
+    deployed: DeployedPolicy,
+    recording: Recording,
+    contract: dict[str, Any],
+    final: Path,
+) -> Path:
+    """Writes the folder beside its place, and renames it once the policy in it is verified."""
+    if final.exists() and not (final / "policy.json").is_file():
+        raise ValueError(f"{final} is no export, and would be replaced; name another folder")
+    draft, old = (final.with_name(f".{mark}-{final.name}") for mark in ("tmp", "old"))
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    file = draft / form.file
+    try:
+        _trace(form, deployed, file, contract)
+        agreement = verify(deployed, form.player(file), recording, contract["batch"] == "n")
+        contract["verified"] = {"steps": len(recording.starts)} | agreement.as_dict()
+        contract["versions"]["export"] |= form.versions()
+        form.describe(file, contract)
+        content = file.read_bytes()
+        contract |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        (draft / "policy.json").write_text(strict_json(contract), encoding="utf-8")
+        np.savez_compressed(draft / "check.npz", **recording.arrays())  # type: ignore[arg-type]
+        if file.suffix == ".onnx":
+            shutil.copy(RUNNER, draft)
+        if final.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            final.rename(old)
+        draft.rename(final)
+        sync_folder(final.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return final / form.file
+
+
+def _trace(form: Format, deployed: DeployedPolicy, file: Path, contract: dict[str, Any]) -> None:
+    """Writes the file. Raises ValueError for networks that torch cannot trace."""
+    try:
+        form.write(deployed, file, contract["batch"] == "n")
+    except Exception as error:  # torch's exporters raise whatever a network's code leads to
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ValueError(
+            f"{contract['algo']} has no export to {form.file}: torch cannot trace it ({reason})"
+        ) from error
+    form.describe(file, contract)
+
+
+def _said(file: Path, contract: dict[str, Any]) -> str:
+    """The line about an export."""
+    found = contract["verified"]
+    integers = np.dtype(contract["action"]["dtype"]).kind in "iu"
+    agrees = "all choices agree" if integers else f"agrees to {found['action_error']:.1e}"
+    needs = ""
+    if any(each["key"] == PREVIOUS_REWARD for each in contract["inputs"]):
+        needs = "; the robot has to supply previous_reward"
+    return (
+        f"{file}: {contract['bytes'] / 1e3:.0f} kB, {agrees} over {found['steps']} steps, "
+        f"{found['microseconds']['median']:.0f} µs an action{needs}"
+    )
