@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from offpcc.algorithms import Policy, PolicyWrapper
 from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.data import ACTION_MASK, AgentSpec, Field
+from offpcc.envs.actions import Choices, Continuous
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.values import check_bytes
 from offpcc.envs.vector import VectorEnvAdapter
@@ -27,20 +28,28 @@ Given = Mapping[str, Any] | NDArray[Any] | Tensor
 
 
 class LoadedPolicy(PolicyWrapper):
-    """A trained policy, on the CPU, that takes what an environment or a robot gives.
+    """A trained policy, on the CPU, that takes what an `EnvAdapter` gives.
 
-    `spec` has the observation's keys that it reads, and the action mask where it has learned with
-    one. The memory stays with the caller:
+    actions: the conversion to the environment's units, in which it then acts; None: its actions lie
+    in [-1, 1], as `EnvAdapter.step` takes them. `spec` has the observation's keys that it reads,
+    and the action mask where it has learned with one. The memory stays with the caller:
     `initial_state()` at an episode's start, then the state that `act` gave last.
     """
 
-    def __init__(self, policy: Policy, spec: AgentSpec) -> None:
+    def __init__(
+        self, policy: Policy, spec: AgentSpec, actions: Continuous | Choices | None = None
+    ) -> None:
         super().__init__(policy)
+        self.actions = actions
         read = [*policy.memory.encoder.keys, *([ACTION_MASK] if spec.is_masked else [])]
         self.spec = replace(spec, observation={key: spec.observation[key] for key in read})
 
     def act(self, observation: Given, state: Tensor, greedy: bool = True) -> tuple[Any, Tensor]:
-        """Actions in [-1, 1] and the next state (n, S).
+        """Actions and the next state (n, S).
+
+        The actions are those of an agent: (n, A) in [-1, 1], one-hot for choices. Of a policy that
+        was loaded with units="environment", they are those of the environment's action space: in
+        its shape, type, bounds and units.
 
         observation: a mapping {key: (n, …)}, or its one key's array alone; of arrays or tensors; of
         one environment without n. The action comes back the same way. Raises ValueError for other
@@ -55,8 +64,9 @@ class LoadedPolicy(PolicyWrapper):
         self._check(tensors, len(state))
         action, state = super().act(tensors, state, greedy)
         action = action.squeeze(0) if alone else action
+        plain = action.numpy() if self.actions is None else self.actions.raw(action.numpy())
         tensor = any(isinstance(value, Tensor) for value in named.values())
-        return action if tensor else action.numpy(), state
+        return torch.as_tensor(plain) if tensor else plain, state
 
     def _named(self, observation: Given) -> dict[str, Any]:
         """The keys that are read, whichever way they came."""
@@ -91,11 +101,18 @@ def _typed(key: str, value: Any, field: Field) -> Any:
     return np.asarray(value, field.dtype)
 
 
-def load(path: str | Path, best: bool = False) -> LoadedPolicy:
+def load(
+    path: str | Path, best: bool = False, units: Literal["agent", "environment"] = "agent"
+) -> LoadedPolicy:
     """The trained policy of a run's folder; its best instead of its newest, if asked.
+
+    units: of the actions that it gives: in [-1, 1], as `env_of(path).step` takes them, or the
+    environment's own, as a robot does; for these the environment is made and closed.
 
     Raises RunMissingError, NoCheckpointError, and ValueError for a damaged run.json.
     """
+    if units not in ("agent", "environment"):
+        raise ValueError(f"units is {units!r}; it is 'agent' or 'environment'")
     folder = RunFolder(path)
     description = folder.read()
     try:
@@ -106,7 +123,15 @@ def load(path: str | Path, best: bool = False) -> LoadedPolicy:
     bindings.give(bindings.compose([folder / "config.gin"]))
     policy = build_agent(configured(TrainingConfig)(), spec, 0, "cpu").policy
     policy.load_state_dict(weights)
-    return LoadedPolicy(policy, spec).requires_grad_(False).eval()
+    actions = _actions_of(path) if units == "environment" else None
+    return LoadedPolicy(policy, spec, actions).requires_grad_(False).eval()
+
+
+def _actions_of(path: str | Path) -> Continuous | Choices:
+    """How a run's environment takes actions."""
+    env = env_of(path)
+    env.close()
+    return env.space_adapter.actions
 
 
 def env_of(path: str | Path, render_mode: str | None = None) -> EnvAdapter:

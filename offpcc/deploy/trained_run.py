@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from offpcc.compare.plot import plot
+from offpcc.deploy.export.export import export
 from offpcc.deploy.loaded_policy import LoadedPolicy, load
 from offpcc.deploy.play import evaluate
 from offpcc.envs.registration import Given, id_and_settings, wrapper_reference
@@ -35,6 +36,10 @@ class TrainedRun(RunFolder):
     def evaluate(self, episodes: int = 10) -> dict[str, Any]:
         """Plays greedy episodes; gives mean return, standard error, interval, length, success."""
         return evaluate(self.path, episodes)
+
+    def export(self, folder: str | Path | None = None, **settings: Any) -> Path:
+        """Writes its policy as a file that runs without offpcc: see `offpcc.export`."""
+        return export(self, folder, **settings)
 
     def plot(self) -> list[Path]:
         """Draws its learning curves into plots/; gives the files."""

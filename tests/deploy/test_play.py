@@ -301,3 +301,18 @@ def test_a_loaded_policy_does_not_learn(remembering):
     policy = offpcc.load(remembering)
     assert not policy.training
     assert not any(parameter.requires_grad for parameter in policy.parameters())
+
+
+def test_a_policy_acts_in_the_environments_units_if_asked(remembering):
+    env = offpcc.env_of(remembering)
+    plain, robots = (offpcc.load(remembering, units=units) for units in ("agent", "environment"))
+    (seen, _), state = env.reset(seed=0), plain.initial_state()
+    action, after = plain.act(seen, state)
+    raw, same = robots.act(seen, state)
+    assert np.array_equal(raw, env.space_adapter.raw(action)) and raw.dtype == np.float32
+    assert torch.equal(after, same)
+    both = {key: torch.from_numpy(np.stack([value, value])) for key, value in seen.items()}
+    found = robots.act(both, robots.initial_state(2))[0]
+    assert isinstance(found, torch.Tensor) and np.allclose(found[1], raw, atol=1e-6)
+    with pytest.raises(ValueError, match="units is 'si'"):
+        offpcc.load(remembering, units="si")

@@ -78,6 +78,11 @@ def test_a_policy_an_evaluation_and_curves_come_of_it(trained) -> None:
     assert trained / "plots" / "return_steps.png" in files and all(file.exists() for file in files)
 
 
+def test_it_can_be_exported(trained, tmp_path) -> None:
+    assert trained.export(format="torchscript") == trained.path / "export/policy.pt"
+    assert trained.export(tmp_path / "robot", format="torchscript").exists()
+
+
 def test_it_goes_on_with_the_same_call(trained) -> None:
     how = FEW | {"steps": 400}
     again = offpcc.run(
