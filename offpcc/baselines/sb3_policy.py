@@ -83,13 +83,10 @@ class Recall(nn.Module):
     def step(self, observation: dict[str, Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
         """Features (n, F), and the next state (n, S)."""
         policy = self._policy()
-        before = state.view(len(state), 2, *self.shape).permute(1, 2, 0, 3).contiguous()
+        before = state.view(state.shape[0], 2, *self.shape).permute(1, 2, 0, 3).contiguous()
         seen: Any = policy.extract_features(self.encoder(observation), policy.pi_features_extractor)
-        starts = torch.zeros(len(state), device=state.device)
-        feature, after = policy._process_sequence(
-            seen, (before[0], before[1]), starts, policy.lstm_actor
-        )
-        return feature, torch.stack(list(after)).permute(2, 0, 1, 3).flatten(1)
+        output, after = policy.lstm_actor(seen.unsqueeze(0), (before[0], before[1]))
+        return output[0], torch.stack(after).permute(2, 0, 1, 3).flatten(1)
 
     def choose(self, feature: Tensor, deterministic: bool) -> Tensor:
         """An action from features."""

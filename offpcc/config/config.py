@@ -152,9 +152,12 @@ class Config:
                 self._check_use(binding, {other.key for other in layer})
 
     def check_asked(self, lines: Sequence[Binding]) -> None:
-        """Raises ConfigError for a macro of these lines that this run does not use."""
+        """Raises ConfigError for a macro of these lines that this run does not use.
+
+        Macros of files that a line includes, which serve several algorithms, may go unused.
+        """
         for binding in lines:
-            if not binding.argument and binding.key not in self.macros:
+            if not binding.via and not binding.argument and binding.key not in self.macros:
                 near = hint(binding.key, self.macros)
                 raise ConfigError(f"{binding.place}: nothing in this run uses {binding.key}{near}")
 

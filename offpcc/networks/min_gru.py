@@ -37,6 +37,16 @@ class MinGRU(Stack):
         output, state = self._run(inputs, state, inputs.new_ones(()).bool())
         return self.feature(output, inputs), state
 
+    def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Layer by layer: faster than a scan of one step, and torch can trace it."""
+        hidden, after = inputs, []
+        for layer, before in zip(self.maps, state.chunk(len(self.maps), 1), strict=True):
+            gate, candidate = layer(hidden).float().chunk(2, -1)  # (B, hidden_size)
+            hold = gate.sigmoid()
+            hidden = torch.addcmul((1 - hold) * candidate, hold, before)
+            after.append(hidden)
+        return self.feature(hidden, inputs), torch.cat(after, 1)
+
     @torch.no_grad()
     def warm(self, inputs: Tensor, state: Tensor, lengths: Tensor) -> Tensor:
         """In one scan: behind a row's length, all is held."""

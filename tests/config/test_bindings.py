@@ -94,6 +94,12 @@ def test_a_known_macro_of_a_file_may_go_unused(write):
     )
 
 
+@pytest.mark.parametrize("algo", ["rsac", "lstm_ppo", "lstm_a2c"])
+def test_another_memory_can_be_included_whatever_of_it_an_algorithm_uses(algo):
+    config = compose([algorithm_file(algo)], ["include 'memory/gru.gin'"])
+    assert "GRU.hidden_size" in config.values and "LSTM.hidden_size" not in config.values
+
+
 @pytest.mark.parametrize(
     ("algo", "line", "complaint"),
     [

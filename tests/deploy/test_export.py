@@ -341,3 +341,26 @@ def test_flags_that_lack_an_export_end_in_a_line(flags, said, tmp_path, capsys) 
     where = ["--env", "pendulum-p-v0", "--algo", "rsac", "--results", str(tmp_path)]
     assert main([*where, *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_every_memory_can_be_exported_at_any_batch_size(memory, form, tmp_path) -> None:
+    env = EnvAdapter(Noise(), previous_action=True)
+    deployed = DeployedPolicy(trained(env, memory=memory), env.space_adapter).eval()
+    recording, written = record_steps(deployed, env), FORMATS[form]()
+    for batch in (False, True):
+        file = tmp_path / f"{batch}{written.file}"
+        written.write(deployed, file, batch)
+        written.describe(file, {"format": 1, "state_size": 0, "action": {"shape": []}})
+        verify(deployed, written.player(file), recording, batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("algo", ["sb3_sac", "sb3_td3", "sb3_ppo", "sb3_recurrent_ppo"])
+def test_baselines_can_be_exported(algo, form, tmp_path) -> None:
+    config = tiny(tmp_path, "steps = 128\neval_interval = 128\nrollout_steps = 64")
+    run = offpcc.run("pendulum-p-v0", algo, config=config, seed=1, results=tmp_path)
+    assert offpcc.export(run, format=form, batch=True).exists()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.distributions import Distribution
 
 from offpcc.deploy.export.deployed_policy import DeployedPolicy
 
@@ -64,7 +65,7 @@ class Onnx(Format):
         """See `Format`."""
         examples = deployed.examples(TRACED if batch else 1)
         free = {0: torch.export.Dim("n")} if batch else None
-        with _quiet():
+        with _tracing():
             torch.onnx.export(
                 deployed,
                 examples,
@@ -99,7 +100,7 @@ class TorchScript(Format):
 
     def write(self, deployed: DeployedPolicy, path: Path, batch: bool) -> None:
         """See `Format`."""
-        with _quiet(), torch.no_grad():
+        with _tracing():
             traced = torch.jit.trace(
                 deployed, deployed.examples(TRACED if batch else 1), check_trace=False
             )
@@ -107,12 +108,12 @@ class TorchScript(Format):
 
     def describe(self, path: Path, contract: Mapping[str, Any]) -> None:
         """See `Format`; the contract is the extra file `offpcc`."""
-        with _quiet():
+        with _tracing():
             torch.jit.save(torch.jit.load(path), path, _extra_files={KEY: json.dumps(contract)})
 
     def player(self, path: Path) -> Play:
         """See `Format`."""
-        with _quiet():
+        with _tracing():
             module = torch.jit.load(path)
 
         def play(feed: Feed) -> list[NDArray[Any]]:
@@ -127,13 +128,19 @@ FORMATS: dict[str, type[Format]] = {"onnx": Onnx, "torchscript": TorchScript}
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warnings of torch's exporters, which are for those who write operators."""
-    before = logging.root.manager.disable
+def _tracing() -> Iterator[None]:
+    """Without gradients, without the exporters' warnings, which are for those who write operators.
+
+    And without the checks of torch's distributions, which Stable-Baselines3's policies use: they
+    branch on data.
+    """
+    level, checks = logging.root.manager.disable, Distribution._validate_args
     logging.disable(logging.WARNING)
+    Distribution.set_default_validate_args(False)
     try:
-        with warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(before)
+        logging.disable(level)
+        Distribution.set_default_validate_args(checks)
