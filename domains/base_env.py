@@ -36,6 +36,7 @@ class BaseEnv(RenderedEnv):
     action_size: ClassVar[int] = 1
     choices: ClassVar[int] = 0  # above 0: an action is one of so many, and no vector
     state_limit: ClassVar[tuple[float, ...]]  # greatest |entry| that a state may be set to
+    step_time: ClassVar[float | None] = None  # of one action, s; None where time is not modelled
     extras: ClassVar[int] = 0  # quantities beside the state: what is hidden, counted or drawn
 
     def __init__(
@@ -63,6 +64,11 @@ class BaseEnv(RenderedEnv):
         self.resting = np.zeros(copies, bool)  # whose episode has ended, and others' go on
         self.success: NDArray[np.bool_] | None = None  # (n,) of the last step, if it says so
         self._ended = True
+
+    @property
+    def dt(self) -> float | None:
+        """Return the seconds from one action to the next, or None where time is not modelled."""
+        return None if self.step_time is None else self.step_time * self.repeat
 
     @abstractmethod
     def begin(self, random: np.random.Generator) -> Sequence[float]:

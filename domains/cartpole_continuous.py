@@ -43,6 +43,7 @@ class CartPole(BaseEnv):
     """
 
     metadata = drawn_at(fps=50)
+    step_time = DT
     high = BOUNDS
     # One step from within these stays within BOUNDS, wherever a state is set.
     state_limit = (2 * MAX_POSITION, MAX_POSITION / DT, 2 * MAX_ANGLE, MAX_ANGLE / DT)

@@ -46,6 +46,7 @@ class SwingUp(BaseEnv, ABC):
     """
 
     metadata = drawn_at(fps=100)
+    step_time = DT
     state_limit = (MAX_POSITION, MAX_SPEED, math.inf, MAX_TURN)
     extras = 3  # the pole's length, m, the action's sign, and the last force, N
     frame = Frame(size=(928, 352), scale=140.0)

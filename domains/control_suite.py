@@ -59,7 +59,8 @@ class ControlSuite(RenderedEnv):
         self.skip = skip
         endless = {"time_limit": float("inf"), "random": 0}
         self._suite = suite.load(domain, task, task_kwargs=endless)
-        self.metadata = drawn_at(round(1 / (self._suite.control_timestep() * skip)))
+        self.dt = float(self._suite.control_timestep() * skip)  # from one action to the next, s
+        self.metadata = drawn_at(round(1 / self.dt))
         actions = self._suite.action_spec()
         self.action_space = Box(-1.0, 1.0, actions.shape, np.float32)
         timestep = self._suite.observation_spec().items()

@@ -45,6 +45,7 @@ class Gripper(BaseEnv):
     """
 
     metadata = drawn_at(fps=4)
+    step_time = STEPS * DT
     bend: ClassVar[float] = math.acos((HINGE - LARGE) / BLADE)  # greatest |θ|: the tip is on top
     state_limit = (LENGTH, bend)
     extras = 4  # the right edge's side, the obstacle's middle and size, and x a step ago

@@ -38,6 +38,7 @@ class Pendulum(BaseEnv):
     """
 
     metadata = drawn_at(fps=20)
+    step_time = DT
     high: ClassVar[tuple[float, ...]] = (1.0, 1.0, MAX_SPEED)
     state_limit = (math.inf, MAX_SPEED)
     extras = 2  # the rod's length, m, and the last torque, N m

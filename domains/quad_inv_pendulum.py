@@ -66,6 +66,7 @@ class QuadInvPendulum(BaseEnv):
     """
 
     metadata = drawn_at(fps=50)
+    step_time = DT
     # A rate is shown as 35 rad/s at most, which only an episode's last observation can pass.
     high = (*BOUNDS, *(1.0, 1.0, MAX_RATE) * 4)
     state_limit = (MAX_POSITION, *(math.inf,) * 4, MAX_SPEED, *(MAX_RATE,) * 4)

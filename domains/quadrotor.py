@@ -52,6 +52,7 @@ class Quadrotor(BaseEnv):
     """
 
     metadata = drawn_at(fps=50)
+    step_time = DT
     high = (
         *(MAX_POSITION + BEYOND + abs(entry) for entry in GOAL),
         *(SEEN_SPEED,) * 3,

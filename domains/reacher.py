@@ -62,6 +62,7 @@ class Reacher(BaseEnv):
     """
 
     metadata = drawn_at(fps=50)
+    step_time = STEPS * DT
     # The z, always 0, may reach as far as the arm is thick: checkers want a box of some width.
     high = (
         *(1.0, 1.0, 1.0, 1.0, TARGET_RADIUS, TARGET_RADIUS, MAX_SPEED, MAX_SPEED),

@@ -59,6 +59,7 @@ class Locomotion(RenderedEnv):
         self._base.ownsPhysicsClient = True
         # The ground is among the parts that count only after a first reset, which changes rewards.
         self._base.reset(seed=0)
+        self.dt = float(self._base.scene.dt)  # from one action to the next, s
         self._joints = self._base.action_space.shape[0]
         self.action_space = Box(-1.0, 1.0, (self._joints,), np.float32)
         low, high = _bounds(self._base.observation_space.shape[0], feet=BODY + 2 * self._joints)

@@ -14,7 +14,7 @@ from ..rendering import drawn_at
 from .arm import Arm
 from .bullet_env import BulletEnv
 from .props import floor, holder, plate
-from .scene import Camera
+from .scene import DT, Camera
 from .ur5 import KNUCKLE, SIZES, reach_level, ur5
 
 STACK = 0.6, 0.315  # x and y of the plates' middles, m
@@ -39,6 +39,7 @@ class TopPlate(BulletEnv):
     """
 
     metadata = drawn_at(fps=24)
+    dt = STEPS * DT  # from one action to the next, s
     high = (1.1, 1.0, 1.1)
     action_size = 2
     camera = Camera((0.6, 0.12, 0.22), 0.8, yaw=90.0, pitch=-6.0)

@@ -1,5 +1,6 @@
 """Exported policies: they act as the run's own, from raw observations to the robot's units."""
 
+import contextlib
 import json
 from functools import partial
 from typing import Any
@@ -239,9 +240,26 @@ def test_episodes_start_inside_the_recording_and_the_state_with_them() -> None:
     assert (recording.state[1:][ongoing] == recording.next_state[:-1][ongoing]).all()
 
 
-def test_the_control_period_is_the_environments_own_or_said_to_be_a_guess() -> None:
-    pendulum = EnvAdapter(gymnasium.make("Pendulum-v1"))
-    assert control_period(pendulum) == {"seconds": 0.05, "source": "the environment's dt"}
+@pytest.mark.parametrize(
+    ("env", "seconds"),
+    [
+        ("Pendulum-v1", 0.05),
+        ("pendulum-p-v0", 0.05),
+        ("pendulum-repeat4-v0", 0.2),
+        ("Quadrotor-v0", 0.01),
+        ("reacher-mdp-v0", 0.02),
+        ("hopper-p-v0", 0.0165),
+        ("top-plate-v0", 10 / 240),
+        ("dmc-cartpole-balance-v0", 0.05),
+    ],
+)
+def test_the_control_period_is_the_environments_own(env, seconds) -> None:
+    with contextlib.closing(offpcc.make_env(env)) as made:
+        found = control_period(made)
+    assert found["seconds"] == pytest.approx(seconds) and found["source"] == "the environment's dt"
+
+
+def test_a_control_period_from_the_pictures_is_said_to_be_a_guess() -> None:
     assert control_period(EnvAdapter(Noise()))["source"] == "a guess: 1 / render_fps"
 
 
