@@ -149,6 +149,8 @@ def train(case: Case, folder: Path) -> Any:
     if memory:
         lines += [f"include 'memory/{memory}.gin'"]
         lines += [f"memory_num_layers = {2 if 'layers' in case.memory else 1}"]
+    if "A2C" in case.learner:
+        lines += ["short_rollout_steps = 10"]
     if "BC" in case.learner:
         lines += [f"dataset = {str(data_set(folder / 'data'))!r}"]
     return short_run(remembering if memory else plain, case.observation, acts, lines, folder)
