@@ -28,7 +28,7 @@ SHARED = [algorithms.ActorCritic, algorithms.OffPolicy, OnPolicy]
 # What a run gives them, and networks, which have pages of their own.
 PARTS = {
     *("_", "columns", "observe_after_update", "spec", "device", "seed", "critic_state"),
-    *("encoder", "critic_encoder", "summarizer"),
+    *("encoder", "critic_encoder", "summarizer", "actor_methods"),
 }
 BASELINES = [getattr(baselines, name) for name in baselines.__all__ if name != "Baseline"]
 
@@ -101,7 +101,7 @@ def test_every_column_of_the_baselines_is_explained() -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_setting_of_a_class_of_its_own_is_on_its_page(kind: Any) -> None:
-    own = set(kind.__annotations__) - {"_", "columns"}
+    own = set(kind.__annotations__) - {"_", "columns", "actor_methods"}
     there = {name.removeprefix(f"{kind.__name__}.") for name, _ in settings(PAGES[page_of(kind)])}
     assert own <= there
 

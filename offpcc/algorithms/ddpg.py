@@ -6,7 +6,7 @@ place of the state.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
@@ -30,6 +30,8 @@ class DDPG(OffPolicy):
     action_saturation_penalty: NonNegativeFloat = (
         0.001  # c, the price of losing the tanh's slope; 0: the paper's
     )
+
+    actor_methods: ClassVar[tuple[str, ...]] = ("raw",)
 
     def _build(self) -> None:
         super()._build()

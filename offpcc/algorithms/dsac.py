@@ -8,7 +8,7 @@ K in the entropy's goal is how many these are.
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -24,11 +24,14 @@ from offpcc.replay.batch import Batch
 class DSAC(SAC):
     """SAC for one choice among K: expectations over choices in place of samples."""
 
+    actor_methods: ClassVar[tuple[str, ...]] = ("describe", "draw")
+
     def _check_actions(self) -> None:
         if len(self.spec.choices) != 1:
             found = f"choices among {self.spec.choices}" if self.spec.choices else "continuous"
             raise ValueError(
-                f"DSAC serves one choice (a Discrete space); these actions are {found}"
+                f"DSAC serves one choice (a Discrete space); these actions are {found}; "
+                "on-policy algorithms serve any"
             )
 
     def make_actor(self, inputs: int) -> CategoricalActor:  # type: ignore[override]
@@ -43,7 +46,7 @@ class DSAC(SAC):
         return DiscreteCritic(inputs, choices, self.hidden_sizes, **self.critic_settings())
 
     @property
-    def actor(self) -> CategoricalActor:
+    def actor_head(self) -> CategoricalActor:
         """π's head."""
         return cast(CategoricalActor, self.policy.actor)
 
@@ -54,7 +57,7 @@ class DSAC(SAC):
 
         action_mask: the legal choices (B, T, K) that are summed over; None: all.
         """
-        log_prob = self.actor.describe(h_actor, action_mask)
+        log_prob = self.actor_head.describe(h_actor, action_mask)
         share, temperature = log_prob.exp(), self.log_temperature.detach().exp()
         soft = value.amin(0) - temperature * log_prob
         return (share * soft).sum(-1, keepdim=True), -(share * log_prob).sum(-1).detach()
@@ -77,7 +80,7 @@ class DSAC(SAC):
         self, feature: Tensor, noise: Tensor, action_mask: Tensor | None
     ) -> tuple[Tensor, Tensor, None]:
         """See `OffPolicy`; a ~ π(·|h), of the legal choices."""
-        action = self.actor.draw(feature, self.generator, action_mask)
+        action = self.actor_head.draw(feature, self.generator, action_mask)
         return self.or_uniform(action, action_mask), noise, None
 
     def uniform(self, like: Tensor, action_mask: Tensor | None) -> Tensor:

@@ -44,9 +44,14 @@ class PPG(PPO):
         "cloned": "mean of KL(π_old ‖ π) in the auxiliary phase, in nats",
     }
 
+    def _check(self) -> None:
+        super()._check()
+        if self.actor is not None:
+            raise ValueError("PPG has a second head on its actor's layers; leave actor None")
+
     def _build(self) -> None:
         super()._build()
-        last = cast(nn.Linear, self.actor.trunk[-1])
+        last = cast(nn.Linear, self.actor_head.trunk[-1])
         self.auxiliary_head = nn.Linear(last.in_features, 1).to(self.device)
         self.rollouts: list[ScoredRollout] = []  # the phase's
 
@@ -86,17 +91,17 @@ class PPG(PPO):
         """The rollout with today's policy as π_old."""
         return AuxiliaryRollout(
             **vars(batch),
-            old_policy=self.actor.describe(self.features(batch)[0], batch.action_mask),
+            old_policy=self.actor_head.describe(self.features(batch)[0], batch.action_mask),
         )
 
     def auxiliary_loss(self, batch: AuxiliaryRollout) -> tuple[Tensor, Metrics]:
         """½ (V_π - V_targ)² + β KL(π_old ‖ π), and ½ (V - V_targ)²: L^joint and L^value."""
         target, mask = batch.value_target, batch.mask
         h_actor, h_critic = self.features(batch)
-        second = self.auxiliary_head(self.actor.trunk.inner(h_actor)).squeeze(-1)
+        second = self.auxiliary_head(self.actor_head.trunk.inner(h_actor)).squeeze(-1)
         auxiliary = masked_mean(0.5 * (second - target).square(), mask)
-        described = self.actor.describe(h_actor, batch.action_mask)
-        cloned = masked_mean(self.actor.divergence(batch.old_policy, described), mask)
+        described = self.actor_head.describe(h_actor, batch.action_mask)
+        cloned = masked_mean(self.actor_head.divergence(batch.old_policy, described), mask)
         error = self.critic(h_critic).squeeze(-1) - target
         loss = auxiliary + self.clone_coef * cloned + masked_mean(0.5 * error.square(), mask)
         return loss, {"auxiliary_loss": auxiliary.detach(), "cloned": cloned.detach()}

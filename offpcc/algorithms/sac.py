@@ -27,6 +27,7 @@ class SAC(OffPolicy):
     fixed_temperature: bool = False  # α stays where it starts
     target_entropy: float | None = None  # H̄ in nats; None: the algorithm's own
 
+    actor_methods: ClassVar[tuple[str, ...]] = ("draw", "sample")
     columns: ClassVar[dict[str, str]] = OffPolicy.columns | {
         "temperature": "α, the price of an action's log-probability",
         "temperature_gradient": "how far the entropy is from its goal, in nats",

@@ -172,7 +172,7 @@ def test_the_auxiliary_phase_holds_the_policy_of_the_legal_choices_alone() -> No
     assert whole.old_policy.exp()[illegal].max() == 0
     loss, metrics = agent.auxiliary_loss(whole)
     assert metrics["cloned"].item() == pytest.approx(0, abs=1e-6)
-    bias = torch.autograd.grad(loss, agent.actor.trunk[-1].bias)[0]
+    bias = torch.autograd.grad(loss, agent.actor_head.trunk[-1].bias)[0]
     assert bias.abs().max() < 1e-6, "the policy has not moved since"
 
 

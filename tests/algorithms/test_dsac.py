@@ -36,8 +36,8 @@ def tell(critic: DiscreteCritic, *values: list[float]) -> None:
 def choose(agent: DSAC, *shares: float) -> None:
     """Makes the policy choose with these probabilities, whatever it sees."""
     with torch.no_grad():
-        agent.actor.trunk[-1].weight.zero_()
-        agent.actor.trunk[-1].bias.copy_(torch.tensor(shares).log())
+        agent.actor_head.trunk[-1].weight.zero_()
+        agent.actor_head.trunk[-1].bias.copy_(torch.tensor(shares).log())
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_policy_moves_towards_the_better_choice(agent) -> None:
     batch = batch_of(2, 1)
     h = batch.observation["observation"][:, :-1]
     loss, _ = agent.actor_loss(batch, h, h)
-    slope = torch.autograd.grad(loss, agent.actor.trunk[-1].bias)[0]
+    slope = torch.autograd.grad(loss, agent.actor_head.trunk[-1].bias)[0]
     # d/du_0 Σ π (α log π - Q) = π_0 π_1 [(α log π_0 - Q_0) - (α log π_1 - Q_1)]
     expected = 0.2 * 0.8 * (ALPHA * math.log(0.2 / 0.8) - (3 - 1))
     assert slope.tolist() == pytest.approx([expected, -expected])
@@ -138,7 +138,7 @@ def test_the_actors_loss_and_the_entropys_goal_are_of_this_steps_legal_choices(a
     log_alpha = torch.autograd.grad(loss, agent.log_temperature, retain_graph=True)[0].item()
     assert log_alpha == pytest.approx((ENTROPY - 0.98 * math.log(2)) / 3)
     alone = agent.actor_loss(masked_batch([[1, 0]], [[1, 1]]), h[:1], h[:1])[0]
-    slope = torch.autograd.grad(alone, agent.actor.trunk[-1].bias)[0]
+    slope = torch.autograd.grad(alone, agent.actor_head.trunk[-1].bias)[0]
     assert torch.equal(slope, torch.zeros(2)), "of one choice there is nothing to learn"
 
 

@@ -81,8 +81,8 @@ def test_the_first_recomputed_likelihood_is_the_noted_one(memory, shared, sequen
         agent, 3, sequence_length=sequence_length
     ):  # later ones begin within episodes
         scored, _ = agent.scored(batch)
-        described = agent.actor.describe(agent.features(scored)[0])
-        found = agent.actor.log_prob(described, scored.action)
+        described = agent.actor_head.describe(agent.features(scored)[0])
+        found = agent.actor_head.log_prob(described, scored.action)
         real = scored.mask.bool()
         torch.testing.assert_close(found[real], batch.log_prob[real], atol=1e-5, rtol=0)
 
@@ -237,8 +237,8 @@ def test_advantages_are_normalised_over_real_steps() -> None:
 def test_approx_kl_is_that_of_the_ratios() -> None:
     agent = agent_with(memory="Identity")
     scored, _ = agent.scored(windows_of())
-    described = agent.actor.describe(agent.features(scored)[0])
-    before = agent.actor.log_prob(described, scored.action).detach() - 0.5
+    described = agent.actor_head.describe(agent.features(scored)[0])
+    before = agent.actor_head.log_prob(described, scored.action).detach() - 0.5
     metrics = agent.loss(replace(scored, log_prob=before))[1]
     assert metrics["approx_kl"].item() == pytest.approx(E**0.5 - 1 - 0.5, rel=1e-5)
     assert metrics["clip_fraction"] == 1

@@ -42,11 +42,11 @@ def test_the_auxiliary_loss_is_its_three_parts() -> None:
     agent = phasic(memory="Identity", clone_coef=2.0)
     scored, _ = agent.scored(windows_of())
     part = agent.with_old_policy(scored)
-    agent.actor.log_std.data += 0.5  # so that the policy is not where it was
+    agent.actor_head.log_std.data += 0.5  # so that the policy is not where it was
     loss, metrics = agent.auxiliary_loss(part)
     real, target = part.mask.bool(), part.value_target
     seen = part.observation["observation"]
-    second = agent.auxiliary_head(agent.actor.trunk.inner(seen)).squeeze(-1)
+    second = agent.auxiliary_head(agent.actor_head.trunk.inner(seen)).squeeze(-1)
     first = agent.critic(seen).squeeze(-1)
     # KL of N(μ, 1) from N(μ, e^½): Σ log σ + 1 / 2σ² - ½, of two actions
     cloned = 2 * (0.5 + 0.5 / 2.718281828 - 0.5)

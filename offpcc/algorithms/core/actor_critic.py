@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,8 @@ class ActorCritic(Agent):
         None  # None: the same kind as the actor's
     )
     summarizer: Callable[[int], Summarizer] = Identity
+    # The actor's head, from the spec and the size of the features; None: the algorithm's own.
+    actor: Callable[[AgentSpec, int], Actor] | None = None
     shared: bool = False  # one memory for actor and critic
     hidden_sizes: Sequence[Size] = (256, 256)  # units of the heads' layers
     # Of the heads' layers; None: tanh for on-policy heads and actors over choices, else relu.
@@ -46,6 +48,8 @@ class ActorCritic(Agent):
     critic_state: bool = False  # act also advances the critic's memory, for stored states
     device: str = "cpu"
     seed: int = 0
+
+    actor_methods: ClassVar[tuple[str, ...]] = ()  # that the algorithm calls, of the actor's head
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -86,10 +90,37 @@ class ActorCritic(Agent):
                 f"{list(memory.encoder.keys)}"
             )
         normalizer = Normalizer(self.spec, enabled=self.normalize_observations)
-        self.policy = Policy(normalizer, memory, self.make_actor(memory.size))
+        head = self.own_actor(memory.size) if self.actor else self.make_actor(memory.size)
+        self.policy = Policy(normalizer, memory, head)
         self.critic = self.make_critic(self.critic_memory.size)
         for module in (self.policy, self.critic, self.critic_memory):
             module.to(self.device)
+
+    def own_actor(self, inputs: int) -> Actor:
+        """The head of the setting `actor`, on features of this size.
+
+        Raises ValueError for one that lacks a method, or whose actions have another shape.
+        """
+        assert self.actor is not None
+        head = self.actor(self.spec.without_privileged(), inputs)
+        name = type(head).__name__
+        if not isinstance(head, Actor):
+            raise ValueError(f"actor makes a {name}; it derives from offpcc.networks.Actor")
+        # Actor's own draw is greedy, which is not what an algorithm means that calls it.
+        plain = {each: getattr(Actor, each, None) for each in self.actor_methods}
+        if missing := [
+            k for k, inherited in plain.items() if getattr(type(head), k, None) is inherited
+        ]:
+            needed = f"{type(self).__name__} calls {', '.join(self.actor_methods)}"
+            raise ValueError(f"the actor {name} has no {', '.join(missing)}; {needed}")
+        with torch.no_grad():
+            found = tuple(head(torch.zeros(1, inputs)).shape)
+        if found != (1, self.spec.action):
+            raise ValueError(
+                f"the actor {name} maps features (1, {inputs}) to actions {found}, "
+                f"not (1, {self.spec.action})"
+            )
+        return head
 
     @abstractmethod
     def make_actor(self, inputs: int) -> Actor:

@@ -58,6 +58,9 @@ class OnPolicy(ActorCritic):
     critic_state: bool = True
 
     observe_after_update: ClassVar[bool] = True  # or the first ratios of a rollout were not 1
+    actor_methods: ClassVar[tuple[str, ...]] = (
+        "describe", "mode", "sample", "log_prob", "entropy", "divergence",
+    )  # fmt: skip
     columns: ClassVar[dict[str, str]] = {
         "surrogate": "mean of what the actor climbs, of normalised advantages",
         "value_loss": "mean squared error of the values to the λ-returns",
@@ -98,7 +101,7 @@ class OnPolicy(ActorCritic):
     # What is the same for all.
 
     @property
-    def actor(self) -> DistributionActor:
+    def actor_head(self) -> DistributionActor:
         """π's head."""
         return cast(DistributionActor, self.policy.actor)
 
@@ -115,9 +118,9 @@ class OnPolicy(ActorCritic):
         self, feature: Tensor, noise: Tensor, action_mask: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """a ~ π(·|h), with its log π."""
-        described = self.actor.describe(feature, action_mask)
-        action = self.actor.sample(described, self.generator)
-        return action, noise, self.actor.log_prob(described, action)
+        described = self.actor_head.describe(feature, action_mask)
+        action = self.actor_head.sample(described, self.generator)
+        return action, noise, self.actor_head.log_prob(described, action)
 
     def update(self, batch: RolloutBatch) -> UpdateOutput:  # type: ignore[override]
         """Learns from a rollout, `num_epochs` times over; gives means of `columns`' metrics."""
@@ -188,13 +191,17 @@ class OnPolicy(ActorCritic):
         before, estimate = batch.log_prob.flatten(), batch.advantage.flatten()
         h_actor, h_critic = (feature.flatten(0, 1) for feature in self.features(batch))
         mask = batch.action_mask
-        described = self.actor.describe(h_actor, mask if mask is None else mask.flatten(0, 1))
-        log_prob = self.actor.log_prob(described, batch.action.flatten(0, 1))
+        described = self.actor_head.describe(h_actor, mask if mask is None else mask.flatten(0, 1))
+        log_prob = self.actor_head.log_prob(described, batch.action.flatten(0, 1))
         gain, extra = self.surrogate(log_prob, before, normalized(estimate, share))
         error = self.value_error(
             self.critic(h_critic).squeeze(-1), batch.value.flatten(), batch.value_target.flatten()
         )
-        learned = {"surrogate": gain, "value_loss": error, "entropy": self.actor.entropy(described)}
+        learned = {
+            "surrogate": gain,
+            "value_loss": error,
+            "entropy": self.actor_head.entropy(described),
+        }
         log_ratio = (log_prob - before).detach()
         watched = {"approx_kl": log_ratio.exp() - 1 - log_ratio} | extra
         means = torch.stack([*learned.values()]) @ share
