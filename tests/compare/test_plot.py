@@ -436,3 +436,32 @@ def test_plotting_needs_no_torch_and_no_pyplot(tmp_path):
         "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def write_study(folder: Path, runs: Sequence[str]) -> Path:
+    """A search whose runs have these names."""
+    study = folder / "tune" / "space"
+    for name in runs:
+        write(study / "pendulum" / "rsac" / name, "env_steps,seconds,test_return\n1,1,5\n2,2,6\n")
+    (study / "study.db").touch()
+    return study
+
+
+def test_trials_of_a_search_are_rows_of_their_own(tmp_path) -> None:
+    runs = find_runs([write_study(tmp_path, ["0-1", "0-2", "1-1"])])
+    assert [run.algo for run in runs] == ["rsac, space trial 0"] * 2 + ["rsac, space trial 1"]
+    assert "P(X > Y)" not in table(runs)
+
+
+def test_trials_of_a_search_are_thin_lines_under_one_name(tmp_path, monkeypatch) -> None:
+    from offpcc.compare.plot import curves
+
+    seen: list[Any] = []
+    monkeypatch.setattr(curves, "finish", lambda *parts: seen.extend(parts))
+    learning_curves(find_runs([write_study(tmp_path, ["0", "1", "2"])]), tmp_path / "curves.png")
+    figure, legend, caption, _ = seen
+    (panel,) = figure.axes
+    assert [line.get_linewidth() for line in panel.lines] == [0.6, 0.6, 0.6]
+    assert len({line.get_color() for line in panel.lines}) == 1
+    assert list(legend) == ["rsac, space"]
+    assert "A thin line is a trial of a search." in caption

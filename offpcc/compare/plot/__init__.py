@@ -49,6 +49,7 @@ def draw(
         learning_curves(runs, folder / "return_steps.png", statistic=statistic),
         learning_curves(runs, folder / "return_time.png", x="seconds", statistic=statistic),
     ]
+    runs = [run for run in runs if not run.search]  # trials of one number have nothing in common
     if len({run.env for run in runs}) > 1 and everywhere(runs):
         written.append(aggregate(runs, folder / "aggregate.png", pairs))
         written.append(performance_profiles(runs, folder / "profiles.png"))

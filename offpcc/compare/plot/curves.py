@@ -14,7 +14,7 @@ from offpcc.compare.plot.picture import (
     panels,
     runs_in_words,
 )
-from offpcc.compare.plot.runs import Array, Run, algorithms, by_env
+from offpcc.compare.plot.runs import Array, Run, by_env
 from offpcc.compare.plot.statistics import STATISTICS, bootstrap
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def learning_curves(
 ) -> Path:
     """Draw test_return over x, a line per algorithm; returns the path, whose suffix is the format.
 
+    Of a search, each trial is a thin line.
+
     x is "env_steps", "updates" (for offline learning) or "seconds". A line is the "mean" or "iqm"
     over runs, its band the 95 % bootstrap interval, point by point; it spans what all runs of that
     algorithm and environment cover.
@@ -45,15 +47,17 @@ def learning_curves(
     tree = by_env(runs)
     figure, axes = panels(list(tree))
     panel = dict(zip(tree, axes, strict=True))
-    place = {algo: k for k, algo in enumerate(algorithms(runs))}
+    name = {run.algo: run.legend for run in runs}
+    place = {legend: k for k, legend in enumerate(sorted(set(name.values())))}
     drawn = {
-        (algo, env): _draw(panel[env], members, x, statistic, place[algo])
+        (algo, env): _draw(panel[env], members, x, statistic, place[name[algo]])
         for env, group in tree.items()
         for algo, members in group.items()
     }
     for each in axes:
         _label(each, x)
-    legend = {algo: drawn[algo, env] for algo, env in sorted(drawn) if drawn[algo, env] is not None}
+    shown = {key: line for key, line in sorted(drawn.items()) if line is not None}
+    legend = {name[algo]: line for (algo, _), line in shown.items()}
     without = [f"{algo} on {env}" for (algo, env), line in drawn.items() if line is None]
     return finish(figure, legend, _caption(runs, statistic, without), path)
 
@@ -79,8 +83,8 @@ def _draw(panel: "Axes", runs: Sequence[Run], x: str, statistic: str, place: int
     grid, returns = aligned(runs, x)
     if not len(grid):
         return None
-    reduce = STATISTICS[statistic]
-    return draw(panel, grid / AXES[x][1], reduce(returns), bootstrap(returns, reduce), place)
+    reduce, width = STATISTICS[statistic], 0.6 if runs[0].search else 1.6
+    return draw(panel, grid / AXES[x][1], reduce(returns), bootstrap(returns, reduce), place, width)
 
 
 def _label(panel: "Axes", x: str) -> None:
@@ -101,6 +105,8 @@ def _caption(runs: Sequence[Run], statistic: str, without: Sequence[str]) -> str
         f"Return of the greedy policy: {NAMES[statistic]} over {runs_in_words(tree)}{band}; "
         f"a point of a run is the mean of {episodes_in_words(runs)}.{caution(tree)}"
     )
+    if any(run.search for run in runs):
+        caption += " A thin line is a trial of a search."
     if without:
         caption += f" Not drawn, as its runs have no range in common: {', '.join(without)}."
     return caption

@@ -57,13 +57,23 @@ def _dress(panel: "Axes", title: str) -> None:
     panel.margins(x=0)
 
 
-def draw(panel: "Axes", x: Array, line: Array, band: tuple[Array, Array], place: int) -> Any:
-    """Draw a line (G,) over its band, in the colour and style of that place; returns the line."""
+def draw(
+    panel: "Axes",
+    x: Array,
+    line: Array,
+    band: tuple[Array, Array],
+    place: int,
+    width: float = 1.6,
+) -> Any:
+    """Draw a line (G,) over its band, in the colour and style of that place; returns the line.
+
+    width: of the line, points.
+    """
     colour, style = COLOURS[place % len(COLOURS)], STYLES[place % len(STYLES)]
     panel.fill_between(x, *band, color=colour, alpha=0.18, linewidth=0)
     marker = "o" if len(x) == 1 else None  # a line through one point would be invisible
     (drawn,) = panel.plot(
-        x, line, color=colour, linestyle=style, linewidth=1.6, marker=marker, markersize=4
+        x, line, color=colour, linestyle=style, linewidth=width, marker=marker, markersize=4
     )
     return drawn
 

@@ -14,6 +14,7 @@ from offpcc.storage.run_folder import read_json
 
 Array = NDArray[np.float64]
 
+STUDY = "study.db"  # of a search, three folders above its runs
 NEEDED = ("env_steps", "seconds", "test_return")
 MADE = {"precision": "precision", "processor": "processor", "instructions": "cpu"}  # in run.json
 
@@ -30,7 +31,13 @@ class Run:
     columns: dict[str, Array]
     eval_episodes: int | None = None  # a point of test_return is their mean; None: unknown
     made: Mapping[str, str] = field(default_factory=dict)  # how, as far as is known: see `MADE`
+    search: str = ""  # the algorithm and the search, where this is a run of a search's trial
     horizon: float | None = None  # seconds at which it is judged; None: where it ends
+
+    @property
+    def legend(self) -> str:
+        """What a legend calls it: all trials of a search have one name."""
+        return self.search or self.algo
 
     def curve(self, x: str) -> tuple[Array, Array]:
         """Give x and test_return of the evaluations, (evaluations,) each, x increasing."""
@@ -119,6 +126,9 @@ def _read_run(folder: Path) -> Run | None:
     columns = _read_columns(folder / "progress.csv")
     facts = _read_facts(folder / "run.json")
     run = Run(env, algo, run_id, columns, facts.get("eval_episodes"), _made(facts))
+    if (folder.parents[2] / STUDY).exists():  # trials have other settings each: no two are alike
+        search, number = f"{algo}, {folder.parents[2].name}", run_id.partition("-")[0]
+        run = replace(run, search=search, algo=f"{search} trial {number}")
     if np.isfinite(columns["test_return"]).any():
         return run
     logger.warning("%s has no evaluation yet and is left out", folder)

@@ -26,7 +26,7 @@ Pairs = Sequence[Sequence[str]]  # of algorithms, (X, Y) each
 def table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
     """Give the final scores, best first in each environment, and below them the comparisons.
 
-    chosen: pairs of algorithms to compare; empty: all.
+    chosen: pairs of algorithms to compare; empty: all, but for the trials of a search.
     """
     scores, pairs = [], []
     for env, group in by_env(runs).items():
@@ -35,7 +35,8 @@ def table(runs: Sequence[Run], chosen: Pairs = ()) -> str:
         digits = _digits(np.concatenate(list(finals.values())))
         scores += [_score(group[algo], finals[algo], digits) for algo in order]
         both = [(x, y) for x, y in chosen if x in finals and y in finals]
-        compared = both if chosen else combinations(order, 2)
+        known = [algo for algo in order if not group[algo][0].search]  # trials are too many
+        compared = both if chosen else combinations(known, 2)
         pairs += [[env, x, y, improvement([finals[x]], [finals[y]])] for x, y in compared]
     timed = any(run.horizon is not None for run in runs)
     last = "evaluations of a run" if not timed else "time that all runs of the environment reached"
