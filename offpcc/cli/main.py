@@ -102,7 +102,9 @@ def script() -> int:
     plain = any(elsewhere) or asked.jobs or asked.print_config or asked.tune
     trial = asked.trial is not None
     observed = trial or (bool(asked.check or asked.env) and not plain)
-    if asked.check or trial or plays(asked):
+    if trial:
+        return supervisor.run(main, observed, record=partial(record_trial_fault, asked))
+    if asked.check or plays(asked):
         return supervisor.run(main, observed)
     return supervisor.run(main, observed, "--resume", partial(record_fault, asked))
 
@@ -113,6 +115,16 @@ def record_fault(asked: argparse.Namespace, process: int, fault: str) -> None:
 
     for request in requests(asked):
         request.folder.record_fault(process, fault)
+
+
+def record_trial_fault(asked: argparse.Namespace, process: int, fault: str) -> None:
+    """Records the same in the run of a search's trial; of several seeds, in the one at work."""
+    from offpcc.storage.run_folder import RunFolder
+
+    search = Path(asked.results) / "tune" / Path(asked.tune).stem
+    for name in (f"{asked.trial}", f"{asked.trial}-*"):
+        for path in search.glob(f"*/*/{name}"):
+            RunFolder(path).record_fault(process, fault)
 
 
 def search_working_folder_last() -> None:
