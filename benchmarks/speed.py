@@ -33,8 +33,9 @@ from usual import UsualRSAC
 
 from offpcc.algorithms import PPO, REDQ, SAC, TD3, TD3BC, TQC, Agent, OffPolicy
 from offpcc.data import AgentSpec, Episode, Field
+from offpcc.envs.async_envs import AsyncEnvs
 from offpcc.envs.make_env import make_env
-from offpcc.envs.vector import SequentialEnvs
+from offpcc.envs.vector import SequentialEnvs, VectorEnvAdapter
 from offpcc.networks import GRU, LSTM, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.replay.batch import Batch
@@ -293,6 +294,29 @@ def alone(env: gymnasium.Env) -> Callable[[], None]:
     return step
 
 
+def processes(clock: Clock) -> Iterator[Row]:
+    """--async beside --envs alone: copies in a process each, or one after another."""
+    env_id, copies = "hopper-p-v0", 4
+    alone = [make_env(env_id, copy=copy) for copy in range(copies)]
+    vectors = AsyncEnvs(env_id, copies, alone[0]), SequentialEnvs(alone)
+    times = clock.duel(*(side_by_side_steps(envs) for envs in vectors))
+    for envs in vectors:
+        envs.close()
+    yield Row("4 × hopper-p, --async", "steps/s", *times, "one after another", copies)
+
+
+def side_by_side_steps(envs: VectorEnvAdapter) -> Callable[[], None]:
+    """A step of random actions, and a reset of the copies that it ends."""
+    random = np.random.default_rng(0)
+    envs.reset({copy: copy for copy in range(len(envs))})
+
+    def step() -> None:
+        outcomes = envs.step(random.uniform(-1, 1, (len(envs), 3)))
+        envs.reset({copy: copy for copy, outcome in enumerate(outcomes) if outcome.ended})
+
+    return step
+
+
 def growth(clock: Clock) -> Iterator[Row]:
     """How the rates grow with one size, the others being those of `updates`."""
     for name, width, rows, steps in (
@@ -325,6 +349,7 @@ PIECES: dict[str, Callable[[Clock], Iterator[Row]]] = {
     "ppo": rollouts,
     "lstm_ppo": recurrent_rollouts,
     "stepping": stepping,
+    "async": processes,
     "growth": growth,
 }
 
