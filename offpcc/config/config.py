@@ -143,7 +143,10 @@ class Config:
             unknown = [r for r in leaves(binding.value, Reference) if r.name not in REGISTRY]
             if unknown:
                 near = hint(unknown[0].name, REGISTRY)
-                raise ConfigError(f"{binding.place}: unknown class {unknown[0]!r}{near}")
+                own = (
+                    "" if near else "; @configurable of offpcc.config.registry makes your own known"
+                )
+                raise ConfigError(f"{binding.place}: unknown class {unknown[0]!r}{near}{own}")
             if not binding.argument:
                 self._check_macro(binding, macros)
             elif wrong := complaint(binding.selector, binding.argument):

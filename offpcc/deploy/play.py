@@ -67,9 +67,11 @@ def evaluate(path: Path | str, episodes: int, *, ablated: bool = False) -> dict[
 
     Gives back what that file holds. ablated: plays the same starts again with a memory that is
     emptied before every step, and prints what memory is worth: the mean difference, episode by
-    episode. Raises ValueError for an agent that has no memory, and OSError where the
-    file cannot be written.
+    episode. Raises ValueError for less than one episode and, if ablated, for an agent that has no
+    memory, and OSError where the file cannot be written.
     """
+    if episodes < 1:
+        raise ValueError(f"episodes is {episodes}; it must be at least 1")
     policy = load(path)
     if ablated and not policy.memory.state_size:
         raise ValueError(f"{path}: there is no memory to ablate; the agent acts on what it sees")

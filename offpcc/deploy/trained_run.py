@@ -70,6 +70,10 @@ def run(
     for what else can end a run.
     """
     known = check_callbacks(callbacks)
+    if isinstance(wrappers, (str, type)):
+        raise TypeError(f"wrappers is {wrappers!r}; it is a list of them")
+    if not isinstance(env_kwargs, Mapping | None):
+        raise TypeError(f"env_kwargs is {env_kwargs!r}; it is a mapping, as {{'gravity': 3.7}}")
     env_id, own = id_and_settings(env)
     common = {name: value for name, value in settings.items() if name not in OF_A_RUN}
     common = own | common

@@ -81,8 +81,8 @@ class MaskReader:
         parts = [(*rows, count) for count in self.choices]
         if shapes not in ([(*rows, *self._shape)], parts):
             found = [shape[len(rows) :] for shape in shapes]
-            given = str(found[0]) if len(found) == 1 else f"shapes {found}"
-            raise SpaceError(f"{self.name} has {given}; it is {self._expected()}")
+            given = f"the shape {found[0]}" if len(found) == 1 else f"parts of the shapes {found}"
+            raise SpaceError(f"{self.name} has {given}, not {self._expected()}")
         for array in arrays:
             self._check(array, rows, 1)
         return np.concatenate([array.reshape(*rows, -1) != 0 for array in arrays], -1)

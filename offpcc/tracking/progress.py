@@ -51,6 +51,8 @@ class Progress:
         self._bar.close()
 
     def _left(self, row: Mapping[str, float]) -> str:
+        if row["env_steps"] >= self._steps and row.get("updates"):  # resumed for nothing, too
+            return "0 s left"
         seconds = seconds_left(row, self._row_at, self._steps, self._learning_starts)
         return "no update yet" if seconds is None else f"{duration(seconds)} left"
 

@@ -91,7 +91,11 @@ def notify(callbacks: Iterable[Callback], event: str, *arguments: Any) -> None:
 
 
 def check_callbacks(callbacks: Iterable[Any]) -> tuple[Callback, ...]:
-    """The callbacks. Raises TypeError for what is none."""
+    """The callbacks. Raises TypeError for what is none, and for a single one without a list."""
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(
+            f"callbacks is {callbacks!r}; it is a list, as [{type(callbacks).__name__}()]"
+        )
     found = tuple(callbacks)
     for callback in found:
         if not isinstance(callback, Callback):

@@ -111,6 +111,10 @@ def test_a_callback_stops_a_run_and_run_json_says_why(tmp_path) -> None:
     assert "stopped" not in again.read() and again.read()["final"]["env_steps"] == 300
 
 
+def unknown_to_configs(episode) -> bool:
+    return True
+
+
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
@@ -118,6 +122,12 @@ def test_a_callback_stops_a_run_and_run_json_says_why(tmp_path) -> None:
         ({"callbacks": [print]}, "callbacks has <built-in function print>; each is an instance"),
         ({"lr": 0.1}, "unknown setting 'lr'; here it is called learning_rate"),
         ({"wrappers": ["nowhere:W"]}, "there is no module 'nowhere'"),
+        ({"wrappers": "nowhere:W"}, "wrappers is 'nowhere:W'; it is a list"),
+        ({"env_kwargs": [1]}, r"env_kwargs is \[1\]; it is a mapping"),
+        (
+            {"episode_filter": unknown_to_configs},
+            "unknown class @unknown_to_configs; @configurable",
+        ),
         ({"env_kwargs": {"aim": 1}}, "its constructor takes no aim"),
         ({"env_kwargs": {"goal": object()}}, "env_kwargs is .*; it is a number, a text"),
     ],
@@ -127,3 +137,8 @@ def test_bad_input_is_refused_before_anything_is_written(wrong, line, tmp_path) 
     with pytest.raises((ValueError, TypeError), match=line):
         offpcc.run(**how)
     assert not [*tmp_path.iterdir()]
+
+
+def test_an_evaluation_has_an_episode_at_least(trained) -> None:
+    with pytest.raises(ValueError, match="episodes is 0; it must be at least 1"):
+        trained.evaluate(0)

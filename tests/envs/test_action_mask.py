@@ -91,7 +91,7 @@ def test_what_gymnasium_samples_with_a_mask_is_legal_here(kind) -> None:
         (
             MultiDiscrete([2, 3]),
             (np.ones(3), np.ones(2)),
-            r"has shapes \[\(3,\), \(2,\)\]; it is \(5,\), or a tuple of 2 and 3 entries",
+            r"has parts of the shapes \[\(3,\), \(2,\)\], not \(5,\), or a tuple of 2 and 3",
         ),
         (MultiBinary(3), np.int8([0, 1, 3]), "mask has 3; an entry is 0, 1 or 2"),
         (MultiBinary(3), [True, False, True], r"mask has \(3,\); it is \(6,\), or a tuple"),

@@ -141,7 +141,7 @@ def child(folder: Path, *arguments: object) -> tuple[int, str]:
     ("later", "said"),
     [
         ("nothing", "info['action_mask'] allows no choice"),
-        ("short", "info['action_mask'] has (1,); it is (4,)"),
+        ("short", "info['action_mask'] has the shape (1,), not (4,)"),
         ("gone", "info['action_mask'] is missing; it was there at the first reset"),
         ("text", "info['action_mask'] is not of numbers: 'ab'"),
     ],
@@ -160,7 +160,7 @@ def test_a_mask_that_is_wrong_later_ends_a_run_as_a_fault_in_one_line(
 @pytest.mark.parametrize(
     ("env", "bind", "said"),
     [
-        ("odd:Odd-first-v0", "", "info['action_mask'] has (2,); it is (4,)"),
+        ("odd:Odd-first-v0", "", "info['action_mask'] has the shape (2,), not (4,)"),
         ("masked:MaskedKey-v0", "make_env.action_mask_key = 'lawful'", "is 'lawful'; the obs"),
         ("pendulum-p-v0", "make_env.action_mask_key = 'lawful'", "the actions are no choices"),
         ("masked:MaskedKey-v0", "make_env.action_mask_key = 3", "action_mask_key is 3, which is"),

@@ -40,6 +40,11 @@ def test_time_left_is_in_the_unit_that_suits_it(capsys, steps, result):
     assert capsys.readouterr().out.endswith(f"100 steps/s, {result} left\n")
 
 
+def test_a_finished_run_that_is_resumed_has_made_its_updates(capsys):
+    Progress(2000, start=2000).write(ROW | {"env_steps": 2000, "updates": 1000})
+    assert capsys.readouterr().out.endswith(", 0 s left\n")
+
+
 def test_no_time_left_is_told_before_the_first_update(capsys):
     progress = Progress(100_000, learning_starts=1000)
     progress.write(ROW | {"env_steps": 1000, "updates": 0, "steps_per_second": 6000.0})

@@ -130,6 +130,11 @@ def test_what_is_no_callback_is_refused() -> None:
         check_callbacks([Callback(), 3])
 
 
+def test_a_callback_without_a_list_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"it is a list, as \[Callback\(\)\]"):
+        check_callbacks(Callback())  # type: ignore[arg-type]
+
+
 def test_a_run_goes_on_after_a_callback_raised_as_if_it_had_not(tmp_path: Path) -> None:
     whole = made(tmp_path / "whole")
     whole.run()
