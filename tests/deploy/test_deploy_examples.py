@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -251,7 +250,7 @@ def test_the_node_reports_what_the_runner_refuses_and_publishes_nothing(ros: Any
 
 def test_the_node_needs_a_control_period(ros: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Counter, "seconds", None)
-    with pytest.raises(ValueError, match="no control period; set the parameter period"):
+    with pytest.raises(ValueError, match="has no control period; set the parameter period"):
         ros()
     assert ros(period=0.02).timers[0][0] == 0.02
 
@@ -295,7 +294,9 @@ def test_an_exported_policy_earns_what_evaluation_says(exported: TrainedRun, cap
 
 
 @pytest.mark.slow
-def test_the_program_for_libtorch_agrees_with_the_policy(trained: TrainedRun, tmp_path: Path) -> None:
+def test_the_program_for_libtorch_agrees_with_the_policy(
+    trained: TrainedRun, tmp_path: Path
+) -> None:
     if shutil.which("g++") is None:
         pytest.skip("there is no g++")
     file = offpcc.export(trained, tmp_path / "export", format="torchscript")

@@ -23,12 +23,10 @@ def start(episode: int) -> int:
 
 def beside(runner: Runner, info: dict[str, Any], action: Any, reward: float) -> dict[str, Any]:
     """The inputs that no observation holds."""
-    known = {
-        "action_mask": info.get("action_mask"),
-        "previous_action": action,
-        "previous_reward": np.array([reward]),
-    }
-    return {each["key"]: known[each["key"]] for each in runner.contract["inputs"] if each["path"] is None}
+    mask = info.get("action_mask")
+    known = {"action_mask": mask, "previous_action": action, "previous_reward": reward}
+    keys = [each["key"] for each in runner.contract["inputs"] if each["path"] is None]
+    return {key: known[key] for key in keys}
 
 
 def episode_return(env: gymnasium.Env, runner: Runner, seed: int) -> float:

@@ -1,6 +1,6 @@
-// Acts with policy.onnx through onnxruntime's C++ API: main policy.onnx check.txt replays check.txt.
+// Acts with policy.onnx through onnxruntime: main policy.onnx check.txt replays check.txt.
 //
-// A robot needs `Policy` alone. Its tensors are allocated once, and the two buffers of the state are
+// A robot needs `Policy` alone. Its tensors are allocated once; the two buffers of the state are
 // swapped, not copied.
 
 #include <onnxruntime_cxx_api.h>
@@ -89,7 +89,8 @@ class Policy {
     const auto wanted = info.GetTensorTypeAndShapeInfo();
     auto shape = wanted.GetShape();
     std::replace(shape.begin(), shape.end(), int64_t{-1}, int64_t{1});
-    auto made = Ort::Value::CreateTensor(allocator_, shape.data(), shape.size(), wanted.GetElementType());
+    const auto type = wanted.GetElementType();
+    auto made = Ort::Value::CreateTensor(allocator_, shape.data(), shape.size(), type);
     visit(made, [&](auto* values) { std::fill_n(values, size(made), 0); });
     return made;
   }

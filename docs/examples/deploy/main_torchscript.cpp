@@ -24,13 +24,16 @@ class Policy {
       values_.push_back(torch::zeros(input.shape, types.at(input.type)));
     }
     if (state_size) values_.push_back(state_);
+    for (int i = 0; i < 3; ++i) act();  // the first calls compile, and take far longer
+    reset();
   }
 
   // Begins an episode: the state is zero.
   void reset() { state_ = torch::zeros_like(state_); }
 
   void set(const std::string& name, const Numbers& values) {
-    const auto found = std::find_if(inputs_.begin(), inputs_.end(), [&](auto& input) { return input.name == name; });
+    const auto is_it = [&](const Input& input) { return input.name == name; };
+    const auto found = std::find_if(inputs_.begin(), inputs_.end(), is_it);
     if (found == inputs_.end()) throw std::runtime_error("the policy reads no " + name);
     auto tensor = values_[found - inputs_.begin()].toTensor();
     tensor.copy_(torch::tensor(values, at::kDouble).reshape(tensor.sizes()));

@@ -62,39 +62,52 @@ inline Check read_check(const std::string& file) {
     step.next_state = read<double>(text, state_size);
     check.steps.push_back(step);
   }
-  if (!text || !steps) throw std::runtime_error(file + " is missing or damaged; check_to_text.py writes it");
+  if (!text || !steps) {
+    throw std::runtime_error(file + " is missing or damaged; check_to_text.py writes it");
+  }
   return check;
 }
+
+// The largest difference of what was compared, and whether all of it was within its tolerance.
+struct Gap {
+  double largest = 0;
+  bool agrees = true;
+
+  template <class Tolerance>
+  void compare(const Numbers& found, const Numbers& wanted, Tolerance tolerance) {
+    agrees = agrees && found.size() == wanted.size();
+    for (size_t i = 0; i < std::min(found.size(), wanted.size()); ++i) {
+      const double difference = std::abs(found[i] - wanted[i]);
+      largest = std::max(largest, difference);
+      agrees = agrees && difference <= tolerance(i);  // false for NaN, too
+    }
+  }
+};
 
 // Prints how far off a policy's actions and states are, and how long an action takes. Gives 0, or 1
 // where they are too far off. A policy has reset(), set(name, values), act(), action() and state().
 template <class Policy>
 int replay(Policy& policy, const Check& check) {
-  double action_gap = 0, state_gap = 0;
-  bool agrees = true;
-  Numbers microseconds;
-  const auto compare = [&](const Numbers& found, const Numbers& wanted, double& largest, auto tolerance) {
-    agrees = agrees && found.size() == wanted.size();
-    for (size_t i = 0; agrees && i < wanted.size(); ++i) {
-      const double gap = std::abs(found[i] - wanted[i]);
-      largest = std::max(largest, gap);
-      agrees = gap <= tolerance(i);  // false for NaN, too
-    }
-  };
+  Gap action, state;
+  Numbers times;
   for (const auto& step : check.steps) {
     if (step.start) policy.reset();
-    for (size_t i = 0; i < step.inputs.size(); ++i) policy.set(check.inputs[i].name, step.inputs[i]);
+    for (size_t i = 0; i < check.inputs.size(); ++i) {
+      policy.set(check.inputs[i].name, step.inputs[i]);
+    }
     const auto began = std::chrono::steady_clock::now();
     policy.act();
-    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - began;
-    microseconds.push_back(took.count());
-    compare(policy.action(), step.action, action_gap, [&](size_t i) { return check.tolerance[i]; });
-    compare(policy.state(), step.next_state, state_gap, [](size_t) { return 1e-4; });
+    const auto took = std::chrono::steady_clock::now() - began;
+    times.push_back(std::chrono::duration<double, std::micro>(took).count());
+    action.compare(policy.action(), step.action, [&](size_t i) { return check.tolerance[i]; });
+    state.compare(policy.state(), step.next_state, [](size_t) { return 1e-4; });
   }
-  std::sort(microseconds.begin(), microseconds.end());
-  const auto slow = microseconds[microseconds.size() * 99 / 100], median = microseconds[microseconds.size() / 2];
-  std::printf("%zu steps: actions differ by at most %.1e, states by %.1e; %.0f µs an action, 99 %% within %.0f µs\n",
-              microseconds.size(), action_gap, state_gap, median, slow);
-  if (!agrees) std::fprintf(stderr, "the file does not act as the policy did\n");
-  return agrees ? 0 : 1;
+  std::sort(times.begin(), times.end());
+  std::printf("%zu steps: actions differ by at most %.1e, states by %.1e; ", times.size(),
+              action.largest, state.largest);
+  std::printf("%.0f µs an action, 99 %% within %.0f µs\n", times[times.size() / 2],
+              times[times.size() * 99 / 100]);
+  if (action.agrees && state.agrees) return 0;
+  std::fprintf(stderr, "the file does not act as the policy did\n");
+  return 1;
 }

@@ -32,7 +32,7 @@ class PolicyNode(Node):
         known = self.runner.contract["control_period"]
         self.period = self.declare_parameter("period", known["seconds"] or 0.0).value
         if not self.period > 0:
-            raise ValueError(f"{file} names no control period; set the parameter period, in seconds")
+            raise ValueError(f"{file} has no control period; set the parameter period, in seconds")
         self.get_logger().info(f"an action every {self.period} s; the contract says {known}")
         self.shapes = {each["key"]: each["shape"] for each in self.runner.contract["inputs"]}
         self.newest: dict[str, tuple[int, np.ndarray]] = {}  # by key: when it came in ns, and what
