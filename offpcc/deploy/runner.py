@@ -23,6 +23,8 @@ KEY = "offpcc"  # of the contract in the file's metadata
 class Runner:
     """A policy and its state, from an episode's start (`reset`) to action after action (`act`).
 
+    It acts for one robot, also with a file whose batch axis is free.
+
     file: policy.onnx; its policy.json may lie beside it, which then has to belong to it. threads:
     of onnxruntime; one is the fastest for policies of usual size.
 
@@ -36,10 +38,9 @@ class Runner:
         path = Path(file)
         content = path.read_bytes()
         beside = path.with_suffix(".json")
-        if beside.exists():
-            known = json.loads(beside.read_text(encoding="utf-8")).get("sha256")
-            if known != hashlib.sha256(content).hexdigest():
-                raise ValueError(f"{path} is damaged, or not the policy of {beside}")
+        known = _hash_in(beside) if beside.exists() else None
+        if known and known != hashlib.sha256(content).hexdigest():
+            raise ValueError(f"{path} is damaged, or not the policy of {beside}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         try:
@@ -69,7 +70,8 @@ class Runner:
         (`action_mask`, `previous_reward`, `previous_action`).
 
         Raises ValueError for an input that is missing, has another shape, is not finite, or is none
-        of the values that it can have; the state is then as it was.
+        of the values that it can have, and where action or state are not finite, which so large
+        inputs can lead to; the state is then as it was.
         """
         inputs = self.contract["inputs"]
         feed = {each["name"]: _checked(each, _found(each, observation, beside)) for each in inputs}
@@ -79,9 +81,20 @@ class Runner:
         if self.state.size:
             feed["state"] = self.state[None]
         action, *state = self.session.run(None, feed)
+        if not all(np.isfinite(each).all() for each in (action, *state)):
+            raise ValueError("the policy's action or state is not finite: an input is too large")
         if state:
             self.state = state[0][0]
         return action.reshape(self._action_shape)[()]
+
+
+def _hash_in(file: Path) -> str | None:
+    """The policy's SHA-256 that a policy.json holds; None where the file is another one."""
+    try:
+        contract = json.loads(file.read_text(encoding="utf-8"))
+        return str(contract["sha256"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _found(field: Mapping[str, Any], observation: Any, beside: Mapping[str, Any]) -> Any:
@@ -107,11 +120,15 @@ def _checked(field: Mapping[str, Any], value: Any) -> np.ndarray:
     key, shape, dtype = field["key"], tuple(field["shape"]), np.dtype(field["dtype"])
     try:
         array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError
         if array.size == np.prod(shape) == 1:  # a number may come as an array of one
             array = array.reshape(shape)
         if array.shape != shape:
             raise ValueError(f"{key} has shape {array.shape}; the policy reads {shape}")
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(array.astype(dtype) if dtype.kind == "f" else array)
+        if not finite.all():
             raise ValueError(f"{key} is not finite: {array}")
     except TypeError as error:
         raise ValueError(f"{key} is not of numbers: {value!r}") from error

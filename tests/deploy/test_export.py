@@ -18,7 +18,7 @@ import offpcc
 from offpcc.algorithms import PPO, SAC
 from offpcc.cli.main import main
 from offpcc.data import AgentSpec
-from offpcc.deploy.export.contract import control_period
+from offpcc.deploy.export.contract import control_period, score_of
 from offpcc.deploy.export.deployed_policy import DeployedPolicy
 from offpcc.deploy.export.formats import FORMATS
 from offpcc.deploy.export.recording import record_steps
@@ -28,6 +28,7 @@ from offpcc.deploy.runner import Runner
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.errors import ExportMismatch
 from offpcc.networks import GRU, LSTM, RNN, Identity, MinGRU, Transformer
+from offpcc.storage.run_folder import RunFolder
 
 MEMORIES: dict[str, Any] = {
     "none": Identity,
@@ -263,6 +264,22 @@ def test_a_control_period_from_the_pictures_is_said_to_be_a_guess() -> None:
     assert control_period(EnvAdapter(Noise()))["source"] == "a guess: 1 / render_fps"
 
 
+def test_a_step_time_inside_of_a_wrapper_is_a_guess() -> None:
+    made = EnvAdapter(gymnasium.wrappers.FlattenObservation(gymnasium.make("Pendulum-v1")))
+    said = control_period(made)["source"]
+    assert said == "a guess: the environment's dt, inside of FlattenObservation"
+
+
+def test_a_score_is_of_the_last_evaluation_up_to_the_policy(tmp_path) -> None:
+    rows = "env_steps,test_return,test_return_se\n100,-5.0,1.0\n150,,\n200,-3.0,0.5\n300,-3.0,0.7\n"
+    (tmp_path / "progress.csv").write_text(rows)
+    folder = RunFolder(tmp_path)
+    assert score_of(folder, 180) == {"step": 100, "test_return": -5.0, "test_return_se": 1.0}
+    assert score_of(folder, 99) is None
+    best = score_of(folder, None)
+    assert best and best["step"] == 200, "the first of equals is the one that was kept"
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A short run of an agent with memory; the previous action is part of what it reads."""
@@ -287,8 +304,9 @@ def test_an_export_can_be_run_without_offpcc_and_is_replaced_in_one_piece(run, c
     }  # fmt: skip
     contract = json.loads((folder / "policy.json").read_text())
     best = max(run.rows, key=lambda row: row["test_return"])
-    assert contract["step"] == best["env_steps"]
+    assert contract["step"] == contract["score"]["step"] == best["env_steps"]
     assert contract["score"]["test_return"] == best["test_return"]
+    assert contract["make_env"]["previous_action"] is True
     assert contract["verified"]["action_error"] < 1e-5 and contract["batch"] == 1
     runner = Runner(folder / "policy.onnx")
     own = runner.contract
@@ -302,9 +320,12 @@ def test_an_export_can_be_run_without_offpcc_and_is_replaced_in_one_piece(run, c
         )
         np.testing.assert_allclose(runner.state[:-1], state[0], atol=1e-5)
         seen = env.step(action)[0]
+    (folder / "mine").mkdir()
+    (folder / "mine/check.txt").write_text("kept")
     (folder / "policy.onnx").write_bytes(b"what was there before")
-    assert exported(run, "torchscript") == 0
-    assert not (folder / "policy.onnx").exists() and (folder / "policy.pt").exists()
+    assert exported(run) == 0
+    assert Runner(folder / "policy.onnx").contract["step"] == 200
+    assert (folder / "mine/check.txt").read_text() == "kept"
     assert not [path for path in run.path.iterdir() if path.name[0] == "."]
 
 
@@ -321,12 +342,12 @@ def test_an_export_that_differs_ends_in_exit_8_and_leaves_the_old_one(
     run, monkeypatch, capsys
 ) -> None:
     assert exported(run, "torchscript") == 0
-    before = (run.path / "export/policy.pt").read_bytes()
+    before = (run.path / "export-torchscript/policy.pt").read_bytes()
     raw = DeployedPolicy.raw
     monkeypatch.setattr(DeployedPolicy, "raw", lambda self, action: raw(self, 0.9 * action))
     assert exported(run, "torchscript") == 8
     assert "differs from the run's" in capsys.readouterr().err
-    assert (run.path / "export/policy.pt").read_bytes() == before
+    assert (run.path / "export-torchscript/policy.pt").read_bytes() == before
     assert not [path for path in run.path.iterdir() if path.name[0] == "."]
 
 

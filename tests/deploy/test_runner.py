@@ -100,6 +100,8 @@ def test_keys_may_come_nested_or_by_their_names(sensors) -> None:
         ({"gear": 1.5}, "gear has 1.5; the policy reads whole numbers"),
         ({"camera": np.full(12, 256)}, "camera has 256"),
         ({"camera": np.full(12, 0.5)}, "camera has 0.5"),
+        ({"camera": None, "arm": None, "gear": None}, "is missing"),
+        ({"arm": {"angle": [1e300, 1e300]}}, "action or state is not finite"),
     ],
 )
 def test_a_wrong_input_is_named_and_leaves_the_state(sensors, change, said) -> None:
@@ -143,6 +145,9 @@ def test_a_damaged_file_and_a_foreign_one_are_refused(sensors, tmp_path) -> None
     shutil.copytree(sensors.parent, tmp_path, dirs_exist_ok=True)
     file, content = tmp_path / "policy.onnx", sensors.read_bytes()
     place = len(content) // 2
+    (tmp_path / "policy.json").write_text("[1, 2]")  # another program's
+    assert Runner(file).contract["format"] == 1
+    shutil.copy(sensors.with_suffix(".json"), tmp_path)
     file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     with pytest.raises(ValueError, match="is damaged, or not the policy of"):
         Runner(file)

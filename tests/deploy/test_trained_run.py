@@ -79,7 +79,7 @@ def test_a_policy_an_evaluation_and_curves_come_of_it(trained) -> None:
 
 
 def test_it_can_be_exported(trained, tmp_path) -> None:
-    assert trained.export(format="torchscript") == trained.path / "export/policy.pt"
+    assert trained.export(format="torchscript") == trained.path / "export-torchscript/policy.pt"
     assert trained.export(tmp_path / "robot", format="torchscript").exists()
 
 

@@ -5,15 +5,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import gymnasium
 import numpy as np
 
-from offpcc.deploy.export.deployed_policy import DeployedPolicy
+from offpcc.config import bindings
+from offpcc.deploy.export.deployed_policy import PREVIOUS_ACTION, DeployedPolicy
 from offpcc.envs.actions import Choices
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.runs.provenance import versions
 from offpcc.storage.run_folder import RunFolder
 
 FORMAT = 1
+KNOWN_WRAPPERS = ("gymnasium.wrappers.common", "offpcc.envs", "offpcc.domains")
+MAKE_ENV = "make_env."
 STEP_TIMES = ("dt", "tau", "control_period")  # attributes that environments have for it
 
 
@@ -22,14 +26,20 @@ def contract_of(
 ) -> dict[str, Any]:
     """What is known before the file is written; manifest: of the policy's checkpoint."""
     run = folder.read()
-    step, score = _scored(folder, manifest.get("step"))
+    config = bindings.compose([folder / "config.gin"]).values
+    score = score_of(folder, manifest.get("step"))
     units = env.metadata.get("units", {})
     return {
         "format": FORMAT,
         "env": run["env"],
         "algo": run["algo"],
         "seed": run["seed"],
-        "step": step,
+        "make_env": {
+            key.removeprefix(MAKE_ENV): value
+            for key, value in config.items()
+            if key.startswith(MAKE_ENV)
+        },
+        "step": manifest.get("step", score and score["step"]),
         "score": score,
         "weights_sha256": manifest["files"]["policy.pt"]["sha256"],
         "git_commit": run.get("git_commit"),
@@ -62,36 +72,49 @@ def control_period(env: EnvAdapter) -> dict[str, Any]:
         seconds = getattr(env.unwrapped, name, None)
         with suppress(TypeError, ValueError):
             if seconds is not None and float(seconds) > 0:
-                return {"seconds": float(seconds), "source": f"the environment's {name}"}
+                source = f"the environment's {name}"
+                if wrapper := _wrapper(env):
+                    source = f"a guess: {source}, inside of {wrapper}"
+                return {"seconds": float(seconds), "source": source}
     rate = env.metadata.get("render_fps")
     if rate:
         return {"seconds": 1 / float(rate), "source": "a guess: 1 / render_fps"}
     return {"seconds": None, "source": None}
 
 
-def _scored(folder: RunFolder, step: int | None) -> tuple[int | None, dict[str, float] | None]:
-    """The step of the policy and its evaluation; step: None for the best one."""
+def _wrapper(env: gymnasium.Env) -> str | None:
+    """The outermost wrapper of somebody else's, which may repeat actions."""
+    while isinstance(env, gymnasium.Wrapper):
+        if not type(env).__module__.startswith(KNOWN_WRAPPERS):
+            return type(env).__name__
+        env = env.env
+    return None
+
+
+def score_of(folder: RunFolder, step: int | None) -> dict[str, float] | None:
+    """The evaluation of the policy, or the last one before it; step: None for the best policy."""
     rows = []
     with suppress(OSError), (folder / "progress.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("test_return")]
     if step is not None:
-        rows = [row for row in rows if int(float(row["env_steps"])) == step]
+        rows = [row for row in rows if float(row["env_steps"]) <= step][-1:]
     if not rows:
-        return step, None
+        return None
     best = max(rows, key=lambda row: float(row["test_return"]))  # the first of equals, as is kept
     score = {name: float(best[name]) for name in ("test_return", "test_return_se") if best[name]}
-    return int(float(best["env_steps"])), score
+    return {"step": int(float(best["env_steps"]))} | score
 
 
-def _previous(deployed: DeployedPolicy) -> str:
-    """What becomes of the previous action."""
+def _previous(deployed: DeployedPolicy) -> str | None:
+    """What becomes of the previous action; None where the policy does not read it."""
     if deployed.recalls:
         return (
             "in the state, as the policy chose it; where the robot executes another one, export "
             "with --export-previous input"
         )
-    measured = any(each.key == "previous_action" for each in deployed.inputs)
-    return "an input: the action that was executed; the centre of its bounds at first" * measured
+    if any(each.key == PREVIOUS_ACTION for each in deployed.inputs):
+        return "an input: the action that was executed; the centre of its bounds at first"
+    return None
 
 
 def _action(deployed: DeployedPolicy) -> dict[str, Any]:

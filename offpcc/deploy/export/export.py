@@ -13,11 +13,13 @@ from offpcc.deploy.export.formats import FORMATS, Format
 from offpcc.deploy.export.recording import Recording, record_steps
 from offpcc.deploy.export.verify import verify
 from offpcc.deploy.loaded_policy import env_of, load
+from offpcc.runs.provenance import processor
 from offpcc.storage.atomic_io import strict_json, sync_folder
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
 
 RUNNER = Path(__file__).parents[1] / "runner.py"
+OURS = {"policy.json", "check.npz", RUNNER.name, *(form.file for form in FORMATS.values())}
 
 
 def export(
@@ -31,10 +33,11 @@ def export(
 ) -> Path:
     """Writes a run's policy into a folder, prints a line about it, and gives the file.
 
-    The folder, `export` in that of the run by default, has the policy; policy.json, which says what
-    the policy reads and gives; check.npz, 200 steps of inputs, states and actions that any runtime
-    can be checked against; and runner.py, which acts with it and needs numpy and onnxruntime alone.
-    An export that is there is replaced in one piece.
+    The folder, by default `export` or `export-torchscript` in that of the run, has the policy;
+    policy.json, which says what the policy reads and gives; check.npz, 200 steps of inputs, states
+    and actions that any runtime can be checked against; and, with an ONNX file, runner.py, which
+    acts with it and needs numpy and onnxruntime alone. An export that is there is replaced in one
+    piece; other files beside it stay.
 
     best: the best policy instead of the newest. batch: the file takes any number of rows instead
     of one. previous_action: part of the state; or an input, for a robot that measures what was
@@ -58,7 +61,7 @@ def export(
     finally:
         env.close()
     contract["batch"] = "n" if batch else 1
-    final = Path(folder) if folder else source / "export"
+    final = Path(folder) if folder else source / FORMATS[format].folder
     file = _write(FORMATS[format](), deployed, recording, contract, final)
     print(_said(file, contract), flush=True)
     return file
@@ -81,7 +84,8 @@ def _write(
     try:
         _trace(form, deployed, file, contract)
         agreement = verify(deployed, form.player(file), recording, contract["batch"] == "n")
-        contract["verified"] = {"steps": len(recording.starts)} | agreement.as_dict()
+        played = {"steps": len(recording.starts), "processor": processor()}
+        contract["verified"] = played | agreement.as_dict()
         contract["versions"]["export"] |= form.versions()
         form.describe(file, contract)
         content = file.read_bytes()
@@ -91,6 +95,7 @@ def _write(
         if file.suffix == ".onnx":
             shutil.copy(RUNNER, draft)
         if final.exists():
+            _keep_others(final, draft)
             shutil.rmtree(old, ignore_errors=True)
             final.rename(old)
         draft.rename(final)
@@ -99,6 +104,14 @@ def _write(
         shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return final / form.file
+
+
+def _keep_others(final: Path, draft: Path) -> None:
+    """Copies what an earlier export's folder has beside it into the new one."""
+    for other in final.iterdir():
+        if other.name not in OURS:
+            copy = shutil.copytree if other.is_dir() else shutil.copy2
+            copy(other, draft / other.name)
 
 
 def _trace(form: Format, deployed: DeployedPolicy, file: Path, contract: dict[str, Any]) -> None:

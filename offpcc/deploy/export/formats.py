@@ -27,6 +27,7 @@ class Format(ABC):
     """How a policy is written, described and played."""
 
     file: ClassVar[str]
+    folder: ClassVar[str]  # in that of a run, unless another one is named
     packages: ClassVar[tuple[str, ...]]  # that decide what is in the file
 
     @abstractmethod
@@ -49,7 +50,7 @@ class Format(ABC):
 class Onnx(Format):
     """One ONNX file, weights inside. Raises ImportError where the extra is missing."""
 
-    file = "policy.onnx"
+    file, folder = "policy.onnx", "export"
     packages = ("onnx", "onnxscript", "onnxruntime")
 
     def __init__(self) -> None:
@@ -95,7 +96,7 @@ class Onnx(Format):
 class TorchScript(Format):
     """One file for libtorch and `torch.jit.load`, made by tracing."""
 
-    file = "policy.pt"
+    file, folder = "policy.pt", "export-torchscript"
     packages = ("torch",)
 
     def write(self, deployed: DeployedPolicy, path: Path, batch: bool) -> None:
