@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,36 @@ def test_requirements_hold_the_core_and_tests_and_agree_with_the_extras() -> Non
 def test_the_version_is_that_of_the_project() -> None:
     assert offpcc.__version__ == PROJECT["version"]
     assert f"version: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+# The description
+
+
+@pytest.fixture
+def long_description() -> Callable[[str, str | None], str]:
+    """The function that makes the package's description of the README."""
+    return runpy.run_path(str(ROOT / "setup.py"))["long_description"]
+
+
+def test_a_description_without_a_repository_has_no_relative_link(
+    long_description: Callable[[str, str | None], str],
+) -> None:
+    readme = "![A plot](a/b.png)\n\nSee [this\npage](docs/x.md#y), [that](https://z.org)."
+    assert long_description(readme, None) == (
+        "*Picture in the repository: A plot.*\n\nSee this\npage, [that](https://z.org)."
+    )
+    described = long_description((ROOT / "README.md").read_text(), None)
+    assert "](" not in described and "offpcc.run(" in described
+
+
+def test_a_description_links_to_the_repository(
+    long_description: Callable[[str, str | None], str],
+) -> None:
+    readme = "![A plot](a/b.png)\nSee [this](docs/x.md#y), [that](https://z.org)."
+    assert long_description(readme, "https://host/me/offpcc/") == (
+        "![A plot](https://host/me/offpcc/raw/HEAD/a/b.png)\n"
+        "See [this](https://host/me/offpcc/blob/HEAD/docs/x.md#y), [that](https://z.org)."
+    )
 
 
 # In a checkout
@@ -194,6 +225,8 @@ def test_the_wheel_puts_nothing_but_offpcc_at_the_top(wheel: Path) -> None:
     for folder, pattern in (("domains", "*.py"), ("configs", "*.gin"), ("configs", "*.toml")):
         ours = {file.relative_to(ROOT).as_posix() for file in (ROOT / folder).rglob(pattern)}
         assert {f"offpcc/{name}" for name in ours} <= set(names)
+    metadata = zipfile.ZipFile(wheel).read(f"{dist_info}/METADATA").decode()
+    assert "Description-Content-Type: text/markdown" in metadata and "## Install" in metadata
     assert {"offpcc/py.typed", f"{dist_info}/licenses/LICENSE"} <= set(names)
 
 

@@ -126,17 +126,6 @@ def test_commands_are_of_algorithms_and_environments_that_there_are() -> None:
             assert algorithm in names()
 
 
-@pytest.mark.parametrize("file", PAGES)
-def test_links_lead_somewhere(file: str) -> None:
-    for target in re.findall(r"\]\((?!https:)([^)]+)\)", PAGES[file]):
-        path, _, anchor = target.partition("#")
-        there = (FOLDER / path).resolve() if path else FOLDER / file
-        assert there.exists(), target
-        if anchor:
-            heads = re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads}
-
-
 def test_results_are_those_of_the_page_on_scores() -> None:
     known = (FOLDER.parent / "scores.md").read_text().splitlines()
     for page in PAGES.values():
