@@ -78,6 +78,8 @@ def read(file: Path, outer: Sequence[Path] = ()) -> list[Binding]:
 def parse(text: str, name: str, outer: Sequence[Path] = ()) -> list[Binding]:
     """The bindings of a text; includes are looked for beside the file, then in `configs/`.
 
+    Those of a line without a file are looked for in the working folder first.
+
     name: what to call the text in complaints; outer: the file it is from, behind those that
     include it. Raises ConfigError.
     """
@@ -127,8 +129,10 @@ def _binding(statement: Any, place: str) -> Binding:
 
 
 def _find(filename: str, outer: Sequence[Path], place: str) -> Path:
-    found = [folder / filename for folder in (*(file.parent for file in outer[-1:]), CONFIGS)]
-    for path in found:
-        if path.exists():
-            return path
-    raise ConfigError(f"{place}: the included file {filename!r} is not in {found[0].parent}")
+    beside = outer[-1].parent if outer else Path.cwd()
+    for folder in (beside, CONFIGS):
+        if (folder / filename).is_file():
+            return folder / filename
+    raise ConfigError(
+        f"{place}: the included file {filename!r} is not in {beside}, nor in configs/"
+    )

@@ -65,6 +65,12 @@ def test_a_line_may_include_a_file(algo):
     assert (values["GRU.hidden_size"], values[f"{algo.upper()}.summarizer"].name) == (7, "GRU")
 
 
+def test_a_line_may_include_a_file_of_the_working_folder(write, tmp_path, monkeypatch):
+    write("discount = 0.5", "mine.gin")
+    monkeypatch.chdir(tmp_path)
+    assert rsac("include 'mine.gin'").values["SAC.discount"] == 0.5
+
+
 def test_defaults_are_among_the_values():
     values = rsac().values
     assert values["SAC.temperature"] == 1.0
