@@ -1,19 +1,15 @@
 """The README and the page on extending do what they say: their code runs, with few steps."""
 
 import importlib
-import os
 import re
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from code_blocks import FEW, ROLLOUTS, ROOT, SMALL, blocks, commands, obey
 
-import launch
 from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file, domain_config
@@ -21,17 +17,8 @@ from offpcc.runs.jobs import Job
 from offpcc.runs.start_or_resume import start_run
 from offpcc.training.loop import columns
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXTENDING = (ROOT / "docs/extending.md").read_text()
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FEW = ("learning_starts = 200", "eval_interval = 220", "eval_episodes = 1")
-SMALL = ("recurrent_batch_size = 2", "memory_hidden_size = 8")  # of what has a memory
-ROLLOUTS = (
-    "rollout_steps = 20",
-    "eval_interval = 220",
-    "eval_episodes = 1",
-)  # of on-policy algorithms
 SHORTER = {
     "steps=20_000)": f"steps=220, bind={FEW + SMALL})",
     "steps=20_000,": "steps=220,",
@@ -39,14 +26,6 @@ SHORTER = {
     "episodes=10": "episodes=1",
     "batch_size=8": "batch_size=2",
 }
-SUITE = """question = "Does it run?"
-[[entries]]
-env = "pendulum-p-v0"
-algos = ["sac", "sb3_sac"]
-seeds = 1
-steps = 220
-bind = ["learning_starts = 200", "eval_interval = 220", "eval_episodes = 1"]
-"""
 SECTIONS = (
     "A config",
     "An environment",
@@ -63,37 +42,6 @@ def shortened(code: str) -> str:
     for long, short in SHORTER.items():
         code = code.replace(long, short)
     return code
-
-
-def blocks(text: str, language: str) -> list[str]:
-    """The code blocks of a page in one language."""
-    return [code for found, code in BLOCK.findall(text) if found == language]
-
-
-def commands(text: str) -> Iterator[list[str]]:
-    """The words of every line of its bash blocks."""
-    for block in blocks(text, "bash"):
-        yield from (shlex.split(line) for line in block.splitlines())
-
-
-def obey(words: list[str]) -> None:
-    """Does what a command line says, in this process if it is launch.py's."""
-    assert words[0] == "python"
-    if words[1] != "launch.py":
-        python = [sys.executable, "-W", "error", *words[1:]]
-        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        subprocess.run(python, env=os.environ | own, check=True)
-        return
-    words = ["2" if word == "100" else word for word in words[2:]]
-    if "--compare" in words:  # a suite of hours gives way to one of seconds
-        Path("short.toml").write_text(SUITE)
-        words[words.index("--compare") + 1] = "short.toml"
-    asks = {"--list", "--check", "--plot", "--compare", "--evaluate", "--record", "--status"}
-    asks &= set(words)
-    remembers = "mingru.gin" in words or re.search("--algo (r|lstm)", " ".join(words))
-    lines = (ROLLOUTS if "lstm_ppo" in words else FEW) + (SMALL if remembers else ())
-    few = ["--steps", "220", *(part for line in lines for part in ("--bind", line))]
-    assert launch.main(words if asks else [*words, *few]) == 0
 
 
 def write_files(text: str, folder: Path) -> None:
