@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from code_blocks import ROOT, blocks, commands, obey
+
 from offpcc.domains.extras import missing
 
 EXAMPLES = ROOT / "docs/examples"
 TUTORIALS = {path.stem: path.read_text() for path in sorted((ROOT / "docs/tutorials").glob("*.md"))}
 NAMED = re.compile(r"# (\w+\.(?:py|gin|toml))\n(.*)", re.DOTALL)
 NEEDS = {"pybullet-domain": ("pybullet", "bullet"), "offline-data": ("minari", "minari")}
+CROWDS = {"--compare", "--tune"}  # many runs, each in a process of its own
 FEW_STEPS = "learning_starts = 200\neval_interval = 220\neval_episodes = 1\n"
 SHORTER = {  # of the examples' files
     "STEPS = 4_000": "STEPS = 1_020",  # they begin to learn at 1,000
@@ -83,7 +84,17 @@ def test_the_commands_of_a_tutorial_work(tutorial: str, desk: Path) -> None:
     if needed := NEEDS.get(tutorial):
         pytest.importorskip(needed[0], reason=missing(*needed))
     for words in commands(TUTORIALS[tutorial]):
-        obey(words)
+        if not CROWDS & set(words):
+            obey(words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [words for page in TUTORIALS.values() for words in commands(page) if CROWDS & set(words)],
+)
+def test_the_commands_of_a_tutorial_that_make_many_runs_work(words: list[str], desk: Path) -> None:
+    obey(words)
 
 
 # The examples
@@ -136,27 +147,6 @@ def test_the_agent_of_the_notebook_solves_its_task(tmp_path: Path) -> None:
 def test_the_notebook_has_no_outputs() -> None:
     found = json.loads((EXAMPLES / "own_environment.ipynb").read_text(encoding="utf-8"))["cells"]
     assert not any(cell.get("outputs") for cell in found)
-
-
-def test_two_critics_minimum_is_the_lower_bound_at_a_pessimism_of_one(desk: Path) -> None:
-    from lower_bound_sac import LowerBoundSAC
-
-    value = torch.tensor([[[[2.0]]], [[[5.0]]]])  # (2, 1, 1, 1)
-    agent = LowerBoundSAC.__new__(LowerBoundSAC)
-    for pessimism, bound in ((1.0, 2.0), (0.5, 2.75), (0.0, 3.5)):
-        agent.pessimism = pessimism
-        assert agent.min_q(value).item() == pytest.approx(bound)
-        assert agent.actor_value(value).item() == pytest.approx(bound)
-
-
-def test_the_lower_bound_has_a_slope_where_critics_agree(desk: Path) -> None:
-    from lower_bound_sac import LowerBoundSAC
-
-    agent = LowerBoundSAC.__new__(LowerBoundSAC)
-    agent.pessimism = 0.5
-    value = torch.ones(2, 1, 1, 1, requires_grad=True)
-    agent.min_q(value).sum().backward()
-    assert value.grad is not None and value.grad.flatten().tolist() == [0.5, 0.5]
 
 
 def test_a_leaky_integrator_approaches_a_constant_input_at_its_own_rate(desk: Path) -> None:
