@@ -25,7 +25,7 @@ SHORTER = {  # of the examples' files
     "seeds = 5": "seeds = 1",
     "steps = 4_000\ntrials = 20": "steps = 220\ntrials = 2",
     "steps = 8_000": "steps = 220",
-    "recurrent_batch_size = 16": f"recurrent_batch_size = 2\n{FEW_STEPS}",
+    "reward_scale = 1.0\n": f"reward_scale = 1.0\n{FEW_STEPS}",  # of trolley.gin
     "EPISODES = 200": "EPISODES = 5",
 }
 
