@@ -17,7 +17,7 @@ from offpcc.domains.extras import missing
 EXAMPLES = ROOT / "docs/examples"
 TUTORIALS = {path.stem: path.read_text() for path in sorted((ROOT / "docs/tutorials").glob("*.md"))}
 NAMED = re.compile(r"# (\w+\.(?:py|gin|toml))\n(.*)", re.DOTALL)
-NEEDS = {"pybullet-domain": ("pybullet", "bullet"), "offline-data": ("minari", "minari")}
+NEEDS = {"pybullet-domain": "pybullet", "offline-data": "minari"}
 CROWDS = {"--compare", "--tune"}  # many runs, each in a process of its own
 FEW_STEPS = "learning_starts = 200\neval_interval = 220\neval_episodes = 1\n"
 SHORTER = {  # of the examples' files
@@ -82,7 +82,7 @@ def test_links_lead_somewhere(tutorial: str) -> None:
 )
 def test_the_commands_of_a_tutorial_work(tutorial: str, desk: Path) -> None:
     if needed := NEEDS.get(tutorial):
-        pytest.importorskip(needed[0], reason=missing(*needed))
+        pytest.importorskip(needed)
     for words in commands(TUTORIALS[tutorial]):
         if not CROWDS & set(words):
             obey(words)
