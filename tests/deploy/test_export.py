@@ -209,6 +209,15 @@ def test_a_policy_that_acts_otherwise_is_no_export(mutant) -> None:
         verify(deployed, eager(mutant(deployed)), recording, batch=False)
 
 
+def test_a_state_that_is_off_is_no_export_even_if_no_action_is() -> None:
+    env = EnvAdapter(Noise(acts=ACTIONS["discrete"]))
+    deployed = DeployedPolicy(trained(env), env.space_adapter).eval()
+    recording = record_steps(deployed, env)
+    recording.next_state[150] += 1e-3
+    with pytest.raises(ExportMismatch, match=r"its state by 1\.0e-03"):
+        verify(deployed, eager(deployed), recording, batch=False)
+
+
 def test_a_wrong_choice_is_no_export_however_close_it_was() -> None:
     env = EnvAdapter(Noise(acts=ACTIONS["discrete"]))
     deployed = DeployedPolicy(trained(env), env.space_adapter).eval()
