@@ -153,12 +153,15 @@ def describe(env: str, peer: str, seed: int, settings: Mapping[str, Any]) -> dic
 
 
 def scores(theirs: Sequence[Run], ours: Sequence[Run]) -> str:
-    """The table: each run of theirs, and of ours those in the same tasks with the same seeds."""
+    """The table: theirs, and of ours those in the same tasks with the same seeds below them.
+
+    Runs of ours among theirs have lines of their own.
+    """
     lines = []
     for env, group in by_env(theirs).items():
         for algo, members in group.items():
             seeds = {run.run_id for run in members}
-            name = OURS[algo.removeprefix("skrl_")]
+            name = OURS.get(algo.removeprefix("skrl_"))
             mine = [r for r in ours if (r.env, r.algo) == (env, name) and r.run_id in seeds]
             lines += [_line(runs) for runs in (members, mine) if runs]
     return markdown(HEAD, lines)

@@ -32,9 +32,12 @@ def test_their_runs_stand_above_ours_of_the_same_task_and_seeds(peers: ModuleTyp
     theirs = [run("skrl_sac_rnn", 1, -200.0), run("skrl_sac_rnn", 2, -300.0)]
     ours = [run("rsac", 1, -150.0), run("rsac", 2, -160.0), run("rsac", 3, -900.0)]
     others = [run("lstm_ppo", 1, -170.0), run("rsac", 1, -170.0, "pendulum-v-v0")]
-    _, _, *lines = peers.scores(theirs, ours + others).splitlines()
+    _, _, *lines = peers.scores(
+        [run("rsac, 20 × 40", 1, -170.0), *theirs], ours + others
+    ).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line]
     assert cells == [
+        [TASK, "rsac, 20 × 40", "1", "-170.0 ± 0.0", "-170.0", "20,000", "5,000", "10"],
         [TASK, "skrl_sac_rnn", "2", "-250.0 ± 50.0", "-200.0, -300.0", "20,000", "5,000", "10"],
         [TASK, "rsac", "2", "-155.0 ± 5.0", "-150.0, -160.0", "20,000", "5,000", "10"],
     ]
