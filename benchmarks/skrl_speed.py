@@ -30,7 +30,7 @@ from offpcc.tracking import Recorder
 from offpcc.training.loop import Training, columns
 
 SHAPES = ((20, 40), (32, 64), (8, 200))  # windows × steps
-FILLED = 4_000  # steps in the replay when updates are timed
+FILLED = 2_000  # steps in the replay when updates are timed
 
 
 def speed(clock: Clock) -> Iterator[Row]:
@@ -112,7 +112,7 @@ def main() -> None:
     torch.set_num_threads(1)
     where = f"{processor()}, {torch.backends.cpu.get_cpu_capability()}, 1 thread"
     print(f"{where}, torch {torch.__version__}, skrl {skrl.__version__}\n\n{header()}", flush=True)
-    turns, span = (2, 0.02) if asked.quick else (5, 0.5)
+    turns, span = (2, 0.02) if asked.quick else (5, 0.3)
     for row in speed(Clock(turns, span, time.process_time)):
         print(row, flush=True)
 
