@@ -176,7 +176,7 @@ def _line(members: Sequence[Run]) -> list[str]:
         members[0].env,
         members[0].algo,
         str(len(members)),
-        f"{mean:,.1f} ± {error:.1f}",
+        f"{mean:,.1f} ± {error:.1f}" if len(members) > 1 else f"{mean:,.1f}",
         ", ".join(f"{final:,.1f}" for final in finals),
         *counts,
         f"{np.mean(minutes):.0f}",
@@ -205,11 +205,14 @@ def main() -> None:
     parser.add_argument("seeds", nargs="*", type=int)
     parser.add_argument("--set", nargs="*", default=[], type=setting, metavar="NAME=VALUE")
     parser.add_argument("--rows", type=Path, default=ROWS, help="where the runs' rows are")
-    parser.add_argument("--table", action="store_true", help="print the scores of all runs")
+    parser.add_argument(
+        "--table", action="store_true", help="print the scores of all runs that ended"
+    )
     asked = parser.parse_args()
     if asked.table:
         try:
-            print(scores(find_runs([asked.rows]), find_runs([SUITES / "memory/rows"])))
+            ended = [run for run in find_runs([asked.rows]) if run.eval_episodes]  # in run.json
+            print(scores(ended, find_runs([SUITES / "memory/rows"])))
         except ValueError as error:
             parser.error(str(error))
     elif not asked.seeds:

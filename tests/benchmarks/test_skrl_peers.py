@@ -37,7 +37,7 @@ def test_their_runs_stand_above_ours_of_the_same_task_and_seeds(peers: ModuleTyp
     ).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line]
     assert cells == [
-        [TASK, "rsac, 20 × 40", "1", "-170.0 ± 0.0", "-170.0", "20,000", "5,000", "10"],
+        [TASK, "rsac, 20 × 40", "1", "-170.0", "-170.0", "20,000", "5,000", "10"],
         [TASK, "skrl_sac_rnn", "2", "-250.0 ± 50.0", "-200.0, -300.0", "20,000", "5,000", "10"],
         [TASK, "rsac", "2", "-155.0 ± 5.0", "-150.0, -160.0", "20,000", "5,000", "10"],
     ]
