@@ -1,6 +1,7 @@
 """Measures the speed of skrl's SAC_RNN and PPO_RNN beside that of our rsac and lstm_ppo.
 
     python benchmarks/skrl_speed.py              2 minutes on a quiet core
+    python benchmarks/skrl_speed.py ppo          one of sac and ppo
     python benchmarks/skrl_speed.py --quick      whether everything runs; its figures mean little
 
 Networks are those of the recipes. Both sides take turns, as in `speed.py`, and seconds are those of
@@ -33,8 +34,8 @@ SHAPES = ((20, 40), (32, 64), (8, 200))  # windows × steps
 FILLED = 2_000  # steps in the replay when updates are timed
 
 
-def speed(clock: Clock) -> Iterator[Row]:
-    """Updates of SAC, sampling included, and PPO's whole loop, evaluations left out."""
+def updates(clock: Clock) -> Iterator[Row]:
+    """SAC's updates, sampling included."""
     env = "pendulum-p-v0"
     for rows, length in SHAPES:
         for precision in ("fp32", "bf16"):
@@ -42,6 +43,10 @@ def speed(clock: Clock) -> Iterator[Row]:
             times = clock.duel(ours, their_update(env, rows, length, precision))
             what = f"RSAC, LSTM-128, {rows} × {length}, {precision}"
             yield Row(what, "updates/s", *times, "skrl's SAC_RNN")
+
+
+def rollouts(clock: Clock) -> Iterator[Row]:
+    """PPO's whole loop, without evaluations."""
     for env in ("pendulum-p-v0", "cartpole-continuous-long-p-v0"):
         ours, steps = our_rollout(env)
         times = clock.duel(ours, their_rollout(env, steps))
@@ -104,17 +109,24 @@ def their_rollout(env: str, steps: int) -> Callable[[], None]:
     return play
 
 
+PIECES = {"sac": updates, "ppo": rollouts}
+
+
 def main() -> None:
-    """Measures all."""
+    """Measures the pieces that were asked for."""
     parser = argparse.ArgumentParser(description="Speed beside skrl; a ratio above 1 is faster.")
+    parser.add_argument("pieces", nargs="*", metavar="PIECE", help=f"{', '.join(PIECES)}; all")
     parser.add_argument("--quick", action="store_true", help="few and short turns")
     asked = parser.parse_args()
+    if unknown := set(asked.pieces) - set(PIECES):
+        parser.error(f"no piece {', '.join(sorted(unknown))}; there are {', '.join(PIECES)}")
     torch.set_num_threads(1)
     where = f"{processor()}, {torch.backends.cpu.get_cpu_capability()}, 1 thread"
     print(f"{where}, torch {torch.__version__}, skrl {skrl.__version__}\n\n{header()}", flush=True)
     turns, span = (2, 0.02) if asked.quick else (5, 0.3)
-    for row in speed(Clock(turns, span, time.process_time)):
-        print(row, flush=True)
+    for name in asked.pieces or PIECES:
+        for row in PIECES[name](Clock(turns, span, time.process_time)):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":
