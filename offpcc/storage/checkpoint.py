@@ -72,10 +72,7 @@ class Checkpoints:
         return parts, manifest
 
     def load_policy(self, best: bool = False) -> tuple[dict[str, Any], Facts]:
-        """The newest valid policy's weights, or the best one's, and the manifest beside them.
-
-        Raises NoCheckpointError.
-        """
+        """Weights of the newest valid policy, or the best; the manifest. Raises NoCheckpointError."""
         bests = [self.folder / "best", self.folder / ".old-best"]
         parts, manifest = self._newest_valid(bests if best else self._steps(), only="policy.pt")
         return dict(parts["policy"]), manifest
