@@ -26,6 +26,7 @@ ENV = "a gymnasium id; module:Id-v0 imports module first; or a class of it, as m
 KWARGS = "what the environment's constructor is given, as gravity=3.7"
 WRAPPER = "wrappers around the environment, the innermost first"
 WANDB = "default: online if OFFPCC_WANDB_PROJECT or OFFPCC_WANDB_ENTITY is set, else off"
+INIT_FROM = "start from the networks of an older run, as far as they fit; RUN: its folder"
 BIND = "gin lines that override all files; each in quotes"
 REPORT = "with --compare: train nothing, report on the runs in results/ or on the rows in DIR"
 STATUS = "list the runs below DIR (default: --results): at work or not, steps, return, time left"
@@ -96,6 +97,7 @@ def _add_settings(p: Parser) -> None:
     set_ = p.add_argument_group("settings").add_argument
     set_("--seed", type=int, metavar="N", help="default: random; several runs take N, N+1, …")
     set_("--bind", nargs="+", action="extend", default=[], metavar="LINE", help=BIND)
+    set_("--init-from", metavar="RUN", help=INIT_FROM)
     set_("--steps", type=int, metavar="N", help="environment steps")
     set_("--envs", type=int, metavar="N", help="copies of the environment")
     set_("--async", action="store_true", help=ASYNC)
@@ -165,7 +167,8 @@ def refuse_settings(asked: argparse.Namespace) -> None:
     """Raises ValueError for a flag whose place is a suite's file."""
     free = {"compare", "report", "results", "jobs", "device", "wandb", "debug"}
     if others := [name for name in given(asked) if name not in free]:
-        raise ValueError(f"--{others[0]} does not go with --compare; the suite's file says it")
+        flag = others[0].replace("_", "-")
+        raise ValueError(f"--{flag} does not go with --compare; the suite's file says it")
 
 
 def given(asked: argparse.Namespace) -> list[str]:

@@ -28,6 +28,8 @@ def runs(asked: argparse.Namespace) -> int:
     playing = plays(asked)
     if playing and asked.jobs:
         raise ValueError("--jobs is for training; trained runs are played one after another")
+    if playing and asked.init_from:
+        raise ValueError("--init-from is for training; trained runs are played as they are")
     asked_for = requests(asked)
     again = continued(asked, asked_for)
     if asked.print_config:
@@ -88,7 +90,7 @@ def requests(asked: argparse.Namespace) -> "list[RunSpec]":
         RunSpec(
             asked.env, asked.algo, run_id=run_id, config=asked.config,
             bind=[*common, *asked.bind], results=asked.results, wandb=asked.wandb,
-            seed=None if asked.seed is None else asked.seed + count,
+            init_from=asked.init_from, seed=None if asked.seed is None else asked.seed + count,
         )
         for count, run_id in enumerate(asked.run_id)
     ]  # fmt: skip

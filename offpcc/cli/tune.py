@@ -23,7 +23,8 @@ def tune(asked: argparse.Namespace) -> int:
         raise ValueError("--trial goes with --tune SPACE")
     check_jobs(asked)
     if others := [name for name in given(asked) if name not in FREE]:
-        raise ValueError(f"--{others[0]} does not go with --tune; the space's file says it")
+        flag = others[0].replace("_", "-")
+        raise ValueError(f"--{flag} does not go with --tune; the space's file says it")
     space = read_space(asked.tune, asked.steps, asked.seed)
     if importlib.util.find_spec("optuna") is None:
         raise ImportError("optuna is not installed: pip install optuna")

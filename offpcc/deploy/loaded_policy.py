@@ -12,16 +12,13 @@ from torch import Tensor
 
 from offpcc.algorithms import Policy, PolicyWrapper
 from offpcc.config import bindings
-from offpcc.config.bindings import configured
 from offpcc.data import ACTION_MASK, AgentSpec, Field
 from offpcc.envs.actions import Choices, Continuous
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.values import check_bytes
 from offpcc.envs.vector import VectorEnvAdapter
-from offpcc.runs.build import build_agent
 from offpcc.runs.env_copies import build_copies, build_env
-from offpcc.runs.training_config import TrainingConfig
-from offpcc.storage.checkpoint import Checkpoints
+from offpcc.runs.saved_policy import saved_policy
 from offpcc.storage.run_folder import RunFolder
 
 Given = Mapping[str, Any] | NDArray[Any] | Tensor
@@ -113,16 +110,7 @@ def load(
     """
     if units not in ("agent", "environment"):
         raise ValueError(f"units is {units!r}; it is 'agent' or 'environment'")
-    folder = RunFolder(path)
-    description = folder.read()
-    try:
-        spec = AgentSpec.from_dict(description["spec"])
-    except ValueError as error:
-        raise ValueError(f"{folder / 'run.json'}: {error}") from error
-    weights, _ = Checkpoints(folder / "checkpoints").load_policy(best)
-    bindings.give(bindings.compose([folder / "config.gin"]))
-    policy = build_agent(configured(TrainingConfig)(), spec, 0, "cpu").policy
-    policy.load_state_dict(weights)
+    policy, spec, _ = saved_policy(RunFolder(path), best)
     actions = _actions_of(path) if units == "environment" else None
     return LoadedPolicy(policy, spec, actions).requires_grad_(False).eval()
 

@@ -62,9 +62,10 @@ def run(
 
     env: an id, an environment, its class, or a function that makes one; for a resumed run, the same
     as before. env_kwargs: what its constructor is given. wrappers: classes, or `module:Wrapper`,
-    the innermost first. callbacks: see `Callback`. settings: run_id, config, seed, results and
-    wandb, which name the run, and settings of the config (steps=20_000, learning_rate=1e-3). bind:
-    settings of single classes: "SAC.tau = 0.01", a list of such lines, or {"SAC.tau": 0.01}.
+    the innermost first. callbacks: see `Callback`. settings: run_id, config, seed, results, wandb
+    and init_from, as on the command line, and settings of the config (steps=20_000,
+    learning_rate=1e-3). bind: settings of single classes: "SAC.tau = 0.01", a list of such lines,
+    or {"SAC.tau": 0.01}.
 
     Raises ValueError or TypeError for bad input, before anything is written; see `offpcc.errors`
     for what else can end a run.

@@ -1,5 +1,6 @@
 """Build: makes a run's parts from its config: agent, replay, experience source, evaluator."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -48,8 +49,12 @@ class Parts(NamedTuple):
     evaluator: Evaluator
 
 
-def build(config: Config, env_id: str, seed: int) -> Parts:
+def build(
+    config: Config, env_id: str, seed: int, initialize: Callable[[Learner], None] | None = None
+) -> Parts:
     """The parts of the training that a config asks for.
+
+    initialize: called with the new agent, before an acting copy is made of it.
 
     Raises ValueError for settings and environments that cannot work; nothing is written.
     """
@@ -62,20 +67,27 @@ def build(config: Config, env_id: str, seed: int) -> Parts:
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
     envs = _copies(config, recipe, env_id, recipe.num_envs)
     try:
-        return _parts(config, recipe, env_id, envs, seed)
+        return _parts(config, recipe, env_id, envs, seed, initialize)
     except BaseException:
         envs.close()
         raise
 
 
 def _parts(
-    config: Config, recipe: TrainingConfig, env_id: str, envs: VectorEnvAdapter, seed: int
+    config: Config,
+    recipe: TrainingConfig,
+    env_id: str,
+    envs: VectorEnvAdapter,
+    seed: int,
+    initialize: Callable[[Learner], None] | None,
 ) -> Parts:
     """The parts of a training in these environments."""
     device = definite(recipe.device)
     _refuse_large_networks(config, recipe, envs.spec_of_agent, device)
     agent = build_agent(recipe, envs.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
+    if initialize is not None:
+        initialize(agent)
     replay, source = _experience(config, recipe, agent, envs, seed)
     evaluated = min(config.values["Evaluator.episodes"], MOST_EVALUATED)
     evaluation = _copies(config, recipe, env_id, evaluated) if evaluated else SequentialEnvs([])

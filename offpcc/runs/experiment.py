@@ -12,6 +12,7 @@ from offpcc.processes.interrupt import Interrupt
 from offpcc.runs.build import build, settle_precision
 from offpcc.runs.provenance import continued, describe, diagnosis, differences, versions
 from offpcc.runs.run_spec import RunSpec
+from offpcc.runs.warm_start import WarmStart
 from offpcc.storage.atomic_io import strict_json
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.tracking import Mirror, Recorder, TensorBoard, WandB, account
@@ -32,11 +33,13 @@ class Experiment:
         seed: int,
         *,
         before: Config | None = None,
+        warm_start: WarmStart | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.request, self.seed, self.callbacks = request, seed, callbacks
-        self.folder = request.folder
-        self.parts = build(config, request.env, seed)
+        self.folder, self.warm_start = request.folder, warm_start
+        initialize = warm_start.apply if warm_start else None
+        self.parts = build(config, request.env, seed, initialize)
         self.config, self.precision = settle_precision(config, self.parts, before)
         self.spec = self.parts.agent.spec.as_dict()
         self.checkpoints = Checkpoints(
@@ -47,6 +50,8 @@ class Experiment:
         """Trains from the first step. The run is there once its first checkpoint is."""
         device = self.parts.agent.policy.device
         print(f"{self.folder.path}: seed {self.seed}, on {device}{self.precision}", flush=True)
+        if self.warm_start:
+            print(*self.warm_start.lines(), sep="\n", flush=True)
         training = self._training(interrupt, 0)
         self.folder.replace("config.gin", self.config.text())
         training.save()
@@ -149,6 +154,6 @@ class Experiment:
         return mirrors
 
     def _describe(self) -> dict[str, Any]:
-        return describe(
-            self.request, self.seed, self.parts.agent, self.config.values["Evaluator.episodes"]
-        )
+        begun = {"init_from": self.warm_start.as_dict()} if self.warm_start else {}
+        episodes = self.config.values["Evaluator.episodes"]
+        return describe(self.request, self.seed, self.parts.agent, episodes) | begun

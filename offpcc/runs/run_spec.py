@@ -36,6 +36,7 @@ class RunSpec:
     bind: Sequence[str] = ()  # gin lines on top of everything
     seed: int | None = None  # None: drawn
     results: str | Path = "results"
+    init_from: str | Path | None = None  # the folder of a run whose networks it starts from
     wandb: str | None = None  # None: online if OFFPCC_WANDB_PROJECT or _ENTITY is set, else off
 
     def __post_init__(self) -> None:
@@ -50,16 +51,21 @@ class RunSpec:
             )
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}; it lies in 0 … 2^63 - 1")
+        if self.init_from and Path(self.init_from).resolve() == self.folder.path.resolve():
+            raise ValueError(f"--init-from {self.init_from} is the run itself; name an older one")
         self._check_wandb()
 
     def compose(self, resume: bool = False) -> Config:
         """Its config; resumed, a run goes on from the one it was begun with, unless it has a file.
 
-        Raises ConfigError for whatever cannot be meant, or cannot work in its environment.
+        Raises ConfigError for whatever cannot be meant, or cannot work in its environment, and
+        RunMissingError where the run that it starts from is not there.
         """
         begun = [self.folder / "config.gin"] if resume and not self.config else self.files
         config = compose(begun, self.bind)
         check_together(config, self.env)
+        if self.init_from and not resume:
+            RunFolder(self.init_from).read()
         return config
 
     def _check_wandb(self) -> None:
@@ -73,9 +79,10 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """Environment, algorithm and config, which runs that belong together share."""
+        """Environment, algorithm, config, and what it starts from: runs that belong together."""
         config = self.files[1].stem if len(self.files) > 1 else "defaults"
-        return f"{bare(self.env)} {self.algo} {config}"
+        older = f" from {Path(self.init_from).resolve().parent.name}" if self.init_from else ""
+        return f"{bare(self.env)} {self.algo} {config}{older}"
 
     @property
     def arguments(self) -> list[str]:
@@ -83,6 +90,7 @@ class RunSpec:
         words = ["--env", self.env, "--algo", self.algo, "--run_id", str(self.run_id)]
         words += ["--results", str(self.results), "--wandb", str(self.wandb)]
         words += ["--config", str(self.config)] if self.config else []
+        words += ["--init-from", str(self.init_from)] if self.init_from else []
         words += [] if self.seed is None else ["--seed", str(self.seed)]
         return words + [part for line in self.bind for part in ("--bind", line)]
 

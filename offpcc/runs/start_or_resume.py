@@ -1,6 +1,7 @@
 """Begins a run from its specification, or continues it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from offpcc.errors import ConfigError
 from offpcc.processes.interrupt import Interrupt
 from offpcc.runs.experiment import Experiment
 from offpcc.runs.run_spec import RunSpec
+from offpcc.runs.warm_start import WarmStart
 from offpcc.storage.run_folder import RunFolder
 from offpcc.training.callbacks import Callback
 
@@ -35,7 +37,8 @@ def start_run(
     config = request.compose()
     drawn = int(np.random.SeedSequence().generate_state(1)[0])
     seed = drawn if request.seed is None else request.seed
-    experiment = Experiment(request, config, seed, callbacks=callbacks)
+    warm_start = WarmStart(request.init_from) if request.init_from else None
+    experiment = Experiment(request, config, seed, warm_start=warm_start, callbacks=callbacks)
     with folder.locked(), Interrupt() as interrupt:
         if not overwrite:
             folder.refuse_begun()
@@ -51,6 +54,7 @@ def resume_run(request: RunSpec, callbacks: Sequence[Callback] = ()) -> RunFolde
     before = folder.read()
     if request.seed not in (None, before["seed"]):
         raise ConfigError(f"the run's seed is {before['seed']}; it goes on with that one only")
+    _refuse_another_start(request, before)
     old = bindings.compose([folder / "config.gin"])
     config = request.compose(resume=True)
     refuse_changes(old.fixed(MAY_CHANGE), config.fixed(MAY_CHANGE), "its config")
@@ -59,6 +63,18 @@ def resume_run(request: RunSpec, callbacks: Sequence[Callback] = ()) -> RunFolde
     with folder.locked(), Interrupt() as interrupt:
         experiment.resume(interrupt, before)
     return folder
+
+
+def _refuse_another_start(request: RunSpec, before: dict[str, Any]) -> None:
+    """Raises ConfigError if a resumed run is asked for as if it had begun in another way."""
+    begun = before.get("init_from", {}).get("path")
+    if request.init_from and (begun is None or not _same_place(begun, request.init_from)):
+        how = "without --init-from" if begun is None else f"from {begun}"
+        raise ConfigError(f"the run was begun {how}; a resume goes on from its own checkpoint")
+
+
+def _same_place(one: str | Path, other: str | Path) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def refuse_changes(before: dict[str, Any], now: dict[str, Any], what: str) -> None:

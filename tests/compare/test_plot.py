@@ -130,6 +130,14 @@ def test_a_broken_file_is_refused_by_name(tmp_path, text, message):
         find_runs([write(tmp_path / "e" / "a" / "1", text)])
 
 
+def test_runs_that_start_from_others_have_a_curve_of_their_own(tmp_path):
+    facts = {"eval_episodes": 10, "init_from": {"path": "somewhere", "algo": "td3"}}
+    write_results(tmp_path)
+    (tmp_path / "pendulum" / "sac" / "1" / "run.json").write_text(json.dumps(facts))
+    runs = find_runs([tmp_path / "pendulum" / "sac"])
+    assert sorted(run.algo for run in runs) == ["sac", "sac from td3"]
+
+
 def test_a_broken_run_json_is_refused_by_name(tmp_path):
     write_results(tmp_path)
     (tmp_path / "pendulum" / "sac" / "1" / "run.json").write_text("{")

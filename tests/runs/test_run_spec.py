@@ -173,3 +173,12 @@ def test_arguments_and_wrappers_of_the_environment_are_settings() -> None:
 def test_an_argument_without_a_name_or_a_value_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match=f"--env-kwargs {word}: it is written name=value"):
         requested("--env-kwargs", word)
+
+
+def test_a_run_that_starts_from_another_says_so_to_its_processes_and_to_its_group() -> None:
+    spec = RunSpec("pendulum-p-v0", "lstm_ppo", init_from=Path("results/pendulum-p-v0/rtd3/1"))
+    assert spec.name == "pendulum-p-v0 lstm_ppo pendulum from rtd3"
+    (again,) = requests(parser().parse_args(spec.arguments))
+    assert again.init_from == "results/pendulum-p-v0/rtd3/1" and again.arguments == spec.arguments
+    with pytest.raises(ValueError, match="lstm_ppo/1 is the run itself; name an older one"):
+        RunSpec("pendulum-p-v0", "lstm_ppo", init_from="./results/pendulum-p-v0/lstm_ppo/1")

@@ -103,6 +103,10 @@ class Learner(ABC):
         """The policy that is evaluated, kept and exported; what acts to learn is `policy`."""
         return self.policy
 
+    def reset_slow_copies(self) -> None:
+        """Every slow copy of a network starts again from the weights that it follows."""
+        return  # most have none
+
     def prepare(self, read: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> None:
         """Takes what it learns from beside the environment, before a training.
 

@@ -96,6 +96,13 @@ class OffPolicy(ActorCritic):
         average = {"average_policy": self.average_policy} if self.policy_ema_tau < 1 else {}
         return super().parts() | slow | average
 
+    def reset_slow_copies(self) -> None:
+        """See `Learner`."""
+        for slow, online in self.target_pairs():
+            slow.load_state_dict(online.state_dict())
+        if self.policy_ema_tau < 1:
+            self.average_policy.load_state_dict(self.policy.state_dict())
+
     @property
     def deployed(self) -> Policy:
         """See `Learner`; a moving average of the policies so far, where one is asked for."""

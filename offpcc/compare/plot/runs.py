@@ -125,6 +125,8 @@ def _read_run(folder: Path) -> Run | None:
     env, algo, run_id = folder.parts[-3:]
     columns = _read_columns(folder / "progress.csv")
     facts = _read_facts(folder / "run.json")
+    if older := facts.get("init_from"):  # another curve than that of runs from random weights
+        algo = f"{algo} from {older['algo']}"
     run = Run(env, algo, run_id, columns, facts.get("eval_episodes"), _made(facts))
     if (folder.parents[2] / STUDY).exists():  # trials have other settings each: no two are alike
         search, number = f"{algo}, {folder.parents[2].name}", run_id.partition("-")[0]
