@@ -57,9 +57,8 @@ class ActorCritic(Agent):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self._build()
-        home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
-        self.generator = torch.Generator(home).manual_seed(self.seed)
-        self.optimizer = Optimizer(self.groups(), self.max_grad_norm, self.adam_epsilon)
+        self.generator = self.make_generator(self.seed)
+        self._build_optimizers()
         self.state_size = sum(memory.state_size for memory in self._acting_memories())
         self._check_parts()
 
@@ -122,6 +121,9 @@ class ActorCritic(Agent):
             )
         return head
 
+    def _build_optimizers(self) -> None:
+        self.optimizer = Optimizer(self.groups(), self.max_grad_norm, self.adam_epsilon)
+
     @abstractmethod
     def make_actor(self, inputs: int) -> Actor:
         """The actor's head on features of this size."""
@@ -149,6 +151,11 @@ class ActorCritic(Agent):
         own = [] if self.shared else [*self.policy.memory.parameters()]
         return [*groups, Group("actor", own, self.memory_learning_rate)]
 
+    def make_generator(self, seed: int) -> torch.Generator:
+        """A seeded generator on the agent's device."""
+        home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
+        return torch.Generator(home).manual_seed(seed)
+
     def learning_rate_scale(self) -> float:
         """The share of the rates that is used at this point of the training."""
         return 1 - self.progress if self.anneal_learning_rate else 1.0
@@ -164,7 +171,8 @@ class ActorCritic(Agent):
         parts = self.parts().values()
         networks = nn.ModuleList(part for part in parts if isinstance(part, nn.Module))
         tensors = [part for part in parts if isinstance(part, Tensor)]
-        learned = [weight for group in self.optimizer.groups for weight in group.parameters]
+        groups = [group for part in parts if isinstance(part, Optimizer) for group in part.groups]
+        learned = [weight for group in groups for weight in group.parameters]
         held = [*networks.parameters(), *networks.buffers(), *self.policy.parameters(), *tensors]
         return sum(each.nbytes for each in held) + 3 * sum(each.nbytes for each in learned)
 
