@@ -79,6 +79,8 @@ def test_the_two_losses_add_up_to_the_one() -> None:
     actor, critic = agent.actor_loss(scored), agent.critic_loss(scored)
     torch.testing.assert_close(actor[0] + critic[0], loss)
     torch.testing.assert_close(critic[0].detach(), 2 * critic[1]["value_loss"])
+    expected = -actor[1]["surrogate"] - 0.25 * actor[1]["entropy"]
+    torch.testing.assert_close(actor[0].detach(), expected)
     assert (actor[1] | critic[1]).keys() == metrics.keys()
 
 

@@ -57,7 +57,8 @@ class ActorCritic(Agent):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self._build()
-        self.generator = self.make_generator(self.seed)
+        home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
+        self.generator = torch.Generator(home).manual_seed(self.seed)
         self._build_optimizers()
         self.state_size = sum(memory.state_size for memory in self._acting_memories())
         self._check_parts()
@@ -150,11 +151,6 @@ class ActorCritic(Agent):
         ]
         own = [] if self.shared else [*self.policy.memory.parameters()]
         return [*groups, Group("actor", own, self.memory_learning_rate)]
-
-    def make_generator(self, seed: int) -> torch.Generator:
-        """A seeded generator on the agent's device."""
-        home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
-        return torch.Generator(home).manual_seed(seed)
 
     def learning_rate_scale(self) -> float:
         """The share of the rates that is used at this point of the training."""

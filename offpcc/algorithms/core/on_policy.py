@@ -87,7 +87,7 @@ class OnPolicy(ActorCritic):
                 for network in ("actor", "critic")
             )
             seed = np.random.SeedSequence([self.seed, 1]).generate_state(1)[0]
-            self.critic_generator = self.make_generator(int(seed))
+            self.critic_generator = torch.Generator(self.generator.device).manual_seed(int(seed))
 
     def parts(self) -> dict[str, Any]:
         """With the moments that rewards are scaled by, and what only the critic's updates use."""
