@@ -224,10 +224,10 @@ def trained(
 
 
 def trained_on_rollouts(
-    algorithm: type[ActorCritic], memory: str, probe: type[Probe]
+    algorithm: type[ActorCritic], memory: str, probe: type[Probe], **settings: Any
 ) -> ActorCritic:
     """An agent that has learned from what eight copies played."""
-    agent = made(algorithm, memory, probe)
+    agent = made(algorithm, memory, probe, **settings)
     rollout, steps = LENGTHS[algorithm]
     replay = Rollout(
         agent.spec, agent.state_size, rollout_steps=rollout, num_envs=8, sequence_length=None
@@ -278,6 +278,11 @@ def test_what_can_be_learned_is_learned(algorithm, memory, probe) -> None:
     check(algorithm, memory, probe)
 
 
+@pytest.mark.parametrize(("memory", "probe"), [("Identity", Delayed), ("GRU", Recall)])
+def test_actor_and_critic_learn_as_well_apart(memory, probe) -> None:
+    check(PPO, memory, probe, separate_updates=True, critic_epochs=3)
+
+
 @pytest.mark.parametrize(("algorithm", "memory"), [(DSAC, "LSTM"), (PPO, "LSTM")])
 def test_what_was_shown_is_remembered_where_only_some_choices_are_legal(algorithm, memory) -> None:
     check(algorithm, memory, Permitted)
@@ -312,6 +317,14 @@ def test_what_no_memory_can_learn_is_not_learned_without_one() -> None:
 @pytest.mark.parametrize("algorithm", ON_POLICY)
 def test_every_on_policy_algorithm_learns_with_every_memory(algorithm, memory, probe) -> None:
     check(algorithm, memory, probe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probe", [*PROBES, Choose])
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("algorithm", ON_POLICY)
+def test_every_on_policy_algorithm_learns_with_separate_updates(algorithm, memory, probe) -> None:
+    check(algorithm, memory, probe, separate_updates=True)
 
 
 @pytest.mark.slow

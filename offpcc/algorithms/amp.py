@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from offpcc.algorithms.core.agent import Metrics, UpdateOutput
-from offpcc.algorithms.core.on_policy import means
+from offpcc.algorithms.core.epochs import means
 from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.algorithms.ppo import PPO
 from offpcc.config.ranges import LearningRate, NonNegativeFloat, PositiveFloat, PositiveInt, Size

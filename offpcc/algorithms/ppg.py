@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.core.agent import Metrics
+from offpcc.algorithms.core.epochs import ScoredRollout, means, minibatches
 from offpcc.algorithms.core.losses import masked_mean
-from offpcc.algorithms.core.on_policy import ScoredRollout, means
 from offpcc.algorithms.core.optimizer import Group
 from offpcc.algorithms.ppo import PPO
 from offpcc.config.ranges import NonNegativeFloat, PositiveInt
@@ -48,6 +48,8 @@ class PPG(PPO):
         super()._check()
         if self.actor is not None:
             raise ValueError("PPG has a second head on its actor's layers; leave actor None")
+        if self.separate_updates:
+            raise ValueError("PPG trains both networks in one phase; set separate_updates = False")
 
     def _build(self) -> None:
         super()._build()
@@ -81,7 +83,7 @@ class PPG(PPO):
         rollouts = [self.with_old_policy(batch) for batch in self.rollouts]
         for _ in range(self.auxiliary_epochs):
             for i in torch.randperm(len(rollouts), generator=self.generator, device=self.device):
-                for part in self.minibatches(rollouts[i]):
+                for part in minibatches(rollouts[i], self.batch_size, self.generator):
                     loss, metrics = self.auxiliary_loss(part)
                     self.optimizer.step(loss, self.learning_rate_scale())
                     yield metrics

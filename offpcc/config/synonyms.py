@@ -30,6 +30,7 @@ ELSEWHERE = {
     "n_step": "n_steps nstep n_step_returns multi_step",
     "rollout_steps": "n_steps rollout num_steps horizon unroll_length rollout_length stretch",
     "num_epochs": "epochs n_epochs update_epochs ppo_epoch noptepochs",
+    "critic_epochs": "value_epochs critic_iters train_v_iters",
     "gae_lambda": "trace lam lmbda gae_lam",
     "clip_range": "clip_ratio clip_coef clip_param cliprange clip_eps",
     "clip_range_vf": "value_clip vf_clip_param",

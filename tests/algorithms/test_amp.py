@@ -143,6 +143,18 @@ def test_a_restored_agent_learns_the_style_on_bit_for_bit(expert) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
+def test_actor_critic_and_discriminator_learn_apart_and_are_restored(expert) -> None:
+    one, two = (amp(expert, separate_updates=True, seed=seed) for seed in (1, 9))
+    first, second = rollouts(one, 2)
+    one.update(first)
+    two.load_state_dict(through_the_disk(one.state_dict()))
+    for agent in (one, two):
+        found = agent.update(second).metrics
+        assert found.keys() == agent.columns.keys() - {"joint_gradient"}
+    states = [flat(through_the_disk(agent.state_dict())) for agent in (one, two)]
+    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
 def test_the_experts_data_are_no_part_of_a_checkpoint(expert) -> None:
     assert "expert_pairs" not in amp(expert).state_dict()
 

@@ -9,6 +9,7 @@ import torch
 
 from offpcc.algorithms import SAC, ActorCritic
 from offpcc.algorithms.core import precision
+from offpcc.algorithms.core.optimizer import Optimizer
 from offpcc.config import bindings
 from offpcc.config.bindings import compose, configured
 from offpcc.config.catalog import algorithm_file
@@ -108,18 +109,25 @@ def held(agent: ActorCritic) -> int:
     """Bytes that a real agent holds after a step of its optimizer, and those of an acting copy."""
     weights = {id(w): w for part in agent.parts().values() if isinstance(part, torch.nn.Module)
                for w in (*part.parameters(), *part.buffers())}  # fmt: skip
-    size = sum(weight.nbytes for weight in weights.values()) + agent.log_temperature.nbytes
-    for group in agent.optimizer.groups:
-        for weight in group.parameters:
-            weight.grad = torch.zeros_like(weight)
-            size += weight.grad.nbytes
-    agent.optimizer.adam.step()
-    moments = [s[k] for s in agent.optimizer.adam.state.values() for k in ("exp_avg", "exp_avg_sq")]
-    copy = agent.acting_copy(0).policy
-    return size + sum(each.nbytes for each in (*moments, *copy.parameters()))
+    tensors = [part for part in agent.parts().values() if isinstance(part, torch.Tensor)]
+    size = sum(each.nbytes for each in (*weights.values(), *tensors))
+    for optimizer in agent.parts().values():
+        if isinstance(optimizer, Optimizer):
+            size += sum(each.nbytes for each in stepped(optimizer))
+    return size + sum(each.nbytes for each in agent.acting_copy(0).policy.parameters())
 
 
-@pytest.mark.parametrize("algo", ["sac", "rsac"])
+def stepped(optimizer: Optimizer) -> list[torch.Tensor]:
+    """All gradients, and Adam's moments after a step."""
+    weights = [weight for group in optimizer.groups for weight in group.parameters]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    optimizer.adam.step()
+    moments = [s[k] for s in optimizer.adam.state.values() for k in ("exp_avg", "exp_avg_sq")]
+    return [*(weight.grad for weight in weights), *moments]
+
+
+@pytest.mark.parametrize("algo", ["sac", "rsac", "ppo", "lstm_d2ac", "amp"])
 def test_an_agent_is_measured_without_being_there(algo: str) -> None:
     asked = recipe(algo, "hidden_sizes = (32, 16)")
     with torch.device("meta"):

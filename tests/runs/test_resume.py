@@ -71,6 +71,12 @@ CASES = {
         "normalize_observations = True\n"
         "normalize_rewards = True\nprevious_action = True\n",
     ),
+    "actor and critic apart": (
+        PENDULUM,
+        "lstm_d2ac",
+        "num_envs = 2\nrollout_steps = 23\nnum_epochs = 2\ntarget_kl = 0.01\n"
+        "OnPolicy.critic_epochs = 3\nrecurrent_sequence_length = 5\nrecurrent_batch_size = 3\n",
+    ),
     "choices": (
         "cartpole-novel-v0",
         "copg",

@@ -59,7 +59,7 @@ class ActorCritic(Agent):
             self._build()
         home = "cpu" if self.device == "meta" else self.device  # meta: it is only measured
         self.generator = torch.Generator(home).manual_seed(self.seed)
-        self.optimizer = Optimizer(self.groups(), self.max_grad_norm, self.adam_epsilon)
+        self._build_optimizers()
         self.state_size = sum(memory.state_size for memory in self._acting_memories())
         self._check_parts()
 
@@ -122,6 +122,9 @@ class ActorCritic(Agent):
             )
         return head
 
+    def _build_optimizers(self) -> None:
+        self.optimizer = Optimizer(self.groups(), self.max_grad_norm, self.adam_epsilon)
+
     @abstractmethod
     def make_actor(self, inputs: int) -> Actor:
         """The actor's head on features of this size."""
@@ -164,7 +167,8 @@ class ActorCritic(Agent):
         parts = self.parts().values()
         networks = nn.ModuleList(part for part in parts if isinstance(part, nn.Module))
         tensors = [part for part in parts if isinstance(part, Tensor)]
-        learned = [weight for group in self.optimizer.groups for weight in group.parameters]
+        groups = [group for part in parts if isinstance(part, Optimizer) for group in part.groups]
+        learned = [weight for group in groups for weight in group.parameters]
         held = [*networks.parameters(), *networks.buffers(), *self.policy.parameters(), *tensors]
         return sum(each.nbytes for each in held) + 3 * sum(each.nbytes for each in learned)
 

@@ -5,42 +5,30 @@ the value's loss, are as in PPO's published code (1707.06347).
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, ClassVar, TypeVar, cast
+from itertools import chain
+from typing import Any, ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from offpcc.algorithms.core.actor_critic import ActorCritic
 from offpcc.algorithms.core.agent import Metrics, UpdateOutput
-from offpcc.algorithms.core.optimizer import Group
+from offpcc.algorithms.core.epochs import Epochs, ScoredRollout, means
+from offpcc.algorithms.core.optimizer import Group, Optimizer
 from offpcc.algorithms.core.returns import gae
 from offpcc.config.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, UnitFloat
 from offpcc.networks import MLP, DistributionActor, Moments, distribution_actor
 from offpcc.replay.batch import RolloutBatch
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoredRollout(RolloutBatch):
-    """A rollout with the estimates that its epochs learn towards; all (B, T).
-
-    Its observations are o_0 … o_T-1, without the last.
-    """
-
-    advantage: Tensor  # Â
-    value: Tensor  # V, by the critic before the update
-    value_target: Tensor  # Â + V
-
-
-Scored = TypeVar("Scored", bound=ScoredRollout)
-
-
 @dataclass
 class OnPolicy(ActorCritic):
     """A likelihood actor and a state value; learns from each rollout for a few epochs.
 
-    With `shared`, both losses train the one memory.
+    With `shared`, both losses train the one memory. With `separate_updates`, actor and critic learn
+    from a scored rollout apart, each with an optimizer, minibatches and epochs of its own.
     """
 
     _: KW_ONLY
@@ -53,7 +41,9 @@ class OnPolicy(ActorCritic):
     target_kl: PositiveFloat | None = None  # nats; beyond 1.5 times this, a rollout's epochs end
     max_grad_norm: PositiveFloat | None = 0.5
     adam_epsilon: PositiveFloat = 1e-5
-    clip_grad_jointly: bool = True  # one gradient norm for actor and critic
+    clip_grad_jointly: bool = True  # one gradient norm for actor and critic, if updated together
+    separate_updates: bool = False  # actor and critic are updated apart
+    critic_epochs: PositiveInt | None = None  # the critic's passes then; None: num_epochs
     normalize_rewards: bool = False  # by the running deviation of their discounted sums
     critic_state: bool = True
 
@@ -74,13 +64,38 @@ class OnPolicy(ActorCritic):
         "skipped": "share of steps left out because a loss or a gradient was not finite",
     }
 
+    def _check(self) -> None:
+        super()._check()
+        if self.separate_updates and self.shared:
+            raise ValueError("separate_updates needs a memory each; set shared = False")
+        if self.critic_epochs and not self.separate_updates:
+            raise ValueError("critic_epochs has no effect unless separate_updates = True")
+
     def _build(self) -> None:
         super()._build()
         self.sums = Moments(()).to(self.device)  # of the discounted sums of rewards
 
+    def _build_optimizers(self) -> None:
+        super()._build_optimizers()
+        if self.separate_updates:
+            self.optimizer, self.critic_optimizer = (
+                Optimizer(
+                    [group for group in self.groups() if group.network == network],
+                    self.max_grad_norm,
+                    self.adam_epsilon,
+                )
+                for network in ("actor", "critic")
+            )
+            seed = np.random.SeedSequence([self.seed, 1]).generate_state(1)[0]
+            self.critic_generator = torch.Generator(self.generator.device).manual_seed(int(seed))
+
     def parts(self) -> dict[str, Any]:
-        """With the moments that rewards are scaled by."""
-        return super().parts() | {"sums": self.sums}
+        """With the moments that rewards are scaled by, and what only the critic's updates use."""
+        parts = super().parts() | {"sums": self.sums}
+        if self.separate_updates:
+            parts["critic_optimizer"] = self.critic_optimizer
+            parts["critic_generator"] = self.critic_generator
+        return parts
 
     def make_actor(self, inputs: int) -> DistributionActor:
         """π."""
@@ -108,11 +123,9 @@ class OnPolicy(ActorCritic):
     def groups(self) -> list[Group]:
         """See `ActorCritic`; one network where the gradient's norm is joint."""
         groups = super().groups()
-        return (
-            [replace(group, network="joint") for group in groups]
-            if self.clip_grad_jointly
-            else groups
-        )
+        if self.separate_updates or not self.clip_grad_jointly:
+            return groups
+        return [replace(group, network="joint") for group in groups]
 
     def sample_action(
         self, feature: Tensor, noise: Tensor, action_mask: Tensor | None
@@ -129,26 +142,27 @@ class OnPolicy(ActorCritic):
 
     def learn(self, batch: ScoredRollout) -> Metrics:
         """All epochs over a scored rollout; gives means of metrics."""
-        return means(self.steps(batch))
+        scale = self.learning_rate_scale()
+        return means(chain.from_iterable(each.steps(batch, scale) for each in self.epochs()))
 
-    def steps(self, batch: ScoredRollout) -> Iterator[Metrics]:
-        """One step of the optimizer for each minibatch of each epoch; gives its metrics."""
-        for _ in range(self.num_epochs):
-            for part in self.minibatches(batch):
-                loss, metrics = self.loss(part)
-                if self.kl_exceeded(metrics["approx_kl"]):
-                    return
-                yield metrics | self.optimizer.step(loss, self.learning_rate_scale())
+    def epochs(self) -> list[Epochs]:
+        """What learns from a scored rollout: both losses as one, or each by itself.
 
-    def minibatches(self, batch: Scored) -> Iterator[Scored]:
-        """All windows once, in a drawn order, `batch_size` at a time."""
-        windows = len(batch.mask)
-        order = torch.randperm(windows, generator=self.generator, device=self.device)
-        return batch.rows(order).split(self.batch_size or windows)
+        Those of actor and critic share nothing that learning changes, so their order is free.
+        """
+        given = (self.num_epochs, self.batch_size, self.target_kl)
+        both = Epochs(self.loss, self.optimizer, self.generator, *given)
+        if not self.separate_updates:
+            return [both]
+        actor = replace(both, loss=self.actor_loss)
+        own = (self.critic_optimizer, self.critic_generator, self.critic_epochs or self.num_epochs)
+        return [actor, Epochs(self.critic_loss, *own, self.batch_size)]
 
-    def kl_exceeded(self, divergence: Tensor) -> bool:
-        """Whether a rollout's epochs end here."""
-        return self.target_kl is not None and bool(divergence > 1.5 * self.target_kl)
+    @property
+    def consecutive_nonfinite(self) -> Tensor:
+        """See `Learner`; of the optimizer that has left out more."""
+        left_out = [each.optimizer.consecutive_nonfinite for each in self.epochs()]
+        return torch.stack(left_out).max()
 
     @torch.no_grad()
     def scored(self, batch: RolloutBatch) -> tuple[ScoredRollout, Metrics]:
@@ -157,7 +171,7 @@ class OnPolicy(ActorCritic):
         if self.normalize_rewards:
             self.sums.observe(batch.discounted_return[real].cpu().numpy())
             batch = replace(batch, reward=batch.reward / self.sums.std.float())
-        value = self.critic(self.features(batch)[1]).squeeze(-1)  # (B, T+1)
+        value = self.critic(self.critic_features(batch)).squeeze(-1)  # (B, T+1)
         value, following = value[:, :-1], value[:, 1:]
         parts = (batch.reward, value, following, batch.terminated, batch.segment_end)
         flat = gae(
@@ -178,36 +192,72 @@ class OnPolicy(ActorCritic):
 
     def features(self, batch: RolloutBatch) -> tuple[Tensor, Tensor]:
         """The actor's and the critic's features (B, T, F) of the observations: one pass each."""
-        observation = self.policy.normalizer(batch.observation)
-        actor_state, critic_state = self.actor_and_critic_state(batch.state)
+        observation, (actor_state, critic_state) = self.inputs(batch)
         h_critic = self.critic_memory.unroll(observation, critic_state)[0]
         if self.shared:
             return h_critic, h_critic
         return self.policy.memory.unroll(observation, actor_state)[0], h_critic
 
+    def actor_features(self, batch: RolloutBatch) -> Tensor:
+        """The actor's alone."""
+        observation, (state, _) = self.inputs(batch)
+        return self.policy.memory.unroll(observation, state)[0]
+
+    def critic_features(self, batch: RolloutBatch) -> Tensor:
+        """The critic's alone."""
+        observation, (_, state) = self.inputs(batch)
+        return self.critic_memory.unroll(observation, state)[0]
+
+    def inputs(self, batch: RolloutBatch) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+        """Observations as networks read them, and the actor's and the critic's states (B, ·)."""
+        observation = self.policy.normalizer(batch.observation)
+        return observation, self.actor_and_critic_state(batch.state)
+
     def loss(self, batch: ScoredRollout) -> tuple[Tensor, Metrics]:
         """-surrogate - entropy + value's loss, weighted, of a scored minibatch; and metrics."""
-        share = batch.mask.flatten() / batch.mask.sum()  # of each of the N steps in a mean
-        before, estimate = batch.log_prob.flatten(), batch.advantage.flatten()
-        h_actor, h_critic = (feature.flatten(0, 1) for feature in self.features(batch))
+        h_actor, h_critic = self.features(batch)
+        actor, watched = self.actor_terms(batch, h_actor)
+        loss, metrics = self.weighted(batch, actor | self.critic_terms(batch, h_critic))
+        return loss, metrics | watched
+
+    def actor_loss(self, batch: ScoredRollout) -> tuple[Tensor, Metrics]:
+        """-surrogate - entropy, weighted as in `loss`, and metrics."""
+        terms, watched = self.actor_terms(batch, self.actor_features(batch))
+        loss, metrics = self.weighted(batch, terms)
+        return loss, metrics | watched
+
+    def critic_loss(self, batch: ScoredRollout) -> tuple[Tensor, Metrics]:
+        """The value's loss, weighted as in `loss`, and metrics."""
+        return self.weighted(batch, self.critic_terms(batch, self.critic_features(batch)))
+
+    def actor_terms(self, batch: ScoredRollout, feature: Tensor) -> tuple[Metrics, Metrics]:
+        """Surrogate and entropy of each step (N,), and means () of what else is worth seeing."""
+        share, before = batch.share, batch.log_prob.flatten()
         mask = batch.action_mask
-        described = self.actor_head.describe(h_actor, mask if mask is None else mask.flatten(0, 1))
-        log_prob = self.actor_head.log_prob(described, batch.action.flatten(0, 1))
-        gain, extra = self.surrogate(log_prob, before, normalized(estimate, share))
-        error = self.value_error(
-            self.critic(h_critic).squeeze(-1), batch.value.flatten(), batch.value_target.flatten()
+        described = self.actor_head.describe(
+            feature.flatten(0, 1), mask if mask is None else mask.flatten(0, 1)
         )
-        learned = {
-            "surrogate": gain,
-            "value_loss": error,
-            "entropy": self.actor_head.entropy(described),
-        }
+        log_prob = self.actor_head.log_prob(described, batch.action.flatten(0, 1))
+        gain, extra = self.surrogate(log_prob, before, normalized(batch.advantage.flatten(), share))
         log_ratio = (log_prob - before).detach()
         watched = {"approx_kl": log_ratio.exp() - 1 - log_ratio} | extra
-        means = torch.stack([*learned.values()]) @ share
-        weights = means.new_tensor([-1.0, self.vf_coef, -self.ent_coef])
-        metrics = torch.cat((means.detach(), torch.stack([*watched.values()]) @ share))
-        return means @ weights, dict(zip((*learned, *watched), metrics.unbind(), strict=True))
+        found = torch.stack([*watched.values()]) @ share
+        terms = {"surrogate": gain, "entropy": self.actor_head.entropy(described)}
+        return terms, dict(zip(watched, found.unbind(), strict=True))
+
+    def critic_terms(self, batch: ScoredRollout, feature: Tensor) -> Metrics:
+        """The value's loss of each step (N,)."""
+        value = self.critic(feature.flatten(0, 1)).squeeze(-1)
+        error = self.value_error(value, batch.value.flatten(), batch.value_target.flatten())
+        return {"value_loss": error}
+
+    def weighted(self, batch: ScoredRollout, terms: Metrics) -> tuple[Tensor, Metrics]:
+        """The weighted sum () of the terms' means over all real steps, and these means."""
+        weights = {"surrogate": -1.0, "value_loss": self.vf_coef, "entropy": -self.ent_coef}
+        names = [name for name in weights if name in terms]
+        found = torch.stack([terms[name] for name in names]) @ batch.share
+        loss = found @ found.new_tensor([weights[name] for name in names])
+        return loss, dict(zip(names, found.detach().unbind(), strict=True))
 
     def value_error(self, value: Tensor, before: Tensor, target: Tensor) -> Tensor:
         """(V - V_targ)² (N,); with a clip, the larger of that and of the clipped value's."""
@@ -216,15 +266,6 @@ class OnPolicy(ActorCritic):
             return error
         near = before + (value - before).clamp(-self.clip_range_vf, self.clip_range_vf)
         return torch.maximum(error, (near - target).square())
-
-
-def means(steps: Iterable[Metrics]) -> Metrics:
-    """The mean of each metric over the steps that have it."""
-    found: dict[str, list[Tensor]] = {}
-    for step in steps:
-        for name, value in step.items():
-            found.setdefault(name, []).append(value)
-    return {name: torch.stack(values).mean() for name, values in found.items()}
 
 
 def normalized(values: Tensor, share: Tensor) -> Tensor:
