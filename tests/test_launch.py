@@ -277,6 +277,7 @@ def test_other_bad_input_costs_little_more_than_importing_torch(tmp_path):
         (["--algo", "../domains/pendulum"], "unknown algorithm '../domains/pendulum'"),
         (["--jobs", "2", "--bind", "discont = 0.9"], "discont"),
         (["--jobs", "0"], "--jobs 0: it must be at least 1"),
+        (["--part", "1/2", "--evaluate", "3"], "--part is for training"),
         (["--jobs", "2", "--evaluate", "3"], "--jobs is for training; trained runs are played"),
         (["--run_id", "1", "1"], "--run_id 1 1: no two may be alike"),
         (["--compare", "memory"], "--env does not go with --compare"),

@@ -23,15 +23,21 @@ def compare(asked: argparse.Namespace) -> int:
     planned = suite.plan(bind, results=runs, wandb=asked.wandb)
     folder = Path(asked.report or Path(asked.results) / "suites" / suite.name)
     rows, code = folder / "rows", 0
+    if asked.part and asked.report is not None:
+        raise ValueError("--part trains a part of the runs; --report is of all of them")
     if not asked.report:
         from offpcc.compare.train import refuse_others, train
 
         refuse_others(planned, rows)
+        ours = planned[asked.part] if asked.part else planned
         try:
             if asked.report is None:
-                code = train(planned, asked.jobs or 1, rows, ["--debug"] if asked.debug else [])
+                code = train(ours, asked.jobs or 1, rows, ["--debug"] if asked.debug else [])
         finally:  # what has finished is kept, however the rest ends
-            kept = keep_rows(planned, rows)
+            kept = keep_rows(ours, rows)
+        if asked.part:
+            print(f"--compare {asked.compare} without --part reports on all parts")
+            return code
         if not kept:
             print(f"no run of {suite.name} has finished: there is no report", file=sys.stderr)
             return code or 2

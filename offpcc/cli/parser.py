@@ -33,6 +33,7 @@ STATUS = "list the runs below DIR (default: --results): at work or not, steps, r
 TUNE = "search settings: the ranges are in configs/tune/SPACE.toml, or in a file of your own"
 JOBS = "runs to train at the same time, each in its own process on its share of the cores"
 ASYNC = "with --envs: a process for each copy, which pays off if a step takes milliseconds"
+PART = "of --compare, or of several run ids: every N-th run from the I-th on, for N machines"
 PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
 MEMORY = "ablated: --evaluate also runs with the memory reset at every step, and compares"
 EXPORT = "write the policy to export/, as a file that runs without offpcc; default: onnx"
@@ -102,6 +103,7 @@ def _add_settings(p: Parser) -> None:
     set_("--envs", type=int, metavar="N", help="copies of the environment")
     set_("--async", action="store_true", help=ASYNC)
     set_("--jobs", type=int, metavar="J", help=JOBS)
+    set_("--part", type=part_of, metavar="I/N", help=PART)
     set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
     set_("--precision", choices=("auto", "fp32", "bf16"), help=PRECISION)
     set_("--wandb", choices=("online", "offline", "off"), help=WANDB)
@@ -165,7 +167,7 @@ def _add_other(p: Parser) -> None:
 
 def refuse_settings(asked: argparse.Namespace) -> None:
     """Raises ValueError for a flag whose place is a suite's file."""
-    free = {"compare", "report", "results", "jobs", "device", "wandb", "debug"}
+    free = {"compare", "report", "results", "jobs", "part", "device", "wandb", "debug"}
     if others := [name for name in given(asked) if name not in free]:
         flag = others[0].replace("_", "-")
         raise ValueError(f"--{flag} does not go with --compare; the suite's file says it")
@@ -175,6 +177,14 @@ def given(asked: argparse.Namespace) -> list[str]:
     """The names of the flags that say something else than their defaults."""
     plain = vars(parser().parse_args([]))
     return [name for name, value in plain.items() if getattr(asked, name) != value]
+
+
+def part_of(text: str) -> slice:
+    """The runs of part I/N in a list of all. Raises ArgumentTypeError for another text."""
+    first, _, count = text.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r}: it is written I/N, and I is from 1 to N")
+    return slice(int(first) - 1, None, int(count))
 
 
 def check_jobs(asked: argparse.Namespace) -> None:

@@ -28,9 +28,14 @@ def runs(asked: argparse.Namespace) -> int:
     playing = plays(asked)
     if playing and asked.jobs:
         raise ValueError("--jobs is for training; trained runs are played one after another")
+    if playing and asked.part:
+        raise ValueError("--part is for training; trained runs are played in one place")
     if playing and asked.init_from:
         raise ValueError("--init-from is for training; trained runs are played as they are")
     asked_for = requests(asked)
+    if asked.part and not (asked_for := asked_for[asked.part]):
+        print("this part has no run")
+        return 0
     again = continued(asked, asked_for)
     if asked.print_config:
         print(asked_for[0].compose(resume=bool(again)).explained(), end="")

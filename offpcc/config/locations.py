@@ -82,8 +82,7 @@ def version() -> str:
 def program() -> str:
     """The command that started this process, as its messages name it.
 
-    "launch.py", "offpcc" or "python -m offpcc"; for any other script, the usual one of the first
-    two.
+    "launch.py", "offpcc" or "python -m offpcc"; of the first two, other scripts name the usual one.
     """
     started = Path(sys.argv[0])
     if started == PACKAGE / "__main__.py":

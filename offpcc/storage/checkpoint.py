@@ -72,7 +72,7 @@ class Checkpoints:
         return parts, manifest
 
     def load_policy(self, best: bool = False) -> tuple[dict[str, Any], Facts]:
-        """Weights of the newest valid policy, or the best; the manifest. Raises NoCheckpointError."""
+        """Weights and manifest of the newest or best valid policy. Raises NoCheckpointError."""
         bests = [self.folder / "best", self.folder / ".old-best"]
         parts, manifest = self._newest_valid(bests if best else self._steps(), only="policy.pt")
         return dict(parts["policy"]), manifest

@@ -12,6 +12,7 @@ import pytest
 from children import launch, tiny
 from test_launch import ODD
 
+from offpcc.cli.main import main
 from offpcc.compare.archived_rows import have_rows, keep_rows, rows_of
 from offpcc.compare.report import scoring_note
 from offpcc.compare.suite import read_suite
@@ -19,6 +20,7 @@ from offpcc.compare.train import refuse_others
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithms, suites
 from offpcc.errors import ConfigError
+from offpcc.runs import jobs
 
 SMOKE = Path(__file__).parents[1] / "smoke.toml"
 ENTRY = 'env = "pendulum-v0"\nalgos = ["sac", "rsac"]\nseeds = 2\nsteps = 100\n'
@@ -186,6 +188,37 @@ def test_the_report_is_made_again_from_its_rows_alone(compared, tmp_path):
         compared / "results/suites/smoke/report.md"
     ).read_text()
     assert (tmp_path / "docs/return_steps.png").exists() and not (tmp_path / "results").exists()
+
+
+def test_parts_train_every_run_once_and_leave_the_report_to_the_whole(
+    tmp_path, monkeypatch, capsys
+):
+    suite = read_suite(write(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    trained: list[str] = []
+
+    def note(todo, limit, again):
+        trained.extend(job.name for job in todo)
+        return 0
+
+    monkeypatch.setattr(jobs, "run", note)
+    parts = []
+    for part in ("1/3", "2/3", "3/3"):
+        assert main(["--compare", "mine.toml", "--part", part]) == 0
+        parts.append(trained.copy())
+        trained.clear()
+    planned = ["/".join(run.request.folder.path.parts[-3:]) for run in suite.plan()]
+    assert parts == [[planned[0], planned[3]], [planned[1]], [planned[2]]]
+    assert not list(tmp_path.glob("results/suites/*/report.md"))
+    assert "without --part reports on all parts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("part", ["0/3", "4/3", "3", "x", "1/0", "-1/2"])
+def test_a_part_that_is_none_is_a_line(part, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--compare", "smoke", f"--part={part}"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "it is written I/N" in said and said.count("\n") == 1
 
 
 def test_a_run_whose_rows_were_kept_is_not_trained_again_nor_lost(compared, tmp_path):

@@ -12,10 +12,10 @@ from offpcc.deploy.export.deployed_policy import PREVIOUS_REWARD, DeployedPolicy
 from offpcc.deploy.export.formats import FORMATS, Format
 from offpcc.deploy.export.recording import Recording, record_steps
 from offpcc.deploy.export.verify import verify
-from offpcc.deploy.loaded_policy import env_of, load
+from offpcc.deploy.loaded_policy import LoadedPolicy, env_of
 from offpcc.runs.provenance import processor
+from offpcc.runs.saved_policy import saved_policy
 from offpcc.storage.atomic_io import strict_json, sync_folder
-from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
 
 RUNNER = Path(__file__).parents[1] / "runner.py"
@@ -50,13 +50,12 @@ def export(
     source = run if isinstance(run, RunFolder) else RunFolder(run)
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; there are {', '.join(FORMATS)}")
-    _, manifest = Checkpoints(source / "checkpoints").load_policy(best)
+    saved = saved_policy(source, best)
     env = env_of(source.path)
     try:
-        deployed = DeployedPolicy(
-            load(source.path, best), env.space_adapter, previous_action == "input"
-        ).eval()
-        contract = contract_of(source, deployed, env, manifest)
+        policy = LoadedPolicy(saved.policy, saved.spec).requires_grad_(False)
+        deployed = DeployedPolicy(policy, env.space_adapter, previous_action == "input").eval()
+        contract = contract_of(source, deployed, env, saved.manifest)
         recording = record_steps(deployed, env)
     finally:
         env.close()
