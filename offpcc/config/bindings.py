@@ -21,12 +21,13 @@ from offpcc.config.type_check import Macro, Reference
 from offpcc.config.user_modules import import_module
 from offpcc.errors import ConfigError
 
-_given_to_gin: dict[str, Callable[..., Any]] = {}
+# What gin knows by a name: a class or function, and what fills its arguments in.
+_given_to_gin: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
 
 def configured(item: Callable[..., Any]) -> Callable[..., Any]:
     """The class or function with what the config given to gin binds already filled in."""
-    return _given_to_gin[item.__name__]
+    return _given_to_gin[item.__name__][1]
 
 
 def compose(files: Sequence[Path], lines: Sequence[str] = ()) -> Config:
@@ -51,8 +52,11 @@ def compose(files: Sequence[Path], lines: Sequence[str] = ()) -> Config:
 def give(config: Config) -> None:
     """Makes gin hold a config, and nothing else."""
     gin.clear_config()
-    for name in REGISTRY.keys() - _given_to_gin.keys():
-        _given_to_gin[name] = gin.external_configurable(REGISTRY[name].load(), name)
+    for name, schema in REGISTRY.items():
+        item = schema.load()
+        if name not in _given_to_gin or _given_to_gin[name][0] is not item:
+            with gin.config.interactive_mode():  # where a name may be given again
+                _given_to_gin[name] = item, gin.external_configurable(item, name)
     gin.parse_config(config.text())
 
 

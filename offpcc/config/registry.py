@@ -40,12 +40,14 @@ RUN_SUPPLIED = {
 def configurable(item: Item) -> Item:
     """Lets configs bind and refer to a class of one's own, by its name; a decorator, too.
 
-    Raises ValueError for a name that is taken.
+    One that is defined again, by a cell of a notebook or a module that is imported anew, takes the
+    place of the one before. Raises ValueError for a name that another module has.
     """
     known = REGISTRY.get(item.__name__)
-    if known is not None and known.load() is not item:
+    if known is None or known.module == item.__module__:
+        REGISTRY[item.__name__] = schema_of(item)
+    elif known.load() is not item:
         raise ValueError(f"configs know another {item.__name__}; choose a different name")
-    REGISTRY.setdefault(item.__name__, schema_of(item))
     return item
 
 

@@ -1,6 +1,8 @@
 """Configs: layers that add, and everything that cannot be meant refused with its place."""
 
+import importlib
 import re
+import sys
 
 import gin
 import pytest
@@ -234,6 +236,27 @@ def test_a_config_may_import_and_refer_to_a_class_of_ones_own(write, tmp_path, m
     assert agent.state_size == 2 * 4 * 3
     assert config.text().startswith("import my_memory\n"), "so that the run's own file knows it"
     registry.REGISTRY.pop("Wide")
+
+
+def test_a_class_that_is_defined_again_takes_the_place_of_the_one_before(
+    write, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    for factor in (2, 3):
+        (tmp_path / "again.py").write_text(
+            "from offpcc.networks import LSTM\n"
+            "from offpcc.config.registry import configurable\n\n\n"
+            "@configurable\nclass Again(LSTM):\n"
+            "    def __init__(self, inputs: int) -> None:\n"
+            f"        super().__init__(inputs, hidden_size={factor} * inputs)\n"
+        )
+        sys.modules.pop("again", None)
+        importlib.invalidate_caches()
+        give(compose([RSAC, write("import again\nsummarizer = @Again")]))
+        spec = AgentSpec({"observation": Field((3,))}, 1)
+        agent = configured(TrainingConfig)().agent(spec, seed=1, device="cpu", critic_state=False)
+        assert agent.state_size == 2 * factor * 3
+    registry.REGISTRY.pop("Again")
 
 
 def test_a_name_can_be_registered_once():

@@ -80,8 +80,8 @@ def test_what_gymnasium_samples_with_a_mask_is_legal_here(kind) -> None:
 @pytest.mark.parametrize(
     ("space", "given", "said"),
     [
-        (Discrete(3), [1, 0], r"mask has \(2,\); it is \(3,\)"),
-        (Discrete(3), [[1, 0, 1]], r"mask has \(1, 3\); it is \(3,\)"),
+        (Discrete(3), [1, 0], r"mask has the shape \(2,\), not \(3,\)"),
+        (Discrete(3), [[1, 0, 1]], r"mask has the shape \(1, 3\), not \(3,\)"),
         (Discrete(3), [0.5, 0, 1], "mask has 0.5; an entry is 0 or 1"),
         (Discrete(3), [-np.inf, 0, 0], "mask has -inf; an entry is 0 or 1"),
         (Discrete(3), ["a", "b", "c"], "mask is not of numbers"),
@@ -94,7 +94,7 @@ def test_what_gymnasium_samples_with_a_mask_is_legal_here(kind) -> None:
             r"has parts of the shapes \[\(3,\), \(2,\)\], not \(5,\), or a tuple of 2 and 3",
         ),
         (MultiBinary(3), np.int8([0, 1, 3]), "mask has 3; an entry is 0, 1 or 2"),
-        (MultiBinary(3), [True, False, True], r"mask has \(3,\); it is \(6,\), or a tuple"),
+        (MultiBinary(3), [True, False, True], r"mask has the shape \(3,\), not \(6,\), or a tuple"),
     ],
 )
 def test_what_is_no_mask_is_refused_with_what_it_should_be(space, given, said) -> None:
@@ -176,7 +176,7 @@ FINE = [1, 1, 1, 1]
     ("later", "said"),
     [
         ([0, 0, 0, 0], r"info\['action_mask'\] allows no choice"),
-        ([1, 1, 1], r"info\['action_mask'\] has \(3,\); it is \(4,\)"),
+        ([1, 1, 1], r"info\['action_mask'\] has the shape \(3,\), not \(4,\)"),
         ([1, 1, 1, 0.5], r"info\['action_mask'\] has 0.5; an entry is 0 or 1"),
         (None, r"info\['action_mask'\] is missing"),
     ],
@@ -224,7 +224,10 @@ def test_a_mask_that_allows_nothing_at_a_reset_is_a_fault() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: EnvAdapter(Shows([[1, 1]])), r"info\['action_mask'\] has \(2,\); it is \(4,\)"),
+        (
+            lambda: EnvAdapter(Shows([[1, 1]])),
+            r"info\['action_mask'\] has the shape \(2,\), not \(4,\)",
+        ),
         (
             lambda: EnvAdapter(Masked(), action_mask_key="legal"),
             r"action_mask_key is 'legal'; the observation has \['observation'\], the info "
