@@ -17,12 +17,13 @@ from gin import config_parser
 from offpcc.config.catalog import CONFIGS
 from offpcc.config.config import Binding, Config
 from offpcc.config.registry import REGISTRY
+from offpcc.config.schema import Schema
 from offpcc.config.type_check import Macro, Reference
 from offpcc.config.user_modules import import_module
 from offpcc.errors import ConfigError
 
-# What gin knows by a name: a class or function, and what fills its arguments in.
-_given_to_gin: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+# What gin knows by a name: the schema it was loaded from, and what fills its arguments in.
+_given_to_gin: dict[str, tuple[Schema, Callable[..., Any]]] = {}
 
 
 def configured(item: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,10 +54,9 @@ def give(config: Config) -> None:
     """Makes gin hold a config, and nothing else."""
     gin.clear_config()
     for name, schema in REGISTRY.items():
-        item = schema.load()
-        if name not in _given_to_gin or _given_to_gin[name][0] is not item:
+        if name not in _given_to_gin or _given_to_gin[name][0] is not schema:
             with gin.config.interactive_mode():  # where a name may be given again
-                _given_to_gin[name] = item, gin.external_configurable(item, name)
+                _given_to_gin[name] = schema, gin.external_configurable(schema.load(), name)
     gin.parse_config(config.text())
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,20 @@ def replace_file(path: Path, text: str) -> None:
     write_file(draft, text.encode())
     draft.replace(path)
     sync_folder(path.parent)
+
+
+def replace_folder(draft: Path, final: Path) -> None:
+    """Renames a finished folder to its place; one that is there gives way to it.
+
+    At every moment one of them is there, the older one for a while as `.old-` and its name.
+    """
+    old = final.with_name(f".old-{final.name}")
+    if final.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        final.rename(old)
+    draft.rename(final)
+    sync_folder(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def make_folder(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from offpcc.errors import NoCheckpointError
 from offpcc.replay import Replay
-from offpcc.storage.atomic_io import make_folder, sync_folder
+from offpcc.storage.atomic_io import make_folder, replace_folder, sync_folder
 from offpcc.storage.verified_files import (
     Facts,
     check,
@@ -125,21 +125,16 @@ class Checkpoints:
         self, name: str, parts: dict[str, Any], facts: Facts, shared: dict[str, Facts]
     ) -> None:
         """A folder of parts, in one piece; one that has its name already gives way to it."""
-        draft, final, old = (self.folder / f"{mark}{name}" for mark in (".tmp-", "", ".old-"))
+        draft = self.folder / f".tmp-{name}"
         make_folder(self.folder)
         shutil.rmtree(draft, ignore_errors=True)
         try:
             draft.mkdir()
             files = {f"{n}.pt": write_state(draft / f"{n}.pt", s) for n, s in parts.items()}
             write_manifest(draft, {"format": FORMAT, **facts, "files": files | shared})
-            if final.exists():
-                shutil.rmtree(old, ignore_errors=True)
-                final.rename(old)
-            draft.rename(final)
-            sync_folder(self.folder)
+            replace_folder(draft, self.folder / name)
         finally:
             shutil.rmtree(draft, ignore_errors=True)  # a full disk needs the room
-        shutil.rmtree(old, ignore_errors=True)
 
     def _add_chunk(self, replay: Replay) -> None:
         """Writes the episodes that no chunk has, and forgets chunks whose episodes are gone."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -358,6 +359,31 @@ def test_an_export_that_differs_ends_in_exit_8_and_leaves_the_old_one(
     assert "differs from the run's" in capsys.readouterr().err
     assert (run.path / "export-torchscript/policy.pt").read_bytes() == before
     assert not [path for path in run.path.iterdir() if path.name[0] == "."]
+
+
+def test_an_export_that_cannot_be_put_in_place_leaves_the_old_one(run, monkeypatch, tmp_path):
+    folder = tmp_path / "robot"
+    before = offpcc.export(run, folder, format="torchscript").read_bytes()
+    rename = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if self.name.startswith(".tmp-"):
+            raise OSError("the disk is gone")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(OSError, match="the disk is gone"):
+        offpcc.export(run, folder, format="torchscript")
+    assert (tmp_path / ".old-robot/policy.pt").read_bytes() == before
+
+
+def test_a_full_disk_is_not_taken_for_a_network_that_cannot_be_traced(run, monkeypatch, capsys):
+    def full(self: Any, *arguments: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(FORMATS["torchscript"], "write", full)
+    assert exported(run, "torchscript") == 7
+    assert "no space left" in capsys.readouterr().err
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(run, tmp_path) -> None:

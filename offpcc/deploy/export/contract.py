@@ -1,6 +1,7 @@
 """The contract of an exported policy: all that a robot has to know of it, as plain JSON."""
 
 import csv
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -35,7 +36,7 @@ def contract_of(
         "algo": run["algo"],
         "seed": run["seed"],
         "make_env": {
-            key.removeprefix(MAKE_ENV): value
+            key.removeprefix(MAKE_ENV): json.loads(json.dumps(value, default=repr))
             for key, value in config.items()
             if key.startswith(MAKE_ENV)
         },

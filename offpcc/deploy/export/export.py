@@ -15,7 +15,7 @@ from offpcc.deploy.export.verify import verify
 from offpcc.deploy.loaded_policy import LoadedPolicy, env_of
 from offpcc.runs.provenance import processor
 from offpcc.runs.saved_policy import saved_policy
-from offpcc.storage.atomic_io import strict_json, sync_folder
+from offpcc.storage.atomic_io import replace_folder, strict_json
 from offpcc.storage.run_folder import RunFolder
 
 RUNNER = Path(__file__).parents[1] / "runner.py"
@@ -50,6 +50,7 @@ def export(
     source = run if isinstance(run, RunFolder) else RunFolder(run)
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; there are {', '.join(FORMATS)}")
+    form = FORMATS[format]()
     saved = saved_policy(source, best)
     env = env_of(source.path)
     try:
@@ -60,8 +61,8 @@ def export(
     finally:
         env.close()
     contract["batch"] = "n" if batch else 1
-    final = Path(folder) if folder else source / FORMATS[format].folder
-    file = _write(FORMATS[format](), deployed, recording, contract, final)
+    final = Path(folder) if folder else source / form.folder
+    file = _write(form, deployed, recording, contract, final)
     print(_said(file, contract), flush=True)
     return file
 
@@ -76,7 +77,7 @@ def _write(
     """Writes the folder beside its place, and renames it once the policy in it is verified."""
     if final.exists() and not (final / "policy.json").is_file():
         raise ValueError(f"{final} is no export, and would be replaced; name another folder")
-    draft, old = (final.with_name(f".{mark}-{final.name}") for mark in ("tmp", "old"))
+    draft = final.with_name(f".tmp-{final.name}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     file = draft / form.file
@@ -95,13 +96,9 @@ def _write(
             shutil.copy(RUNNER, draft)
         if final.exists():
             _keep_others(final, draft)
-            shutil.rmtree(old, ignore_errors=True)
-            final.rename(old)
-        draft.rename(final)
-        sync_folder(final.parent)
+        replace_folder(draft, final)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     return final / form.file
 
 
@@ -117,6 +114,8 @@ def _trace(form: Format, deployed: DeployedPolicy, file: Path, contract: dict[st
     """Writes the file. Raises ValueError for networks that torch cannot trace."""
     try:
         form.write(deployed, file, contract["batch"] == "n")
+    except OSError:  # of the disk
+        raise
     except Exception as error:  # torch's exporters raise whatever a network's code leads to
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ValueError(
