@@ -27,8 +27,8 @@ from skrl_peers import recipe, settings_of, trainer_of
 
 from offpcc.runs.build import build
 from offpcc.runs.provenance import processor
-from offpcc.tracking import Recorder
 from offpcc.training.loop import Training, columns
+from offpcc.training.tracking import Recorder
 
 SHAPES = ((20, 40), (32, 64), (8, 200))  # windows × steps
 FILLED = 2_000  # steps in the replay when updates are timed

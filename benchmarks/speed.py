@@ -39,10 +39,10 @@ from offpcc.envs.vector import SequentialEnvs, VectorEnvAdapter
 from offpcc.networks import GRU, LSTM, MinGRU, Transformer
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.replay.batch import Batch
-from offpcc.tracking import Recorder
 from offpcc.training.collector import Collector
 from offpcc.training.evaluator import Evaluator
 from offpcc.training.loop import Training, columns
+from offpcc.training.tracking import Recorder
 
 # Pendulum without its velocity: two numbers and the previous action.
 SPEC = AgentSpec({"observation": Field((2,)), "previous_action": Field((1,))}, action=1)

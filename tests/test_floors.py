@@ -13,8 +13,8 @@ FLOORS = (
     "processes",
     "networks replay",
     "algorithms envs storage",
-    "tracking",
     "training",
+    "distributed",
     "baselines",
     "runs",
     "compare",
@@ -24,9 +24,9 @@ FLOORS = (
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 ONLY = {  # which files may import a package
     "gin": ["offpcc/config/bindings.py"],
-    "wandb": ["offpcc/tracking/mirrors.py"],
-    "tensorboard": ["offpcc/tracking/mirrors.py"],
-    "torch.utils.tensorboard": ["offpcc/tracking/mirrors.py"],
+    "wandb": ["offpcc/training/tracking/mirrors.py"],
+    "tensorboard": ["offpcc/training/tracking/mirrors.py"],
+    "torch.utils.tensorboard": ["offpcc/training/tracking/mirrors.py"],
     "stable_baselines3": ["offpcc/baselines"],
     "sb3_contrib": ["offpcc/baselines"],
     "ray": ["offpcc/distributed"],

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from offpcc.cli.parser import given
-from offpcc.tracking.run_status import RunStatus, statuses_of_runs
-from offpcc.tracking.time_left import duration
+from offpcc.training.tracking.run_status import RunStatus, statuses_of_runs
+from offpcc.training.tracking.time_left import duration
 
 TITLES = ("run", "state", "steps", "steps/s", "return", "success", "left", "written")
 SHORTEST = {"run": 16, "state": 8}  # characters, on a narrow terminal; aligned left

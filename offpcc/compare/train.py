@@ -12,7 +12,7 @@ from offpcc.errors import ConfigError
 from offpcc.runs import jobs
 from offpcc.runs.start_or_resume import MAY_CHANGE
 from offpcc.storage.run_folder import read_json
-from offpcc.tracking import WandB, account
+from offpcc.training.tracking import WandB, account
 
 # May change at a resume, and make other scores.
 JUDGED = ("Training.eval_interval", "Evaluator.episodes", "precision")

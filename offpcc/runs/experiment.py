@@ -15,10 +15,10 @@ from offpcc.runs.run_spec import RunSpec
 from offpcc.runs.warm_start import WarmStart
 from offpcc.storage.atomic_io import strict_json
 from offpcc.storage.checkpoint import Checkpoints
-from offpcc.tracking import Mirror, Recorder, TensorBoard, WandB, account
-from offpcc.tracking.progress import Progress
 from offpcc.training.callbacks import Callback
 from offpcc.training.loop import Training, columns
+from offpcc.training.tracking import Mirror, Recorder, TensorBoard, WandB, account
+from offpcc.training.tracking.progress import Progress
 
 SCORES = ("env_steps", "test_return", "test_return_se", "test_length", "test_success", "seconds")
 

@@ -17,7 +17,7 @@ from offpcc.errors import FAULT, Stopped
 from offpcc.processes.interrupt import Interrupt
 from offpcc.processes.lifeline import Lifeline
 from offpcc.runs.run_spec import RunSpec
-from offpcc.tracking.live_status import LiveStatus
+from offpcc.training.tracking.live_status import LiveStatus
 
 POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 OWN_THREADS = re.compile(r"\s*(TrainingConfig\.)?num_threads\s*=")

@@ -16,10 +16,10 @@ from offpcc.errors import CallbackError, DivergedError, EnvironmentFault, NoUpda
 from offpcc.processes.notices import say_once
 from offpcc.replay import Replay
 from offpcc.storage.checkpoint import Checkpoints
-from offpcc.tracking import Recorder
 from offpcc.training.callbacks import Callback, notify
 from offpcc.training.evaluator import Evaluator, Score, summary
 from offpcc.training.experience_source import ExperienceSource
+from offpcc.training.tracking import Recorder
 
 CLOCK = ("seconds", "steps_per_second", "updates_per_second")
 COUNTS = ("env_steps", "updates", "episodes")

@@ -14,7 +14,7 @@ from test_launch import ODD
 
 from offpcc.cli.main import main
 from offpcc.cli.status import shorten, summary, table
-from offpcc.tracking.run_status import RunStatus
+from offpcc.training.tracking.run_status import RunStatus
 
 SLOW = f"""
 import time
@@ -128,7 +128,7 @@ def test_no_torch_is_imported(tmp_path):
     command = [sys.executable, "-X", "importtime", LAUNCH[1], "--status"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
-    assert "offpcc.tracking.run_status" in imported
+    assert "offpcc.training.tracking.run_status" in imported
     assert not imported & {"torch", "numpy", "gymnasium", "gin", "filelock"}
     lines = ended.stdout.splitlines()
     assert lines[1].startswith("results/a/b/1  failed: ZeroDivisionError ")

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box
 
 import offpcc
 from offpcc.deploy.trained_run import TrainedRun
-from offpcc.tracking.run_status import statuses_of_runs
+from offpcc.training.tracking.run_status import statuses_of_runs
 
 FEW: dict[str, Any] = {
     "steps": 300,

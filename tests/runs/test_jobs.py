@@ -18,7 +18,7 @@ from test_launch import ODD
 from offpcc.processes.lifeline import Lifeline
 from offpcc.runs import jobs
 from offpcc.runs.run_spec import RunSpec
-from offpcc.tracking.live_status import LiveStatus
+from offpcc.training.tracking.live_status import LiveStatus
 
 SLOW = f"""
 import time

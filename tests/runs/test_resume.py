@@ -20,8 +20,8 @@ from offpcc.config.bindings import compose, configured
 from offpcc.config.catalog import algorithm_file
 from offpcc.errors import Stopped
 from offpcc.runs.build import build
-from offpcc.tracking import Recorder
 from offpcc.training.loop import CLOCK, Training, columns
+from offpcc.training.tracking import Recorder
 
 CARTPOLE, PENDULUM = "cartpole-continuous-p-v0", "pendulum-p-v0"
 

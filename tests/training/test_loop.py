@@ -21,10 +21,10 @@ from offpcc.networks import LSTM
 from offpcc.replay import EpisodeReplay, Rollout
 from offpcc.replay.batch import Batch, RolloutBatch
 from offpcc.storage.checkpoint import Checkpoints
-from offpcc.tracking import Recorder
 from offpcc.training.collector import Collector
 from offpcc.training.evaluator import Evaluator
 from offpcc.training.loop import CLOCK, Training, columns
+from offpcc.training.tracking import Recorder
 
 AGENT: dict[str, Any] = {
     "summarizer": partial(LSTM, hidden_size=4),

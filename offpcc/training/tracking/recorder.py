@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from offpcc.storage.atomic_io import make_folder, sync_folder
-from offpcc.tracking.mirrors import Mirror, Row
+from offpcc.training.tracking.mirrors import Mirror, Row
 
 logger = logging.getLogger(__name__)
 

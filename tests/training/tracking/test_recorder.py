@@ -19,7 +19,7 @@ from disks import Disk
 from offline_wandb import wandb_records, wandb_rows
 from torch import Tensor
 
-from offpcc.tracking import Recorder, Row, TensorBoard, WandB
+from offpcc.training.tracking import Recorder, Row, TensorBoard, WandB
 
 COLUMNS = ("env_steps", "test_return", "critic_loss", "actor_loss")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
-from offpcc.tracking.time_left import duration, seconds_left
+from offpcc.training.tracking.time_left import duration, seconds_left
 
 # Without tqdm's own time left, which counts on steps without updates, too.
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"

@@ -15,7 +15,7 @@ from test_launch import ODD
 
 from offpcc.errors import DivergedError, EnvironmentFault, RunExistsError, Stopped
 from offpcc.storage.run_folder import RunFolder
-from offpcc.tracking.run_status import RunStatus, statuses_of_runs
+from offpcc.training.tracking.run_status import RunStatus, statuses_of_runs
 
 RUN = {"env": "e", "algo": "a", "seed": 1, "spec": {}}
 HEADER = "env_steps,updates,test_return,test_success,steps_per_second\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from offpcc.storage.run_folder import ENDED, HOLDER, LOCK, RunFolder, read_json
-from offpcc.tracking.time_left import seconds_left
+from offpcc.training.tracking.time_left import seconds_left
 
 CELL = 32  # bytes that a cell of progress.csv may have; the longest float has 25 with its comma
 LONGEST_HEADER = 65_536  # bytes

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from offpcc.tracking.progress import Progress
+from offpcc.training.tracking.progress import Progress
 
 ROW = {
     "env_steps": 3000,

@@ -1,0 +1,1 @@
+"""Runs and collectors on many machines, by Ray."""
