@@ -41,6 +41,10 @@ class EnvironmentFault(RuntimeError):  # noqa: N818
     """An environment raised, or gave a number that is not finite; says where and when."""
 
 
+class WorkersLostError(RuntimeError):
+    """A worker that collects experience was lost again and again."""
+
+
 class ExportMismatch(RuntimeError):  # noqa: N818
     """An exported policy does not act as the one that it was made of."""
 

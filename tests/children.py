@@ -150,6 +150,7 @@ def _obey(order: dict[str, Any]) -> None:
         os.dup2(log, stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     code = 1
+    _keep_workers_here()
     try:
         _arm(*order["die"], *order["slow"])
         code = launch.main(order["argv"])
@@ -160,6 +161,14 @@ def _obey(order: dict[str, Any]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _keep_workers_here() -> None:
+    """Workers that collect are in this process, so they die with it, at the moment asked for."""
+    from offpcc.distributed.pool import LocalPool
+    from offpcc.runs import experiment
+
+    experiment.ray_pool = lambda address, make, size: LocalPool(make, size)  # type: ignore[assignment]
 
 
 def _arm(kinds: str, fatal: int, number: int, slow: str, seconds: float) -> None:

@@ -38,6 +38,7 @@ def exit_code(error: BaseException) -> int:
         ((errors.EnvironmentFault, errors.CallTimeout, SystemExit), errors.FAULT),
         (OSError, 7),
         (errors.ExportMismatch, 8),
+        (errors.WorkersLostError, 9),
         ((ValueError, TypeError, ImportError), 2),
     )
     return next((code for kind, code in known if isinstance(error, kind)), 1)

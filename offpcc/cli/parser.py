@@ -17,9 +17,9 @@ EXAMPLES = """examples:
   {command} --tune pendulum-p --jobs 2
 
 exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
-6 environment fault, 7 storage fault, 8 an exported policy that differs from the run's, 129, 130 or
-143 stopped by SIGHUP, SIGINT or SIGTERM (continue with --resume; a second signal, a second later,
-leaves at once)"""
+6 environment fault, 7 storage fault, 8 an exported policy that differs from the run's, 9 a worker
+that was lost again and again, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue with
+--resume; a second signal, a second later, leaves at once)"""
 
 DOMAIN_CONFIG = "default: the recipe in configs/domains/ with the longest name that begins the id"
 ENV = "a gymnasium id; module:Id-v0 imports module first; or a class of it, as module:Class"
@@ -32,6 +32,8 @@ REPORT = "with --compare: train nothing, report on the runs in results/ or on th
 STATUS = "list the runs below DIR (default: --results): at work or not, steps, return, time left"
 TUNE = "search settings: the ranges are in configs/tune/SPACE.toml, or in a file of your own"
 JOBS = "runs to train at the same time, each in its own process on its share of the cores"
+RAY = "the Ray cluster for it; auto (default): the one that runs here; local: starts one here"
+WORKERS = "processes that collect experience, each with --envs copies; needs the extra ray"
 ASYNC = "with --envs: a process for each copy, which pays off if a step takes milliseconds"
 PART = "of --compare, or of several run ids: every N-th run from the I-th on, for N machines"
 PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
@@ -102,6 +104,8 @@ def _add_settings(p: Parser) -> None:
     set_("--steps", type=int, metavar="N", help="environment steps")
     set_("--envs", type=int, metavar="N", help="copies of the environment")
     set_("--async", action="store_true", help=ASYNC)
+    set_("--workers", type=int, metavar="N", help=WORKERS)
+    set_("--ray", nargs="?", const="auto", metavar="ADDRESS", help=RAY)
     set_("--jobs", type=int, metavar="J", help=JOBS)
     set_("--part", type=part_of, metavar="I/N", help=PART)
     set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
@@ -185,6 +189,14 @@ def part_of(text: str) -> slice:
     if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
         raise argparse.ArgumentTypeError(f"{text!r}: it is written I/N, and I is from 1 to N")
     return slice(int(first) - 1, None, int(count))
+
+
+def check_workers(asked: argparse.Namespace) -> None:
+    """Raises ValueError for no workers, and for those of several runs."""
+    if asked.workers is not None and asked.workers < 1:
+        raise ValueError(f"--workers {asked.workers}: it must be at least 1")
+    if asked.workers and (asked.jobs or len(asked.run_id) > 1):
+        raise ValueError("--workers is for one run; several runs go side by side with --jobs")
 
 
 def check_jobs(asked: argparse.Namespace) -> None:

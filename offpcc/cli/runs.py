@@ -5,7 +5,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from offpcc.cli.parser import check_jobs, given
+from offpcc.cli.parser import check_jobs, check_workers, given
 from offpcc.cli.play import play, plays
 
 if TYPE_CHECKING:
@@ -25,9 +25,12 @@ def runs(asked: argparse.Namespace) -> int:
         if flag in given(asked) and not asked.export:
             raise ValueError(f"--{flag.replace('_', '-')} goes with --export")
     check_jobs(asked)
+    check_workers(asked)
     playing = plays(asked)
     if playing and asked.jobs:
         raise ValueError("--jobs is for training; trained runs are played one after another")
+    if playing and asked.workers:
+        raise ValueError("--workers is for training; trained runs are played in one process")
     if playing and asked.part:
         raise ValueError("--part is for training; trained runs are played in one place")
     if playing and asked.init_from:
@@ -90,12 +93,14 @@ def requests(asked: argparse.Namespace) -> "list[RunSpec]":
     macros["env_kwargs"] = keyword_arguments(asked.env_kwargs) if asked.env_kwargs else None
     macros["async_envs"] = getattr(asked, "async") or None
     macros |= {"device": asked.device, "precision": asked.precision}
+    macros["TrainingConfig.num_workers"] = asked.workers
     common = [f"{name} = {value!r}" for name, value in macros.items() if value is not None]
     return [
         RunSpec(
             asked.env, asked.algo, run_id=run_id, config=asked.config,
             bind=[*common, *asked.bind], results=asked.results, wandb=asked.wandb,
-            init_from=asked.init_from, seed=None if asked.seed is None else asked.seed + count,
+            init_from=asked.init_from, ray=asked.ray if asked.workers else None,
+            seed=None if asked.seed is None else asked.seed + count,
         )
         for count, run_id in enumerate(asked.run_id)
     ]  # fmt: skip

@@ -32,7 +32,7 @@ REGISTRY: dict[str, Schema] = {
 # Arguments that the run fills in, whatever has them; all that the recipe has is a choice.
 RUN_SUPPLIED = {
     "advance", "agent", "callbacks", "checkpoints", "collector", "copy", "critic_state", "device",
-    "env", "envs", "episode", "evaluator", "facts", "inputs", "interrupt", "keep_states",
+    "env", "envs", "episode", "evaluator", "facts", "first", "inputs", "interrupt", "keep_states",
     "recorder", "render_mode", "replay", "seed", "spec", "state_size", "store_states",
 }  # fmt: skip
 

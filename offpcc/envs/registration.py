@@ -1,13 +1,15 @@
 """Registration: an id for an environment that is at hand, by which it can be made again."""
 
 import copy
+import pickle
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
+from gymnasium.vector.utils import CloudpickleWrapper
 
-from offpcc.config.catalog import register
+from offpcc.config.catalog import bare, check_id, register
 
 Given = str | gymnasium.Env | Callable[..., gymnasium.Env]
 
@@ -68,6 +70,33 @@ def _of_instance(env: gymnasium.Env) -> tuple[str, dict[str, Any]]:
 
     register(name, copied, spec.max_episode_steps if spec else None)
     return name, {}
+
+
+def registration_of(env: str) -> bytes | None:
+    """What an id stands for, to be sent to another process; None where a module registers it.
+
+    Raises ValueError for an id that is registered with what cannot be sent.
+    """
+    check_id(env)
+    module, _, name = env.rpartition(":")
+    if module:  # it registers the id there, too
+        return None
+    try:
+        # gymnasium's wrapper also sends functions and classes that no module holds.
+        known = gymnasium.spec(name)
+        return pickle.dumps(CloudpickleWrapper(lambda: known))
+    except Exception as error:  # a user's class may raise anything
+        raise ValueError(
+            f"what it is registered with cannot be sent to another process ({error}); register it "
+            f"in a module of yours, then name it module:{name}"
+        ) from error
+
+
+def register_here(env: str, registration: bytes | None) -> None:
+    """Registers in this process what `registration_of` gave in another one."""
+    if registration and bare(env) not in gymnasium.registry:
+        known = pickle.loads(registration).fn()
+        gymnasium.registry[known.id] = known
 
 
 def wrapper_reference(wrapper: str | type) -> str:

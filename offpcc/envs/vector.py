@@ -83,9 +83,10 @@ class GymnasiumVectorEnv(VectorEnvAdapter):
 class SequentialEnvs(VectorEnvAdapter):
     """Environments of any kind, stepped in turn."""
 
-    def __init__(self, envs: Iterable[EnvAdapter]) -> None:
+    def __init__(self, envs: Iterable[EnvAdapter], first: int = 0) -> None:
+        """first: the number of the first one, in faults."""
         self.envs = list(envs)
-        for copy, env in enumerate(self.envs):
+        for copy, env in enumerate(self.envs, first):
             env.guard.first = copy
         self.limit = self.envs[0].limit if self.envs else None
         self.last: dict[int, Outcome] = {}

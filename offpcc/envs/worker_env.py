@@ -3,7 +3,6 @@
 This module and what it imports are loaded by every process, so none of them imports torch.
 """
 
-import pickle
 import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,12 +10,11 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict
-from gymnasium.vector.utils import CloudpickleWrapper
 
-from offpcc.config.catalog import bare, check_id
 from offpcc.data import AgentSpec, Field, Observation
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.make_env import make_env
+from offpcc.envs.registration import register_here, registration_of
 from offpcc.envs.step_outcome import Outcome
 from offpcc.errors import EnvironmentFault
 from offpcc.processes import interrupt, lifeline, notices, streams
@@ -35,9 +33,7 @@ class Blueprint(NamedTuple):
 
     def make(self, copy: int) -> EnvAdapter:
         """The environment. Raises what `make_env` raises, ValueError if the spec is another one."""
-        if self.registered and bare(self.env) not in gymnasium.registry:
-            known = pickle.loads(self.registered).fn()
-            gymnasium.registry[known.id] = known
+        register_here(self.env, self.registered)
         env = make_env(self.env, copy=copy, **self.settings)
         if env.spec_of_agent != self.spec:
             raise ValueError("its spaces in a process of its own are not those that it has here")
@@ -145,20 +141,7 @@ def blueprint_of(env: str, spec: AgentSpec, settings: Mapping[str, Any], parent:
 
     Raises ValueError for an id that is registered with what cannot be sent to another process.
     """
-    check_id(env)
-    module, _, name = env.rpartition(":")
-    if module:  # it registers the id there, too
-        return Blueprint(env, None, spec, settings, parent)
-    try:
-        # gymnasium's wrapper also sends functions and classes that no module holds.
-        known = gymnasium.spec(name)
-        registered = pickle.dumps(CloudpickleWrapper(lambda: known))
-    except Exception as error:  # a user's class may raise anything
-        raise ValueError(
-            f"what it is registered with cannot be sent to another process ({error}); register it "
-            f"in a module of yours, then name it module:{name}"
-        ) from error
-    return Blueprint(env, registered, spec, settings, parent)
+    return Blueprint(env, registration_of(env), spec, settings, parent)
 
 
 def _space(field: Field) -> Box:

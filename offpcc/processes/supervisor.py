@@ -118,6 +118,7 @@ class Supervisor:
             guard = self._fork_guard(lifeline)
             status = self._attend(inbox)
             os.kill(guard, signal.SIGKILL)
+            self._kill_orphans()
         code, line = self._answer(status)
         if line:
             print(f"{program()}: {line}", file=sys.stderr)
@@ -141,7 +142,13 @@ class Supervisor:
             while heartbeat.alive(self._descriptor):
                 self._observe(POLL)
                 time.sleep(POLL)
+        self._kill_orphans()
         os._exit(0)
+
+    def _kill_orphans(self) -> None:
+        """Kills the processes that a worker has left behind that did not end in order."""
+        if heartbeat.finished(self._page) is None:
+            self._send_all(signal.SIGKILL)
 
     def _attend(self, inbox: Inbox) -> int:
         """The worker's exit code once it has ended, or minus the signal that ended it."""

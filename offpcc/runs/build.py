@@ -17,6 +17,8 @@ from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.config.config import Config
 from offpcc.data import AgentSpec, Episode
+from offpcc.distributed.pool import LocalPool
+from offpcc.envs.registration import registration_of
 from offpcc.envs.vector import SequentialEnvs, VectorEnvAdapter
 from offpcc.errors import ConfigError
 from offpcc.processes.allocator import keep_freed_memory
@@ -29,6 +31,7 @@ from offpcc.replay import EpisodeReplay, Replay
 from offpcc.replay.batch import Batch
 from offpcc.runs.env_copies import build_async_copies, build_copies
 from offpcc.runs.training_config import TrainingConfig
+from offpcc.runs.workers import MakePool, MakeRunWorker, distributed_collector
 from offpcc.training.collector import Collector
 from offpcc.training.dataset import Dataset
 from offpcc.training.dataset_io import read_transitions
@@ -38,6 +41,17 @@ from offpcc.training.experience_source import ExperienceSource
 MOST_EVALUATED = 10  # environments side by side in an evaluation
 SMALL = 1_000  # steps of a replay that is made to see what a step, or an update, takes
 LONG = 64  # steps of an episode that stands for whole ones in that
+
+
+class Asked(NamedTuple):
+    """What a training is to be made of."""
+
+    config: Config
+    recipe: TrainingConfig
+    env_id: str
+    seed: int
+    initialize: Callable[[Learner], None] | None
+    make_pool: MakePool
 
 
 class Parts(NamedTuple):
@@ -50,11 +64,16 @@ class Parts(NamedTuple):
 
 
 def build(
-    config: Config, env_id: str, seed: int, initialize: Callable[[Learner], None] | None = None
+    config: Config,
+    env_id: str,
+    seed: int,
+    initialize: Callable[[Learner], None] | None = None,
+    make_pool: MakePool = LocalPool,
 ) -> Parts:
     """The parts of the training that a config asks for.
 
-    initialize: called with the new agent, before an acting copy is made of it.
+    initialize: called with the new agent, before an acting copy is made of it. make_pool: what
+    makes the workers, if there are any.
 
     Raises ValueError for settings and environments that cannot work; nothing is written.
     """
@@ -65,42 +84,41 @@ def build(
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
-    envs = _copies(config, recipe, env_id, recipe.num_envs)
+    asked = Asked(config, recipe, env_id, seed, initialize, make_pool)
+    envs = _copies(asked, 1 if recipe.num_workers else recipe.num_envs)
     try:
-        return _parts(config, recipe, env_id, envs, seed, initialize)
+        return _parts(asked, envs)
     except BaseException:
         envs.close()
         raise
 
 
-def _parts(
-    config: Config,
-    recipe: TrainingConfig,
-    env_id: str,
-    envs: VectorEnvAdapter,
-    seed: int,
-    initialize: Callable[[Learner], None] | None,
-) -> Parts:
+def _parts(asked: Asked, envs: VectorEnvAdapter) -> Parts:
     """The parts of a training in these environments."""
+    config, recipe, seed = asked.config, asked.recipe, asked.seed
     device = definite(recipe.device)
     _refuse_large_networks(config, recipe, envs.spec_of_agent, device)
-    agent = build_agent(recipe, envs.spec_of_agent, seed, device)
+    agent = recipe.make_agent(envs.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
-    if initialize is not None:
-        initialize(agent)
-    replay, source = _experience(config, recipe, agent, envs, seed)
+    if asked.initialize is not None:
+        asked.initialize(agent)
     evaluated = min(config.values["Evaluator.episodes"], MOST_EVALUATED)
-    evaluation = _copies(config, recipe, env_id, evaluated) if evaluated else SequentialEnvs([])
-    return Parts(agent, replay, source, configured(Evaluator)(evaluation, seed=seed))
+    replay, source = _experience(asked, agent, envs)
+    try:
+        evaluation = _copies(asked, evaluated) if evaluated else SequentialEnvs([])
+        return Parts(agent, replay, source, configured(Evaluator)(evaluation, seed=seed))
+    except BaseException:
+        source.close()
+        raise
 
 
-def _copies(config: Config, recipe: TrainingConfig, env_id: str, count: int) -> VectorEnvAdapter:
+def _copies(asked: Asked, count: int) -> VectorEnvAdapter:
     """So many copies, in processes of their own if the recipe says so."""
-    if not recipe.async_envs:
-        return build_copies(env_id, count)
-    begin = "make_env."
-    settings = {k.removeprefix(begin): v for k, v in config.values.items() if k.startswith(begin)}
-    return build_async_copies(env_id, count, settings)
+    if not asked.recipe.async_envs:
+        return build_copies(asked.env_id, count)
+    begin, values = "make_env.", asked.config.values
+    settings = {k.removeprefix(begin): v for k, v in values.items() if k.startswith(begin)}
+    return build_async_copies(asked.env_id, count, settings)
 
 
 def settle_precision(
@@ -160,7 +178,7 @@ def _agent_bytes(recipe: TrainingConfig, spec: AgentSpec) -> int:
     """What an agent and its states in all copies take; 0 where networks of one's own forbid it."""
     try:
         with torch.device("meta"):
-            agent = build_agent(recipe, spec, 0, "meta")
+            agent = recipe.make_agent(spec, 0, "meta")
     except RuntimeError:  # from torch, where a meta tensor is asked for its numbers
         return 0
     assert isinstance(agent, ActorCritic)
@@ -177,36 +195,52 @@ def _refuse_large_baseline(config: Config, name: str, spec: AgentSpec, free: int
 
 
 def _experience(
-    config: Config, recipe: TrainingConfig, agent: Learner, envs: VectorEnvAdapter, seed: int
+    asked: Asked, agent: Learner, envs: VectorEnvAdapter
 ) -> tuple[Replay, ExperienceSource]:
     """What is learned from, and where it comes from.
 
     Raises ConfigError for a learner that cannot act, and for settings that do not go together.
     """
     if isinstance(agent, Baseline):
-        if recipe.dataset is not None:
+        if asked.recipe.dataset is not None:
             raise ConfigError("baselines learn from what they play; give no dataset")
+        if asked.recipe.num_workers:
+            raise ConfigError("baselines play in one process; leave num_workers (--workers) out")
         # Stable-Baselines3 may not be installed, and takes seconds to import.
         from offpcc.baselines.sb3_experience import experience_of
 
-        return experience_of(agent, envs, seed)
+        return experience_of(agent, envs, asked.seed)
     if not isinstance(agent, Agent):
         raise ConfigError(f"{type(agent).__name__} learns but does not act; it is no Agent")
-    replay = _replay(config, recipe, agent, seed)
-    return replay, _source(recipe, agent, replay, envs, seed)
+    replay = _replay(asked.config, asked.recipe, agent, asked.seed)
+    return replay, _source(asked, agent, replay, envs)
 
 
-def _source(
-    recipe: TrainingConfig, agent: Agent, replay: Replay, envs: VectorEnvAdapter, seed: int
-) -> ExperienceSource:
-    """A collector, or the data set where there is one.
+def _source(asked: Asked, agent: Agent, replay: Replay, envs: VectorEnvAdapter) -> ExperienceSource:
+    """A collector, here or of workers, or the data set where there is one.
 
     Raises ConfigError for one that a replay does not take.
     """
-    if recipe.dataset is None:
-        wanted = bool(recipe.store_states) or not isinstance(replay, EpisodeReplay)
-        collect: Collector = configured(Collector)(agent, envs, seed=seed, keep_states=wanted)
-        return collect
+    recipe = asked.recipe
+    if recipe.dataset is not None:
+        return _dataset(recipe, replay, envs)
+    keep_states = bool(recipe.store_states) or not isinstance(replay, EpisodeReplay)
+    if recipe.num_workers:
+        make = MakeRunWorker(
+            asked.config.text(), asked.env_id, registration_of(asked.env_id),
+            envs.spec_of_agent, asked.seed, keep_states,
+        )  # fmt: skip
+        pool = asked.make_pool(make, recipe.num_workers)
+        return distributed_collector(asked.config, recipe, agent, pool, envs)
+    collect: Collector = configured(Collector)(
+        agent, envs, seed=asked.seed, keep_states=keep_states
+    )
+    return collect
+
+
+def _dataset(recipe: TrainingConfig, replay: Replay, envs: VectorEnvAdapter) -> Dataset:
+    """The data set, once it fits the replay."""
+    assert recipe.dataset is not None
     if not isinstance(replay, EpisodeReplay) or recipe.store_states:
         raise ConfigError("a data set has no likelihoods or stored states; learn without them")
     dataset = Dataset(envs, recipe.dataset)
@@ -217,12 +251,6 @@ def _source(
     return dataset
 
 
-def build_agent(recipe: TrainingConfig, spec: AgentSpec, seed: int, device: str) -> Learner:
-    """The recipe's agent for environments of this spec."""
-    keeps = {"critic_state": True} if recipe.store_states else {}
-    return recipe.agent(spec, seed=seed, device=device, **keeps)
-
-
 def _replay(config: Config, recipe: TrainingConfig, agent: Agent, seed: int) -> Replay:
     """Raises ConfigError where it would not fit into memory."""
     if recipe.replay is None:
@@ -230,6 +258,8 @@ def _replay(config: Config, recipe: TrainingConfig, agent: Agent, seed: int) -> 
     given: dict[str, Any] = {"seed": seed}
     if recipe.store_states:
         given["store_states"] = recipe.store_states
+    if recipe.num_workers and "Rollout.num_envs" in config.values:
+        given["num_envs"] = recipe.num_workers * recipe.num_envs
     size = config.values.get("EpisodeReplay.buffer_size")
     if size is not None and size > SMALL:
         small = recipe.replay(agent.spec, agent.state_size, buffer_size=SMALL, **given)

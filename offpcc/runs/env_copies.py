@@ -6,6 +6,7 @@ from typing import Any
 from offpcc.config.bindings import configured
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.async_envs import AsyncEnvs
+from offpcc.envs.fault_guard import Guard
 from offpcc.envs.make_env import make_env
 from offpcc.envs.native_vector_env import NativeVectorEnv, vectorised
 from offpcc.envs.vector import SequentialEnvs, VectorEnvAdapter
@@ -31,14 +32,17 @@ def build_env(env_id: str, render_mode: str | None = None, copy: int = 0) -> Env
     return env
 
 
-def build_copies(env_id: str, count: int) -> VectorEnvAdapter:
-    """So many of them, stepped together where the environment can do that."""
-    env = build_env(env_id)
+def build_copies(env_id: str, count: int, first: int = 0) -> VectorEnvAdapter:
+    """So many of them, stepped together where the environment can do that.
+
+    first: the number of the first one, in faults.
+    """
+    env = build_env(env_id, copy=first)
     together = vectorised(env_id, count, env) if count > 1 else None
     if together is None:
-        return SequentialEnvs([env, *_more_envs(env_id, count - 1)])
+        return SequentialEnvs([env, *_more_envs(env_id, count - 1, first)], first)
     env.close()
-    return NativeVectorEnv(together, **env.settings)
+    return NativeVectorEnv(together, guard=Guard(count, first), **env.settings)
 
 
 def build_async_copies(env_id: str, count: int, settings: Mapping[str, Any]) -> AsyncEnvs:
@@ -57,11 +61,11 @@ def build_async_copies(env_id: str, count: int, settings: Mapping[str, Any]) -> 
         raise ConfigError(f"{env_id}: {error}") from error
 
 
-def _more_envs(env_id: str, count: int) -> list[EnvAdapter]:
-    """So many environments. Raises ConfigError where, by the first of them, all would not fit."""
+def _more_envs(env_id: str, count: int, first: int) -> list[EnvAdapter]:
+    """So many behind the first. Raises ConfigError where, by some of them, all would not fit."""
     envs, before = [], resident_bytes()
     for made in range(1, count + 1):
-        envs.append(build_env(env_id, copy=made))
+        envs.append(build_env(env_id, copy=first + made))
         if made == MEASURED:
             refuse_many_copies(count, (resident_bytes() - before) / MEASURED)
     return envs

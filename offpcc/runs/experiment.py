@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from offpcc.config.bindings import configured
@@ -13,6 +14,7 @@ from offpcc.runs.build import build, settle_precision
 from offpcc.runs.provenance import continued, describe, diagnosis, differences, versions
 from offpcc.runs.run_spec import RunSpec
 from offpcc.runs.warm_start import WarmStart
+from offpcc.runs.workers import ray_pool
 from offpcc.storage.atomic_io import strict_json
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.training.callbacks import Callback
@@ -39,7 +41,8 @@ class Experiment:
         self.request, self.seed, self.callbacks = request, seed, callbacks
         self.folder, self.warm_start = request.folder, warm_start
         initialize = warm_start.apply if warm_start else None
-        self.parts = build(config, request.env, seed, initialize)
+        make_pool = partial(ray_pool, request.ray)
+        self.parts = build(config, request.env, seed, initialize, make_pool)
         self.config, self.precision = settle_precision(config, self.parts, before)
         self.spec = self.parts.agent.spec.as_dict()
         self.checkpoints = Checkpoints(
@@ -81,8 +84,9 @@ class Experiment:
             training.run()
             self._refuse_unsaved(training)
             final = {key: training.last_row[key] for key in SCORES if key in training.last_row}
-            exact = training.collector.exact
-            description |= {"final": final, "resume_exact": exact}
+            description |= {"final": final, "resume_exact": training.collector.exact}
+            if training.collector.lost_workers:
+                description["lost_workers"] = training.collector.lost_workers
             if training.stop_reason:
                 print(f"{self.folder.path}: stopped: {training.stop_reason}", flush=True)
                 description["stopped"] = training.stop_reason
@@ -95,7 +99,7 @@ class Experiment:
             raise
         finally:
             training.recorder.close()
-            training.collector.envs.close()
+            training.collector.close()
             side_by_side(training.evaluator.envs).close()
 
     def _refuse_unsaved(self, training: Training) -> None:
@@ -108,7 +112,7 @@ class Experiment:
             print(self.parts.collector.description, flush=True)
         values = self.config.values
         progress = Progress(values["Training.steps"], start, values["Training.learning_starts"])
-        names = columns(self.parts.agent)
+        names = columns(self.parts.agent, self.parts.collector)
         training: Training = configured(Training)(
             *self.parts,
             Recorder(self.folder.path, names, [progress, *self._mirrors()]),

@@ -1,5 +1,8 @@
 """Feasibility: whether settings work together, and in this environment."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import gymnasium
 
 from offpcc.config.catalog import bare
@@ -12,6 +15,7 @@ def check_together(config: Config, env: str) -> None:
     """Raises ConfigError where the settings of a run do not go together; makes nothing."""
     values = config.values
     copies, steps = values["TrainingConfig.num_envs"], values["Training.steps"]
+    copies *= values["TrainingConfig.num_workers"] or 1
     if copies > steps:
         raise ConfigError(
             f"TrainingConfig.num_envs is {copies:_} and Training.steps {steps:_}: not one step for "
@@ -22,6 +26,8 @@ def check_together(config: Config, env: str) -> None:
             f"Training.learning_starts is {values['Training.learning_starts']:_}, but an on-policy "
             "agent learns from its own actions alone; leave it at 0"
         )
+    if values["TrainingConfig.num_workers"]:
+        _check_workers(values)
     if values["TrainingConfig.async_envs"]:
         _check_async(copies, values["TrainingConfig.dataset"])
     size = values.get("EpisodeReplay.buffer_size")
@@ -35,6 +41,22 @@ def check_together(config: Config, env: str) -> None:
             f"an episode of {bare(env)} may take {most:_} steps, which EpisodeReplay.buffer_size "
             f"of {size:_} does not hold; raise buffer_size to {most:_} or more"
         )
+
+
+def _check_workers(values: Mapping[str, Any]) -> None:
+    """Raises ConfigError where workers have nothing to do, or cannot do what is asked."""
+    on_policy = values["Collector.rollout_steps"] is not None
+    complaints = {
+        "the learner of a data set plays nothing": values["TrainingConfig.dataset"],
+        "each is a process already, so leave async_envs (--async) out": (
+            values["TrainingConfig.async_envs"]
+        ),
+        "staleness 1 needs an off-policy algorithm: this one learns from the newest policy's "
+        "actions alone": on_policy and values["TrainingConfig.staleness"],
+    }
+    for complaint in (text for text, holds in complaints.items() if holds):
+        number = values["TrainingConfig.num_workers"]
+        raise ConfigError(f"num_workers (--workers) is {number}: {complaint}")
 
 
 def _check_async(copies: int, dataset: str | None) -> None:
@@ -54,6 +76,7 @@ def _check_async(copies: int, dataset: str | None) -> None:
 def _stores_none_whole(config: Config) -> bool:
     """Whether nothing is played, or the replay takes episodes that are not over yet."""
     values = config.values
-    alone = values["Collector.weight_sync"] == "step" and values["TrainingConfig.num_envs"] == 1
+    one = values["TrainingConfig.num_envs"] == 1 and not values["TrainingConfig.num_workers"]
+    alone = values["Collector.weight_sync"] == "step" and one
     cut = values["Collector.rollout_steps"] is not None
     return alone or cut or values["TrainingConfig.dataset"] is not None

@@ -37,6 +37,7 @@ class RunSpec:
     seed: int | None = None  # None: drawn
     results: str | Path = "results"
     init_from: str | Path | None = None  # the folder of a run whose networks it starts from
+    ray: str | None = None  # the Ray cluster of its workers; None: one that starts here
     wandb: str | None = None  # None: online if OFFPCC_WANDB_PROJECT or _ENTITY is set, else off
 
     def __post_init__(self) -> None:
@@ -90,6 +91,7 @@ class RunSpec:
         words = ["--env", self.env, "--algo", self.algo, "--run_id", str(self.run_id)]
         words += ["--results", str(self.results), "--wandb", str(self.wandb)]
         words += ["--config", str(self.config)] if self.config else []
+        words += ["--ray", self.ray] if self.ray else []
         words += ["--init-from", str(self.init_from)] if self.init_from else []
         words += [] if self.seed is None else ["--seed", str(self.seed)]
         return words + [part for line in self.bind for part in ("--bind", line)]

@@ -6,7 +6,6 @@ from offpcc.algorithms import Policy
 from offpcc.config import bindings
 from offpcc.config.bindings import configured
 from offpcc.data import AgentSpec
-from offpcc.runs.build import build_agent
 from offpcc.runs.training_config import TrainingConfig
 from offpcc.storage.checkpoint import Checkpoints
 from offpcc.storage.run_folder import RunFolder
@@ -32,6 +31,6 @@ def saved_policy(folder: RunFolder, best: bool = False) -> SavedPolicy:
         raise ValueError(f"{folder / 'run.json'}: {error}") from error
     weights, manifest = Checkpoints(folder / "checkpoints").load_policy(best)
     bindings.give(bindings.compose([folder / "config.gin"]))
-    policy = build_agent(configured(TrainingConfig)(), spec, 0, "cpu").policy
+    policy = configured(TrainingConfig)().make_agent(spec, 0, "cpu").policy
     policy.load_state_dict(weights)
     return SavedPolicy(policy, spec, manifest)

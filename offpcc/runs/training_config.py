@@ -2,10 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from offpcc.algorithms import SAC, Learner
-from offpcc.config.ranges import Interval, NonNegativeInt, PositiveInt, check_fields
+from offpcc.config.ranges import (
+    Interval,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    check_fields,
+)
+from offpcc.data import AgentSpec
 from offpcc.replay import EpisodeReplay, Replay
 
 
@@ -28,6 +35,16 @@ class TrainingConfig:
         None  # of torch on a CPU; None: as many as it likes
     )
     num_checkpoints: PositiveInt = 2  # how many are kept
+    # Processes that collect, on this machine or others, with num_envs copies each; 0: this one.
+    num_workers: Annotated[int, Interval(0, 10_000)] = 0
+    collect_steps: PositiveInt = 200  # steps of each copy that workers are asked for at once
+    staleness: Literal[0, 1] = 0  # 1: workers play the next request while the learner learns
+    worker_timeout: PositiveFloat = 600.0  # seconds after which a silent worker is lost
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    def make_agent(self, spec: AgentSpec, seed: int, device: str) -> Learner:
+        """The agent for environments of this spec."""
+        keeps = {"critic_state": True} if self.store_states else {}
+        return self.agent(spec, seed=seed, device=device, **keeps)

@@ -9,9 +9,8 @@ import torch
 from offpcc.algorithms import Agent
 from offpcc.algorithms.core.part_state import restore_generator
 from offpcc.config.limits import LONG_EPISODE, UNLIMITED_PIECE
-from offpcc.config.ranges import PositiveInt, checked
+from offpcc.config.ranges import NonNegativeInt, PositiveInt, checked
 from offpcc.data import Episode
-from offpcc.envs.actions import one_hot
 from offpcc.envs.adapter import EnvAdapter
 from offpcc.envs.step_outcome import Outcome
 from offpcc.envs.vector import VectorEnvAdapter, side_by_side
@@ -20,10 +19,13 @@ from offpcc.replay.batch import action_mask_of
 from offpcc.training.evaluator import added
 from offpcc.training.experience_source import ExperienceSource, seed_of
 from offpcc.training.trajectory import Trajectory
+from offpcc.training.uniform_actions import uniform_actions
 
 
 class Collector(ExperienceSource):
     """Steps n environments side by side; an episode is a function of (seed, copy, its number).
+
+    first: the number of the first copy, where other collectors have those before.
 
     weight_sync: the acting copy takes over the learner's weights when an episode ends, or at every
     step; memories of episodes in progress are then unrolled again. With "step", a single copy hands
@@ -52,6 +54,7 @@ class Collector(ExperienceSource):
         envs: VectorEnvAdapter | Sequence[EnvAdapter],
         *,
         seed: int = 0,
+        first: NonNegativeInt = 0,
         weight_sync: Literal["episode", "step"] = "episode",
         random_action_repeat: PositiveInt = 1,
         rollout_steps: PositiveInt | None = None,
@@ -62,10 +65,11 @@ class Collector(ExperienceSource):
             raise ValueError(
                 "rollout_steps needs weight_sync 'episode': weights change after a rollout"
             )
+        # Or "request", where `sync` is called from outside.
         self.sync_each: str = "rollout" if rollout_steps else weight_sync
         if weight_sync == "step" and len(envs) == 1:
             rollout_steps = 1
-        self.learner, self.seed = agent, seed
+        self.learner, self.seed, self.first = agent, seed, first
         self.random_action_repeat, self.rollout_steps = random_action_repeat, rollout_steps
         self.kept = slice(None if keep_states else 0)  # of a state
         self.envs = side_by_side(envs)
@@ -73,7 +77,7 @@ class Collector(ExperienceSource):
         self.long_episode = long_episode or (UNLIMITED_PIECE if endless else LONG_EPISODE)
         self.agent = agent.acting_copy(seed)
         self.random = np.random.default_rng([seed, len(envs)])
-        self.trajectories = [Trajectory(copy, 0) for copy in range(len(envs))]
+        self.trajectories = [Trajectory(first + copy, 0) for copy in range(len(envs))]
         device = agent.policy.device
         self.state = torch.zeros(len(envs), agent.state_size, device=device)
         self.noise = torch.zeros(len(envs), agent.noise_size, device=device)
@@ -81,7 +85,7 @@ class Collector(ExperienceSource):
 
     def step(self, uniform: bool = False) -> list[Episode]:
         """Steps every copy once, with uniform actions if asked; gives what is handed over."""
-        if self.sync_each == "step" or (self.rollout_steps and self._at_rollout_end()):
+        if self.sync_each == "step" or (self.sync_each == "rollout" and self._at_rollout_end()):
             self.sync()
         self._begin()
         generators = self.agent.generator.get_state(), self.random.bit_generator.state
@@ -89,7 +93,7 @@ class Collector(ExperienceSource):
             latest = self._latest()
             output = self.agent.act(latest, self.state, self.noise)
             actions = output.action.cpu().numpy()
-            actions = self._uniform(actions.shape, latest) if uniform else actions
+            actions = self._uniform(latest) if uniform else actions
             outcomes = self.envs.step(actions)
         except EnvironmentFault:
             self.agent.generator.set_state(generators[0])
@@ -102,7 +106,8 @@ class Collector(ExperienceSource):
             self.reward_terms = tuple(outcomes[0].reward_terms)
         self.steps += len(self.envs)
         grown = self._grown()
-        if (episodes and self.sync_each == "episode") or (grown and not self.rollout_steps):
+        syncs_grown = grown and not self.rollout_steps and self.sync_each != "request"
+        if (episodes and self.sync_each == "episode") or syncs_grown:
             self.sync()
         return episodes + grown
 
@@ -131,7 +136,7 @@ class Collector(ExperienceSource):
             trajectory.reward.append(outcome.reward)
             if outcome.ended:
                 ended.append(trajectory.finish(outcome.terminated, outcome.success))
-                self.trajectories[copy] = Trajectory(copy, trajectory.episode + 1)
+                self.trajectories[copy] = trajectory.next()
                 self.state[copy] = self.noise[copy] = 0
         return ended
 
@@ -171,33 +176,28 @@ class Collector(ExperienceSource):
             if len(trajectory.action) >= LONG_EPISODE and trajectory.emitted == len(trajectory):
                 trajectory.drop_emitted(self.state[copy].clone())
 
-    def _uniform(self, shape: tuple[int, ...], seen: dict[str, torch.Tensor]) -> np.ndarray:
-        """Uniform actions (n, A), of the legal choices at what is seen {key: (n, …)}.
-
-        Each is repeated for `random_action_repeat` steps of an episode, while it is legal.
-        """
-        actions = self.random.uniform(-1, 1, shape).astype(np.float32)
+    def _uniform(self, seen: dict[str, torch.Tensor]) -> np.ndarray:
+        """Uniform actions (n, A), of the legal choices at what is seen {key: (n, …)}."""
         mask = action_mask_of(seen)
         legal = None if mask is None else mask.cpu().numpy()
-        if choices := self.learner.spec.choices:
-            actions = one_hot(actions, choices, legal)
-        for copy, trajectory in enumerate(self.trajectories):
-            if len(trajectory) % self.random_action_repeat and trajectory.action:
-                last = trajectory.action[-1]
-                if legal is None or legal[copy][last > 0].all():
-                    actions[copy] = last
-        return actions
+        spec, repeat = self.learner.spec, self.random_action_repeat
+        return uniform_actions(self.random, spec, self.trajectories, legal, repeat)
+
+    def begin_at(self, numbers: Sequence[int]) -> None:
+        """Leaves the episodes in progress; each copy begins the one with its number."""
+        self.trajectories = [Trajectory(self.first + c, number) for c, number in enumerate(numbers)]
+        self.state, self.noise = torch.zeros_like(self.state), torch.zeros_like(self.noise)
+        self.envs.rest()
+        self._begin()
 
     def _begin(self) -> None:
         """Resets the copies whose episode is yet to begin."""
-        self._reset(
-            [trajectory.env_index for trajectory in self.trajectories if not trajectory.observation]
-        )
+        self._reset([c for c, each in enumerate(self.trajectories) if not each.observation])
 
     def _reset(self, copies: Sequence[int]) -> None:
         """Begins the episodes of their trajectories."""
         numbers = {copy: self.trajectories[copy].episode for copy in copies}
-        seeds = {copy: seed_of(self.seed, copy, number) for copy, number in numbers.items()}
+        seeds = {c: seed_of(self.seed, self.first + c, number) for c, number in numbers.items()}
         for copy, seen in zip(copies, self.envs.reset(seeds, numbers), strict=True):
             self.trajectories[copy].observation = [seen]
 
@@ -245,11 +245,11 @@ class Collector(ExperienceSource):
     def _replay(self, saved: dict[str, Any]) -> None:
         """Brings every copy to where its trajectory had stopped, or to the next episode's start."""
         kept, past = saved["trajectories"], saved["past"]
-        old = [Trajectory(copy, trajectory["episode"]) for copy, trajectory in enumerate(kept)]
+        old = [Trajectory(self.first + c, each["episode"]) for c, each in enumerate(kept)]
         for trajectory, content in zip(old, kept, strict=True):
             trajectory.load_state_dict(content)
         for name, actions in sorted(past.items(), key=lambda each: int(each[0].split("-")[-1])):
-            old[int(name.split("-")[0])].dropped_actions.append(actions.numpy())
+            old[int(name.split("-")[0]) - self.first].dropped_actions.append(actions.numpy())
         self.trajectories = [
             Trajectory(trajectory.env_index, trajectory.episode, first_kept=trajectory.first_kept)
             for trajectory in old
@@ -260,7 +260,7 @@ class Collector(ExperienceSource):
             again, before = self.trajectories[copy].stacked(), content["observation"]
             if copy in ended or any(not np.array_equal(again[k], v) for k, v in before.items()):
                 self.exact = False
-                self.trajectories[copy] = Trajectory(copy, old[copy].episode + 1)
+                self.trajectories[copy] = old[copy].next()
                 continue
             self.trajectories[copy].load_state_dict(content)
             self.trajectories[copy].dropped_actions = old[copy].dropped_actions

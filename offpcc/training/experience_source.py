@@ -14,6 +14,8 @@ class ExperienceSource(ABC):
 
     envs: the copies of the environment. reward_terms: names of the terms of its reward.
     exact: whether a restore reproduced everything. description: a line to print; empty: none.
+    lost_workers: processes that collected, were lost, and have been replaced. waited: seconds spent
+    waiting for them; None where there are none.
     """
 
     envs: VectorEnvAdapter
@@ -21,10 +23,16 @@ class ExperienceSource(ABC):
     reward_terms: tuple[str, ...] = ()
     exact: bool = True
     description: str = ""
+    lost_workers: int = 0
+    waited: float | None = None
 
     @abstractmethod
     def step(self, uniform: bool = False) -> list[Episode]:
         """Goes on by a step, with uniform actions if asked; gives what is handed over."""
+
+    def close(self) -> None:
+        """Closes the environments, and what else there is."""
+        self.envs.close()
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

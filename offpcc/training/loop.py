@@ -31,9 +31,10 @@ SCORES = tuple(
 )
 
 
-def columns(agent: Learner) -> tuple[str, ...]:
-    """The columns of progress.csv, in order."""
-    return (*COUNTS, *SCORES, *agent.columns, *CLOCK)
+def columns(agent: Learner, source: ExperienceSource | None = None) -> tuple[str, ...]:
+    """The columns of progress.csv, in order; source: what experience comes from, if known."""
+    waits = source is not None and source.waited is not None
+    return (*COUNTS, *SCORES, *agent.columns, *CLOCK, *(["waited"] if waits else []))
 
 
 @dataclass
@@ -73,6 +74,7 @@ class Training:
         self.save_failed = False
         self.stop_reason = ""  # why a callback has ended the run
         self._since = time.perf_counter()
+        self._waited = 0.0  # seconds, up to the last row
 
     def run(self) -> None:
         """Trains to the end; saves, whether it ends or is interrupted."""
@@ -209,6 +211,9 @@ class Training:
             "steps_per_second": since["env_steps"] / span,
             "updates_per_second": since["updates"] / span,
         }
+        if self.collector.waited is not None:
+            rates["waited"] = (self.collector.waited - self._waited) / span
+            self._waited = self.collector.waited
         known = {*columns(self.agent), *self._term_columns()}  # terms may come up later
         return now | {key: value for key, value in averages.items() if key in known} | rates
 

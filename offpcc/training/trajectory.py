@@ -36,6 +36,10 @@ class Trajectory:
         """Steps of the episode so far."""
         return self.first_kept + len(self.action)
 
+    def next(self) -> "Trajectory":
+        """The same copy's next episode, not begun."""
+        return Trajectory(self.env_index, self.episode + 1)
+
     def stacked(self, since: int = 0) -> dict[str, np.ndarray]:
         """The observations from index `since` on, {key: (steps + 1, …)}."""
         seen = self.observation[since:]

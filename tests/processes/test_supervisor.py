@@ -223,6 +223,16 @@ def test_processes_that_the_worker_has_started_are_killed_with_it(tmp_path):
         assert gone(simulator)
 
 
+def test_a_killed_worker_leaves_none_of_the_processes_that_it_has_started(tmp_path):
+    act = "print(subprocess.Popen(['sleep', '60']).pid, flush=True) or calm()"
+    with started(tmp_path, act) as process:
+        assert process.stdout
+        simulator = psutil.Process(int(process.stdout.readline()))
+        worker_of(process).kill()
+        assert end(process, tmp_path)[0] == 137
+        assert gone(simulator)
+
+
 # Signals
 
 

@@ -131,9 +131,9 @@ def stepped(optimizer: Optimizer) -> list[torch.Tensor]:
 def test_an_agent_is_measured_without_being_there(algo: str) -> None:
     asked = recipe(algo, "hidden_sizes = (32, 16)")
     with torch.device("meta"):
-        measured = build.build_agent(asked, SPEC, 0, "meta")
+        measured = asked.make_agent(SPEC, 0, "meta")
     assert all(weight.is_meta for weight in measured.policy.parameters())
-    assert measured.nbytes == held(build.build_agent(asked, SPEC, 0, "cpu"))
+    assert measured.nbytes == held(asked.make_agent(SPEC, 0, "cpu"))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,27 @@ CASES = {
         "num_envs = 2\nrollout_steps = 23\nnum_epochs = 2\ntarget_kl = 0.01\n"
         "OnPolicy.critic_epochs = 3\nrecurrent_sequence_length = 5\nrecurrent_batch_size = 3\n",
     ),
+    "workers": (
+        CARTPOLE,
+        "rsac",
+        "TrainingConfig.num_workers = 3\nnum_envs = 2\nTrainingConfig.collect_steps = 11\n"
+        "recurrent_sequence_length = 5\nstore_states = 4\nnormalize_observations = True\n"
+        "long_episode = 15\nTrainingConfig.staleness = 0",
+    ),
+    "workers that play while the learner learns": (
+        PENDULUM,
+        "rtd3",
+        "TrainingConfig.num_workers = 2\nnum_envs = 2\nTrainingConfig.collect_steps = 7\n"
+        "max_episode_steps = 20\nTrainingConfig.staleness = 1\nTD3.noise_type = 'ou'\n"
+        "TD3.random_action_prob = 0.1\nTD3.anneal_exploration = True\n",
+    ),
+    "rollouts of workers": (
+        PENDULUM,
+        "lstm_ppo",
+        "TrainingConfig.num_workers = 2\nrollout_steps = 23\nnum_epochs = 2\n"
+        "recurrent_sequence_length = 5\nnormalize_observations = True\n"
+        "normalize_rewards = True\n",
+    ),
     "choices": (
         "cartpole-novel-v0",
         "copg",
@@ -84,6 +105,7 @@ CASES = {
     ),
 }
 KILLS = 7  # a case
+TIMES = (*CLOCK, "waited")
 
 
 def begin(folder: Path, case: str, **fate: Any) -> Child:
@@ -107,12 +129,12 @@ def outcome(folder: Path) -> dict[str, Any]:
     newest = max(run.glob("checkpoints/step-*"))
     state = {name: torch.load(newest / f"{name}.pt") for name in ("agent", "run", "policy")}
     for place in ("row_at", "last_row"):
-        for column in CLOCK:
+        for column in TIMES:
             state["run"]["training"][place].pop(column, None)
     del state["run"]["training"]["seconds"]
     del state["run"]["recorder"]["offset"]  # clocks are of different lengths
     with (run / "progress.csv").open() as file:
-        rows = [{k: v for k, v in row.items() if k not in CLOCK} for row in csv.DictReader(file)]
+        rows = [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
     return flat(state) | {
         f"row {i} {key}": v for i, row in enumerate(rows) for key, v in row.items()
     }
