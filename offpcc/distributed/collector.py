@@ -209,7 +209,7 @@ class DistributedCollector(ExperienceSource):
 def _as_tensors(result: CollectResult) -> dict[str, Any]:
     """An answer as a checkpoint holds it; what is said of it was said."""
     episodes = [episode_as_tensors(episode) for episode in result.episodes]
-    return vars(result) | {"episodes": episodes, "notices": []}
+    return vars(result) | {"episodes": episodes, "notices": [], "seconds": 0.0}
 
 
 def _from_tensors(plain: dict[str, Any]) -> CollectResult:
