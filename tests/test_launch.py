@@ -184,6 +184,21 @@ def test_the_list_names_every_id_algorithm_and_config(tmp_path):
         ("--env pendulum-v0 --algo rsac --steps 1e3", "argument --steps: invalid int value: '1e3'"),
         ("--compare memry", "unknown suite 'memry'; did you mean memory"),
         ("--compare memory --jobs 0", "--jobs 0: it must be at least 1"),
+        ("--env pendulum-v0 --algo rsac --workers 0", "--workers 0: it must be at least 1"),
+        ("--env pendulum-v0 --algo rsac --workers x", "argument --workers: invalid int value: 'x'"),
+        (
+            "--env pendulum-v0 --algo rsac --workers 2 --run_id 1 2",
+            "--workers is for one run; several runs go side by side with --jobs",
+        ),
+        (
+            "--env pendulum-v0 --algo rsac --workers 2 --evaluate 3",
+            "--workers is for training; trained runs are played in one process",
+        ),
+        (
+            "--env pendulum-v0 --algo sb3_sac --workers 2",
+            "num_workers (--workers) is 2: baselines play in their own process",
+        ),
+        ("--compare memory --workers 2", "--workers does not go with --compare; the suite's file"),
         ("--check pendulm-v0", "unknown environment 'pendulm-v0'; did you mean pendulum-v0"),
     ],
 )

@@ -68,8 +68,8 @@ class DistributedCollector(ExperienceSource):
         self.losses = [0] * pool.size  # of each worker since its latest answer
         self.pace = Pace()
         self.description = (
-            f"{pool.size} workers, each with {num_envs} copies of the environment and "
-            f"{collect_steps} steps of each copy a request"
+            f"workers: {pool.size}, copies of the environment in each: {num_envs}, steps of each "
+            f"copy in a request: {collect_steps}"
         )
 
     def step(self, uniform: bool = False) -> list[Episode]:

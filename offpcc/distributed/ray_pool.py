@@ -91,20 +91,15 @@ class RayPool(WorkerPool):
 
     def receive(self, timeout: float) -> Answers:
         """See `WorkerPool`."""
-        first = min(self._since[worker] for worker in self._asked.values())
-        left = max(0.0, first + timeout - time.monotonic())
-        ready, _ = ray.wait(list(self._asked), timeout=left)
+        # The one that was asked first; others that are late come up in later calls.
+        oldest = min(self._asked, key=lambda ref: self._since[self._asked[ref]])
+        over = self._since[self._asked[oldest]] + timeout
+        ready, _ = ray.wait(list(self._asked), timeout=max(0.0, over - time.monotonic()))
         if ready:
             return {self._asked.pop(ready[0]): _answer(ready[0])}
-        late = {
-            ref: worker
-            for ref, worker in self._asked.items()
-            if time.monotonic() - self._since[worker] >= timeout
-        }
-        for ref, worker in late.items():
-            del self._asked[ref]
-            ray.kill(self.processes[worker])
-        return {worker: WorkerLost(f"no answer for {timeout:g} s") for worker in late.values()}
+        worker = self._asked.pop(oldest)
+        ray.kill(self.processes[worker])
+        return {worker: WorkerLost(f"no answer for {timeout:g} s")}
 
     def replace(self, worker: int, incarnation: int, numbers: list[int], made: int) -> None:
         """See `WorkerPool`."""
@@ -125,11 +120,12 @@ class RayPool(WorkerPool):
         return [_answer(ref) for ref in refs]
 
     def close(self) -> None:
-        """See `WorkerPool`."""
-        closing = [process.call.remote("close") for process in self.processes]
-        with suppress(RayError):
+        """See `WorkerPool`; a second time, does nothing."""
+        processes, self.processes = self.processes, []
+        closing = [process.call.remote("close") for process in processes]
+        if closing:
             ray.wait(closing, num_returns=len(closing), timeout=CLOSE)
-        for process in self.processes:
+        for process in processes:
             ray.kill(process)
         self.cluster.close()
 

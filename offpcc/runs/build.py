@@ -204,8 +204,6 @@ def _experience(
     if isinstance(agent, Baseline):
         if asked.recipe.dataset is not None:
             raise ConfigError("baselines learn from what they play; give no dataset")
-        if asked.recipe.num_workers:
-            raise ConfigError("baselines play in one process; leave num_workers (--workers) out")
         # Stable-Baselines3 may not be installed, and takes seconds to import.
         from offpcc.baselines.sb3_experience import experience_of
 

@@ -1,6 +1,7 @@
 """Feasibility: whether settings work together, and in this environment."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium
@@ -47,12 +48,14 @@ def _check_workers(values: Mapping[str, Any]) -> None:
     """Raises ConfigError where workers have nothing to do, or cannot do what is asked."""
     on_policy = values["Collector.rollout_steps"] is not None
     complaints = {
-        "the learner of a data set plays nothing": values["TrainingConfig.dataset"],
+        "baselines play in their own process": values["TrainingConfig.replay"] is None,
+        "a data set is played already": values["TrainingConfig.dataset"],
         "each is a process already, so leave async_envs (--async) out": (
             values["TrainingConfig.async_envs"]
         ),
         "staleness 1 needs an off-policy algorithm: this one learns from the newest policy's "
         "actions alone": on_policy and values["TrainingConfig.staleness"],
+        "ray is not installed: pip install 'offpcc[ray]'": find_spec("ray") is None,
     }
     for complaint in (text for text, holds in complaints.items() if holds):
         number = values["TrainingConfig.num_workers"]

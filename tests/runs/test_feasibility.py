@@ -37,6 +37,42 @@ def test_processes_for_copies_need_copies_and_steps_to_take():
         check("rtd3_bc", "async_envs = True", "num_envs = 2", "dataset = 'somewhere'")
 
 
+WORKERS = "TrainingConfig.num_workers = 2"
+
+
+@pytest.mark.parametrize(
+    ("algo", "lines", "complaint"),
+    [
+        ("sb3_sac", (), "baselines play in their own process"),
+        ("rtd3_bc", ("dataset = 'somewhere'",), "a data set is played already"),
+        ("rsac", ("async_envs = True", "num_envs = 2"), "each is a process already"),
+        (
+            "lstm_ppo",
+            ("TrainingConfig.staleness = 1",),
+            "staleness 1 needs an off-policy algorithm",
+        ),
+        ("rsac", ("steps = 7", "num_envs = 4"), "not one step for each copy"),
+    ],
+)
+def test_workers_that_have_nothing_to_do_are_refused(algo, lines, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        check(algo, WORKERS, *lines)
+
+
+def test_workers_need_ray(monkeypatch):
+    check("rsac", WORKERS, "TrainingConfig.staleness = 1")
+    monkeypatch.setattr("offpcc.runs.feasibility.find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"num_workers \(--workers\) is 2: ray is not installed: "
+    ):
+        check("rsac", WORKERS)
+
+
+def test_a_single_copy_of_each_worker_still_hands_over_whole_episodes():
+    with pytest.raises(ConfigError, match=LONG):
+        check("sac", "buffer_size = 199", WORKERS)
+
+
 @pytest.mark.parametrize(
     ("algo", "lines"),
     [
