@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 import torch
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from offpcc.distributed.cluster import connected
 from offpcc.distributed.pool import Answers, MakeWorker, WorkerPool
@@ -137,4 +137,5 @@ def _answer(ref: ray.ObjectRef) -> Any:
     except RayTaskError as error:
         raise error.cause from error  # a bug, or a worker that can not do what it is asked
     except RayError as error:
-        return WorkerLost(str(error).splitlines()[0].rstrip(":."))
+        ended = isinstance(error, RayActorError)
+        return WorkerLost("its process ended" if ended else str(error).splitlines()[0])
