@@ -1,6 +1,5 @@
 """DistributedCollector: experience from workers, a request of several steps at a time."""
 
-import sys
 import time
 from typing import Any, Literal
 
@@ -10,18 +9,15 @@ from offpcc.data import Episode
 from offpcc.distributed.pace import Pace
 from offpcc.distributed.pool import WorkerPool
 from offpcc.distributed.request import CollectRequest, CollectResult, WorkerLost
+from offpcc.distributed.roster import Roster
 from offpcc.distributed.worker import cpu_weights
 from offpcc.envs.vector import VectorEnvAdapter
-from offpcc.errors import EnvironmentFault, WorkersLostError
+from offpcc.errors import EnvironmentFault
 from offpcc.processes.notices import say_once
 from offpcc.replay.batch import episode_as_tensors, episode_from_tensors
 from offpcc.training.experience_source import ExperienceSource
 
-MOST_LOSSES = 3  # of one worker, with no answer in between
-COUNTERS = (
-    "version", "until", "uniform", "steps", "exact", "reward_terms", "numbers", "incarnations",
-    "lost_workers",
-)  # fmt: skip
+COUNTERS = ("version", "until", "uniform", "steps", "reward_terms")
 
 
 class DistributedCollector(ExperienceSource):
@@ -63,9 +59,7 @@ class DistributedCollector(ExperienceSource):
         self.done = set(range(pool.size))  # workers that have answered it, and in full
         self.asked: set[int] = set()  # workers that have not answered yet
         self.held: dict[int, list[CollectResult]] = {}  # answers, by worker, not handed over yet
-        self.numbers = [[0] * num_envs for _ in range(pool.size)]  # of the episodes under way
-        self.incarnations = [0] * pool.size  # how many workers had the same copies before
-        self.losses = [0] * pool.size  # of each worker since its latest answer
+        self.roster = Roster(pool, num_envs, self._made)
         self.pace = Pace()
         self.description = (
             f"workers: {pool.size}, copies of the environment in each: {num_envs}, steps of each "
@@ -112,11 +106,13 @@ class DistributedCollector(ExperienceSource):
         while self.asked:
             for worker, answer in self.pool.receive(self.pace.patience(self.timeout)).items():
                 if isinstance(answer, WorkerLost):
-                    self._replace(worker, answer)
+                    self.held.pop(worker, None)
+                    self.roster.replace(worker, answer)
                     self.pool.send(self.request, [worker])
                 else:
                     self._take(worker, answer)
         self.waited += time.perf_counter() - since
+        self._count_losses()
 
     def _take(self, worker: int, result: CollectResult) -> None:
         if result.version != self.version:
@@ -127,35 +123,15 @@ class DistributedCollector(ExperienceSource):
             say_once(*notice)
         self.asked.remove(worker)
         self.held.setdefault(worker, []).append(result)
-        self.numbers[worker], self.losses[worker] = result.numbers, 0
+        self.roster.answered(worker, result.numbers)
         if not result.fault:
             self.done.add(worker)
-
-    def _replace(self, worker: int, lost: WorkerLost) -> None:
-        """Puts another worker in the place of a lost one; what it did not answer is to do again."""
-        self.lost_workers, self.exact = self.lost_workers + 1, False
-        self.losses[worker] += 1
-        self.incarnations[worker] += 1
-        if self.losses[worker] == MOST_LOSSES:
-            raise WorkersLostError(
-                f"worker {worker} was lost {MOST_LOSSES} times in one request ({lost.reason}); the "
-                "last checkpoint stands, continue with --resume"
-            )
-        line = f"worker {worker} was lost ({lost.reason}); another one begins new episodes"
-        print(line, file=sys.stderr, flush=True)
-        self.numbers[worker] = [number + 1 for number in self.numbers[worker]]
-        made = self.until
-        if worker not in self.done:
-            made -= self.collect_steps
-            self.held.pop(worker, None)
-        self.pool.replace(worker, self.incarnations[worker], self.numbers[worker], made)
 
     def _refuse_fault(self) -> None:
         """Raises EnvironmentFault where one of the answers that are held tells of one."""
         latest = [results[-1] for _, results in sorted(self.held.items())]
-        faults = [result.fault for result in latest if result.fault]
-        if faults:
-            raise EnvironmentFault(faults[0])
+        if found := [result.fault for result in latest if result.fault]:
+            raise EnvironmentFault(found[0])
 
     def state_dict(self) -> dict[str, Any]:
         """Every worker's state, the weights once, and answers that are not handed over yet.
@@ -163,14 +139,18 @@ class DistributedCollector(ExperienceSource):
         Waits for the workers, where a request is under way.
         """
         self._await()
-        states = self._states()
-        acting, *_ = [state.pop("acting") for state in states]
+        states = self.roster.states()
+        self._count_losses()
+        weights, *_ = [state.pop("acting") for state in states]
         past = {name: part for state in states for name, part in state.pop("past").items()}
         return {
             **{name: getattr(self, name) for name in COUNTERS},
+            "exact": self.exact,
             "done": sorted(self.done),
             "held": {w: [_as_tensors(r) for r in results] for w, results in self.held.items()},
-            "acting": acting,
+            "acting": weights,
+            "numbers": self.roster.numbers,
+            "incarnations": self.roster.incarnations,
             "workers": states,
             "past": past,
         }
@@ -179,26 +159,23 @@ class DistributedCollector(ExperienceSource):
         """Restores `state_dict`: workers play open episodes again, action by action."""
         vars(self).update({name: state[name] for name in COUNTERS})
         self.done = set(state["done"])
+        self.roster.numbers, self.roster.incarnations = state["numbers"], state["incarnations"]
         self.held = {w: [_from_tensors(r) for r in results] for w, results in state["held"].items()}
         past: list[dict[str, Any]] = [{} for _ in state["workers"]]
         for name, part in state["past"].items():
             past[int(name.split("-")[0]) // self.num_envs][name] = part
         shared = {"acting": state["acting"]}
         each = [own | shared | {"past": p} for own, p in zip(state["workers"], past, strict=True)]
-        for worker, exact in enumerate(self.pool.load(each)):
-            if isinstance(exact, WorkerLost):
-                self._replace(worker, exact)
-            self.exact = exact is True and self.exact
+        self.exact = self.roster.load(each) and state["exact"]
+        self._count_losses()
 
-    def _states(self) -> list[dict[str, Any]]:
-        """The states of all workers, of those that are lost their successors'."""
-        while True:
-            states = self.pool.states()
-            lost = {w: state for w, state in enumerate(states) if isinstance(state, WorkerLost)}
-            if not lost:
-                return [state for state in states if not isinstance(state, WorkerLost)]
-            for worker, reason in lost.items():
-                self._replace(worker, reason)
+    def _count_losses(self) -> None:
+        self.lost_workers = sum(self.roster.incarnations)
+        self.exact = self.exact and not self.lost_workers
+
+    def _made(self, worker: int) -> int:
+        """Steps that each copy of a worker is to have made before it is asked."""
+        return self.until if worker in self.done else self.until - self.collect_steps
 
     def close(self) -> None:
         """Ends the workers."""

@@ -73,7 +73,7 @@ class Experiment:
         for line in differences(before, now):
             print(f"not as before, so numbers may differ in their last digits: {line}")
         if not exact:
-            print("an open episode did not come out as it was and is dropped: the run is not exact")
+            print("an episode in progress was dropped, now or before: the run is not exact")
         self.folder.replace("config.gin", self.config.text())
         self._train(training, continued(before, now, {"step": step, "exact": exact}))
 

@@ -9,6 +9,7 @@ import torch
 from toys import Walk, constant_actor, through_the_disk
 from workers import (
     COPIES,
+    Forgetting,
     LossyPool,
     OneByOne,
     ToyWorker,
@@ -271,7 +272,7 @@ def test_a_lost_workers_successor_plays_the_next_episodes_and_its_share_again(ca
     lossy = collector_of(agent_with(), LossyPool(ToyWorker(), 3, [(1, 2)]))
     first = whole.step(), lossy.step()
     assert facts(first[0]) == facts(first[1])
-    numbers = list(lossy.numbers[1])
+    numbers = list(lossy.roster.numbers[1])
     second = whole.step(), lossy.step()
     assert lossy.steps == whole.steps, "the share was played again"
     others = [[e for e in each if e.env_index // COPIES != 1] for each in second]
@@ -285,6 +286,36 @@ def test_a_lost_workers_successor_plays_the_next_episodes_and_its_share_again(ca
     assert (lossy.exact, lossy.lost_workers) == (False, 1)
     assert not lossy.state_dict()["exact"]
     assert "worker 1 was lost (killed by SIGKILL)" in capsys.readouterr().err
+
+
+def test_a_worker_that_is_lost_when_a_run_is_saved_or_resumed_is_replaced_too() -> None:
+    remote = collector_of(agent_with(), Forgetting(ToyWorker(), 2))
+    remote.step()
+    numbers = list(remote.roster.numbers[1])
+    state = through_the_disk(remote.state_dict())
+    assert (state["exact"], state["incarnations"]) == (False, [0, 1])
+    assert state["workers"][1]["steps"] == state["workers"][0]["steps"], "its share was done"
+    begun = [each["episode"] for each in state["workers"][1]["trajectories"]]
+    assert begun == [number + 1 for number in numbers]
+
+    whole = collector_of(agent_with(), LocalPool(ToyWorker(), 2))
+    whole.step()
+    resumed = collector_of(agent_with(), Forgetting(ToyWorker(), 2))
+    resumed.load_state_dict(through_the_disk(whole.state_dict()))
+    assert (resumed.exact, resumed.lost_workers) == (False, 1)
+    episodes = whole.step(), resumed.step()
+    assert resumed.steps == whole.steps
+    firsts = [[e for e in each if e.env_index < COPIES] for each in episodes]
+    assert facts(firsts[0]) == facts(firsts[1])
+
+
+def test_weights_go_out_as_copies_on_the_cpu() -> None:
+    agent = agent_with()
+    sent = request(agent).weights
+    before = {name: value.clone() for name, value in sent["policy"].items()}
+    change(agent)
+    assert all(torch.equal(sent["policy"][name], before[name]) for name in before)
+    assert {value.device.type for value in sent["policy"].values()} == {"cpu"}
 
 
 def test_a_lost_workers_successor_has_other_noise() -> None:

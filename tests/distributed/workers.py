@@ -62,6 +62,24 @@ class LossyPool(LocalPool):
         return answers
 
 
+class Forgetting(LocalPool):
+    """Loses worker 1 when its state is asked for, or restored, the first time."""
+
+    lost = False
+
+    def states(self) -> Any:
+        states = super().states()
+        return states if self._lost() else [states[0], WorkerLost("gone")]
+
+    def load(self, states: Any) -> Any:
+        exact = super().load(states)
+        return exact if self._lost() else [exact[0], WorkerLost("gone")]
+
+    def _lost(self) -> bool:
+        before, self.lost = self.lost, True
+        return before
+
+
 class OneByOne(LocalPool):
     """Answers come singly, the last worker's first."""
 
