@@ -106,8 +106,7 @@ class Collector(ExperienceSource):
             self.reward_terms = tuple(outcomes[0].reward_terms)
         self.steps += len(self.envs)
         grown = self._grown()
-        syncs_grown = grown and not self.rollout_steps and self.sync_each != "request"
-        if (episodes and self.sync_each == "episode") or syncs_grown:
+        if (episodes and self.sync_each == "episode") or (grown and not self.rollout_steps):
             self.sync()
         return episodes + grown
 

@@ -193,12 +193,15 @@ def test_weights_are_the_newest_or_always_those_of_one_request_before() -> None:
 
 
 @pytest.mark.parametrize("staleness", [0, 1])
-@pytest.mark.parametrize("long_episode", [None, 5])
-def test_a_restored_collector_goes_on_as_the_old_one(staleness, long_episode) -> None:
+@pytest.mark.parametrize("long_episode", [100, 5])
+def test_a_restored_collector_goes_on_as_the_old_one(monkeypatch, staleness, long_episode) -> None:
+    # Of longer episodes, what has been handed over is dropped, but for the actions.
+    monkeypatch.setattr("offpcc.training.collector.LONG_EPISODE", 8)
+
     def new() -> tuple[Any, Any]:
         agent = agent_with()
-        pool = LocalPool(ToyWorker(long_episode=long_episode), 2)
-        return agent, collector_of(agent, pool, staleness=staleness)
+        make = ToyWorker(walk=partial(Walk, steps=31), long_episode=long_episode)
+        return agent, collector_of(agent, LocalPool(make, 2), staleness=staleness)
 
     agent, remote = new()
     saved, seen = [], []
@@ -207,6 +210,8 @@ def test_a_restored_collector_goes_on_as_the_old_one(staleness, long_episode) ->
         change(agent)
         # The weights of the learner are saved beside it.
         saved.append(through_the_disk((remote.state_dict(), agent.state_dict())))
+    dropped = {name[0] for state, _ in saved for name in state["past"]}
+    assert dropped == (set("0123") if long_episode == 5 else set())
     for step, (state, weights) in enumerate(saved):
         other, resumed = new()
         other.load_state_dict(weights)
@@ -267,6 +272,16 @@ def test_a_fault_of_an_environment_ends_the_run_as_at_home_and_loses_nothing() -
     assert resumed.steps == unbroken.steps
 
 
+def test_of_a_worker_that_is_lost_after_a_fault_nothing_is_handed_over_twice() -> None:
+    Failing.made = []
+    remote = collector_of(agent_with(), LossyPool(ToyWorker(walk=Failing), 2, []))
+    with pytest.raises(EnvironmentFault):
+        remote.step()
+    remote.pool.lost = [(1, 1)]
+    remote.step()
+    assert remote.steps == 9 * 2 * COPIES
+
+
 def test_a_lost_workers_successor_plays_the_next_episodes_and_its_share_again(capsys) -> None:
     whole = collector_of(agent_with(), LocalPool(ToyWorker(), 3))
     lossy = collector_of(agent_with(), LossyPool(ToyWorker(), 3, [(1, 2)]))
@@ -303,6 +318,9 @@ def test_a_worker_that_is_lost_when_a_run_is_saved_or_resumed_is_replaced_too() 
     resumed = collector_of(agent_with(), Forgetting(ToyWorker(), 2))
     resumed.load_state_dict(through_the_disk(whole.state_dict()))
     assert (resumed.exact, resumed.lost_workers) == (False, 1)
+    other = collector_of(agent_with(), LocalPool(ToyWorker(), 2))
+    other.load_state_dict(through_the_disk(whole.state_dict()) | {"exact": False})
+    assert not other.exact
     episodes = whole.step(), resumed.step()
     assert resumed.steps == whole.steps
     firsts = [[e for e in each if e.env_index < COPIES] for each in episodes]
