@@ -1,17 +1,84 @@
-"""Cluster: how this process connects to Ray."""
+"""Cluster: how this process connects to Ray, and what the cluster's nodes are checked for."""
 
+import logging
+import os
+import signal
+import socket
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-import ray
+from offpcc.processes.cores import cores
+
+try:
+    import ray
+except ModuleNotFoundError as error:
+    raise ImportError("ray is not installed: pip install 'offpcc[ray]'") from error
+
+PATIENCE = 5.0  # seconds for the head node to accept a connection; Ray itself tries for minutes
+PORT = 6379  # of `ray start --head`
 
 
 @contextmanager
 def connected(address: str, processors: int | None = None) -> Iterator[None]:
-    """Inside, this process is connected to Ray; processors: of a cluster that starts here."""
-    given = {"num_cpus": processors, "include_dashboard": False} if address == "local" else {}
-    ray.init(address, log_to_driver=False, logging_level="ERROR", **given)  # type: ignore[arg-type]
+    """Inside, this process is connected to the Ray cluster at an address.
+
+    address: host, host:port, "auto" for the cluster that this machine belongs to, or "local" to
+    start Ray on this machine until the block is left, for as many processors (None: those that there
+    are). Signals are handled as before. Raises ValueError where no cluster answers.
+    """
+    where = address if address == "local" else _reachable(address)
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of the change
+    here: dict[str, Any] = {"num_cpus": processors or cores(), "include_dashboard": False}
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            where,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **(here if address == "local" else {}),
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ValueError(f"--ray {address}: {' '.join(str(error).split())}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray's would leave by sys.exit
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _reachable(address: str) -> str:
+    """The cluster's address as host:port. Raises ValueError where nothing accepts a connection."""
+    named = address if address != "auto" else _own_cluster()
+    if named.startswith("ray://"):
+        raise ValueError(
+            f"--ray {address}: the command has to run on a node of the cluster, not as a Ray "
+            "client; connect the machine by `ray start --address=HOST:PORT`, then give --ray"
+        )
+    host, colon, port = named.rpartition(":")
+    host, port = (host, port) if colon else (named, str(PORT))
+    if not (host and port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError(f"--ray {address}: it is written HOST:PORT, auto or local")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except OSError as error:
+        raise ValueError(f"--ray {address}: no answer from {host}:{port} ({error})") from error
+    return f"{host}:{port}"
+
+
+def _own_cluster() -> str:
+    """The address of the cluster that this machine belongs to. Raises ValueError if none."""
+    if found := os.environ.get("RAY_ADDRESS"):
+        return found
+    file = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray/ray_current_cluster"
+    if not file.exists():
+        raise ValueError(
+            "--ray: this machine belongs to no Ray cluster; start one by `ray start --head`, join "
+            "one by `ray start --address=HOST:PORT`, or give --ray local"
+        )
+    return file.read_text(encoding="utf-8").strip()

@@ -14,6 +14,7 @@ from typing import Self
 
 from offpcc.config.locations import child_command
 from offpcc.errors import FAULT, Stopped
+from offpcc.processes.cores import cores
 from offpcc.processes.interrupt import Interrupt
 from offpcc.processes.lifeline import Lifeline
 from offpcc.runs.run_spec import RunSpec
@@ -178,13 +179,6 @@ def run(jobs: Sequence[Job], limit: int, again: str = "--resume") -> int:
             print(f"not begun: {', '.join(job.name for job in waiting)}", file=sys.stderr)
         raise Stopped(crew.stopped, again)
     return next(iter(failed.values()), 0)
-
-
-def cores() -> int:
-    """How many processors there are for us."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _follow(job: Job, process: Process, said: Said) -> None:
