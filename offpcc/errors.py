@@ -3,6 +3,7 @@
 import signal
 
 FAULT = 6  # the exit code for a fault of an environment, also where it took its process along
+LOST_TOO_OFTEN = 9  # the exit code for a machine or a worker that was lost again and again
 
 
 class ConfigError(ValueError):

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from offpcc.cli.parser import check_jobs, refuse_settings
+from offpcc.cli.parser import refuse_settings
+from offpcc.cli.starter import check_jobs, starter
 
 
 def compare(asked: argparse.Namespace) -> int:
@@ -32,7 +33,8 @@ def compare(asked: argparse.Namespace) -> int:
         ours = planned[asked.part] if asked.part else planned
         try:
             if asked.report is None:
-                code = train(ours, asked.jobs or 1, rows, ["--debug"] if asked.debug else [])
+                flags = ["--debug"] if asked.debug else []
+                code = train(ours, starter(asked), rows, flags)
         finally:  # what has finished is kept, however the rest ends
             kept = keep_rows(ours, rows)
         if asked.part:

@@ -11,6 +11,7 @@ from pathlib import Path
 from offpcc import errors
 from offpcc.cli.parser import parser
 from offpcc.cli.play import plays
+from offpcc.cli.starter import by_jobs
 from offpcc.config.locations import CHECKOUT, program
 
 
@@ -38,7 +39,7 @@ def exit_code(error: BaseException) -> int:
         ((errors.EnvironmentFault, errors.CallTimeout, SystemExit), errors.FAULT),
         (OSError, 7),
         (errors.ExportMismatch, 8),
-        (errors.WorkersLostError, 9),
+        (errors.WorkersLostError, errors.LOST_TOO_OFTEN),
         ((ValueError, TypeError, ImportError), 2),
     )
     return next((code for kind, code in known if isinstance(error, kind)), 1)
@@ -100,7 +101,7 @@ def script() -> int:
 
     tables = (asked.report, asked.plot, asked.status)
     elsewhere = (asked.list, asked.compare, *(each is not None for each in tables))
-    plain = any(elsewhere) or asked.jobs or asked.print_config or asked.tune
+    plain = any((*elsewhere, by_jobs(asked), asked.print_config, asked.tune))
     trial = asked.trial is not None
     observed = trial or (bool(asked.check or asked.env) and not plain)
     if trial:

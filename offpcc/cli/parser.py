@@ -17,9 +17,9 @@ EXAMPLES = """examples:
   {command} --tune pendulum-p --jobs 2
 
 exit codes: 0 done, 2 usage or config, 3 diverged or no update, 4 no valid checkpoint, 5 run locked,
-6 environment fault, 7 storage fault, 8 an exported policy that differs from the run's, 9 a worker
-that was lost again and again, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM (continue with
---resume; a second signal, a second later, leaves at once)"""
+6 environment fault, 7 storage fault, 8 an exported policy that differs from the run's, 9 a machine
+or a worker that was lost again and again, 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM
+(continue with --resume; a second signal, a second later, leaves at once)"""
 
 DOMAIN_CONFIG = "default: the recipe in configs/domains/ with the longest name that begins the id"
 ENV = "a gymnasium id; module:Id-v0 imports module first; or a class of it, as module:Class"
@@ -32,9 +32,9 @@ REPORT = "with --compare: train nothing, report on the runs in results/ or on th
 STATUS = "list the runs below DIR (default: --results): at work or not, steps, return, time left"
 TUNE = "search settings: the ranges are in configs/tune/SPACE.toml, or in a file of your own"
 JOBS = "runs to train at the same time, each in its own process on its share of the cores"
-RAY = "the Ray cluster for it; auto (default): the one that runs here; local: starts one here"
 WORKERS = "processes that collect experience, each with --envs copies; needs the extra ray"
 ASYNC = "with --envs: a process for each copy, which pays off if a step takes milliseconds"
+RAY = "a Ray cluster for runs, or --workers: HOST:PORT, auto (this machine's), local (starts here)"
 PART = "of --compare, or of several run ids: every N-th run from the I-th on, for N machines"
 PRECISION = "of updates; auto: bf16 where the device has it and it is not slower"
 MEMORY = "ablated: --evaluate also runs with the memory reset at every step, and compares"
@@ -105,8 +105,8 @@ def _add_settings(p: Parser) -> None:
     set_("--envs", type=int, metavar="N", help="copies of the environment")
     set_("--async", action="store_true", help=ASYNC)
     set_("--workers", type=int, metavar="N", help=WORKERS)
-    set_("--ray", nargs="?", const="auto", metavar="ADDRESS", help=RAY)
     set_("--jobs", type=int, metavar="J", help=JOBS)
+    set_("--ray", nargs="?", const="auto", metavar="ADDRESS", help=RAY)
     set_("--part", type=part_of, metavar="I/N", help=PART)
     set_("--device", metavar="NAME", help="auto, cpu or cuda:0")
     set_("--precision", choices=("auto", "fp32", "bf16"), help=PRECISION)
@@ -171,7 +171,7 @@ def _add_other(p: Parser) -> None:
 
 def refuse_settings(asked: argparse.Namespace) -> None:
     """Raises ValueError for a flag whose place is a suite's file."""
-    free = {"compare", "report", "results", "jobs", "part", "device", "wandb", "debug"}
+    free = {"compare", "report", "results", "jobs", "ray", "part", "device", "wandb", "debug"}
     if others := [name for name in given(asked) if name not in free]:
         flag = others[0].replace("_", "-")
         raise ValueError(f"--{flag} does not go with --compare; the suite's file says it")
@@ -197,9 +197,3 @@ def check_workers(asked: argparse.Namespace) -> None:
         raise ValueError(f"--workers {asked.workers}: it must be at least 1")
     if asked.workers and (asked.jobs or len(asked.run_id) > 1):
         raise ValueError("--workers is for one run; several runs go side by side with --jobs")
-
-
-def check_jobs(asked: argparse.Namespace) -> None:
-    """Raises ValueError for no jobs."""
-    if asked.jobs is not None and asked.jobs < 1:
-        raise ValueError(f"--jobs {asked.jobs}: it must be at least 1")

@@ -5,8 +5,9 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from offpcc.cli.parser import check_jobs, check_workers, given
+from offpcc.cli.parser import check_workers, given
 from offpcc.cli.play import play, plays
+from offpcc.cli.starter import by_jobs, check_jobs, starter
 
 if TYPE_CHECKING:
     from offpcc.runs.run_spec import RunSpec
@@ -31,6 +32,8 @@ def runs(asked: argparse.Namespace) -> int:
         raise ValueError("--jobs is for training; trained runs are played one after another")
     if playing and asked.workers:
         raise ValueError("--workers is for training; trained runs are played in one process")
+    if playing and asked.ray:
+        raise ValueError("--ray is for training; trained runs are played on this machine")
     if playing and asked.part:
         raise ValueError("--part is for training; trained runs are played in one place")
     if playing and asked.init_from:
@@ -49,7 +52,7 @@ def runs(asked: argparse.Namespace) -> int:
         else:
             request.folder.check(resume=request in again, overwrite=asked.overwrite)
             request.compose(resume=request in again)
-    if asked.jobs:
+    if by_jobs(asked):
         return side_by_side(asked, asked_for)
     for request in asked_for:
         if playing:
@@ -62,19 +65,18 @@ def runs(asked: argparse.Namespace) -> int:
 def side_by_side(asked: argparse.Namespace, asked_for: "list[RunSpec]") -> int:
     """Trains several runs at a time; the exit code of the first that fails, or 0."""
     from offpcc.runs import jobs
+    from offpcc.runs.job import Job
 
     flags = [f"--{name}" for name in ("overwrite", "debug") if getattr(asked, name)]
     again = continued(asked, asked_for)
-    todo = [
-        jobs.Job(each, (*flags, *(["--resume"] if each in again else []))) for each in asked_for
-    ]
-    return jobs.run(todo, asked.jobs)
+    todo = [Job(each, (*flags, *(["--resume"] if each in again else []))) for each in asked_for]
+    return jobs.run(todo, starter(asked))
 
 
 def continued(asked: argparse.Namespace, asked_for: "list[RunSpec]") -> "list[RunSpec]":
     """Those that --resume continues: all, but of several jobs some may not have begun."""
     there = [request for request in asked_for if request.folder.exists]
-    return (there if asked.jobs and there else asked_for) if asked.resume else []
+    return (there if by_jobs(asked) and there else asked_for) if asked.resume else []
 
 
 def requests(asked: argparse.Namespace) -> "list[RunSpec]":

@@ -5,7 +5,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from offpcc.cli.parser import check_jobs, given
+from offpcc.cli.parser import given
+from offpcc.cli.starter import check_jobs
 from offpcc.config.locations import program
 
 FREE = ("tune", "trial", "jobs", "results", "steps", "seed", "device", "wandb", "debug")
@@ -22,6 +23,8 @@ def tune(asked: argparse.Namespace) -> int:
     if not asked.tune:
         raise ValueError("--trial goes with --tune SPACE")
     check_jobs(asked)
+    if asked.ray:
+        raise ValueError("--ray does not go with --tune; trials run on one machine, by --jobs")
     if others := [name for name in given(asked) if name not in FREE]:
         flag = others[0].replace("_", "-")
         raise ValueError(f"--{flag} does not go with --tune; the space's file says it")

@@ -10,7 +10,9 @@ from offpcc.config import bindings
 from offpcc.config.config import Config
 from offpcc.errors import ConfigError
 from offpcc.runs import jobs
+from offpcc.runs.job import Job
 from offpcc.runs.start_or_resume import MAY_CHANGE
+from offpcc.runs.starter import Starter
 from offpcc.storage.run_folder import read_json
 from offpcc.training.tracking import WandB, account
 
@@ -19,8 +21,10 @@ JUDGED = ("Training.eval_interval", "Evaluator.episodes", "precision")
 FREE = tuple(key for key in MAY_CHANGE if key not in JUDGED)
 
 
-def train(planned: Sequence[PlannedRun], limit: int, rows: Path, flags: Sequence[str] = ()) -> int:
-    """Trains what is not finished, `limit` at a time; 0, or the first failure's exit code.
+def train(
+    planned: Sequence[PlannedRun], starter: Starter, rows: Path, flags: Sequence[str] = ()
+) -> int:
+    """Trains what is not finished; 0, or the first failure's exit code.
 
     A run whose rows were kept counts as finished. Raises RunLockedError, before anything is
     trained, for a run that is at work.
@@ -31,11 +35,11 @@ def train(planned: Sequence[PlannedRun], limit: int, rows: Path, flags: Sequence
         folder = run.request.folder
         folder.check(resume=folder.exists)
         if folder.exists and "final" not in folder.read():
-            todo.append(jobs.Job(run.request, ("--resume", *flags)))
+            todo.append(Job(run.request, ("--resume", *flags)))
         elif not folder.exists and not have_rows(run, rows):
-            todo.append(jobs.Job(run.request, tuple(flags)))
+            todo.append(Job(run.request, tuple(flags)))
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them finished before", flush=True)
-    return jobs.run(todo, limit, again="the same command")
+    return jobs.run(todo, starter, again="the same command")
 
 
 def refuse_others(planned: Sequence[PlannedRun], rows: Path) -> None:

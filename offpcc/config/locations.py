@@ -5,6 +5,7 @@ here depends on the working folder or on `sys.path`, so a user's folders may hav
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -77,6 +78,20 @@ def version() -> str:
 
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
     return str(project["project"]["version"])
+
+
+def commit() -> str | None:
+    """The checkout's commit, with `-dirty` where files have changed; None where there is none."""
+    if not CHECKOUT:  # an installed package may lie inside a repository of the user's
+        return None
+    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(
+            [*command, "--exclude=*"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
 
 
 def program() -> str:

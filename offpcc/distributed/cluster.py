@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from offpcc.processes.cores import cores
 
 try:
     import ray
+    from ray.exceptions import RayError, RayTaskError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ModuleNotFoundError as error:
     raise ImportError("ray is not installed: pip install 'offpcc[ray]'") from error
 
 PATIENCE = 5.0  # seconds for the head node to accept a connection; Ray itself tries for minutes
+ANSWER = 60.0  # seconds for a node, which may have to start a process first
 PORT = 6379  # of `ray start --head`
 
 
@@ -50,6 +53,31 @@ def connected(address: str, processors: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def check_nodes(check: Callable[[], str]) -> None:
+    """Calls a check on every node; raises ValueError, naming the node, for the first that fails."""
+    task = ray.remote(num_cpus=0, max_retries=0)(_call)
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    calls = [task.options(scheduling_strategy=place).remote(check) for place in places]
+    for node, call in zip(nodes, calls, strict=True):
+        try:
+            ray.get(call, timeout=ANSWER)
+        except RayTaskError as error:
+            raise ValueError(str(error.cause)) from error
+        except RayError as error:
+            name, why = node["NodeManagerHostname"], str(error).strip().splitlines()[0]
+            raise ValueError(f"node {name} does not answer: {why}") from error
+
+
+def _call(check: Callable[[], str]) -> str:
+    return check()
+
+
+def node_resources() -> list[dict[str, float]]:
+    """What each node has in all, such as {"CPU": 16.0, "GPU": 1.0}."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _reachable(address: str) -> str:

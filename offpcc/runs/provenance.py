@@ -3,7 +3,6 @@
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from torch import nn
 
 from offpcc.algorithms import Learner
 from offpcc.config import locations
-from offpcc.config.locations import CHECKOUT, MODULE, program
+from offpcc.config.locations import MODULE, commit, program
 from offpcc.runs.run_spec import RunSpec
 from offpcc.training.loop import Training
 
@@ -91,20 +90,6 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def commit() -> str | None:
-    """The checkout's commit, with `-dirty` where files have changed; None where there is none."""
-    if not CHECKOUT:  # an installed package may lie inside a repository of the user's
-        return None
-    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        found = subprocess.run(
-            [*command, "--exclude=*"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -8,7 +8,9 @@ from optuna.trial import FrozenTrial, TrialState
 from offpcc.compare.search.study import Study
 from offpcc.compare.search.trial import AGAIN
 from offpcc.errors import Stopped, StorageError
-from offpcc.runs.jobs import Crew, Job
+from offpcc.runs.crew import Crew
+from offpcc.runs.job import Job
+from offpcc.runs.starter import LocalStarter
 
 LOCKED, STORAGE = 5, 7  # exit codes
 SIGNALLED = (129, 130, 143)  # exit codes of what somebody stopped
@@ -31,7 +33,7 @@ class TrialJob(Job):
         """Whether how it ended is recorded."""
         return self.study.trial(self.number).state.is_finished()
 
-    def words(self, threads: int | None) -> list[str]:
+    def words(self, threads: int) -> list[str]:
         """Its command line; the threads are in the environment, so that no config differs."""
         return [*self.flags, "--trial", str(self.number)]
 
@@ -44,7 +46,7 @@ def search(study: Study, limit: int, flags: Sequence[str]) -> int:
     once a disk takes no more.
     """
     stopped, codes, full = study.claim_stopped(), [], ""
-    with Crew(limit) as crew:
+    with Crew(LocalStarter(limit)) as crew:
         while True:
             while crew.hires and not full:
                 number = stopped.pop(0) if stopped else study.claim_next()

@@ -1,0 +1,43 @@
+"""Losses: what becomes of jobs whose machine is gone."""
+
+from dataclasses import replace
+
+from offpcc.runs.job import Job
+
+MOST = 3  # losses without a new checkpoint between them
+
+
+class Losses:
+    """Counts how often jobs were lost, by their names."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[int, str]] = {}  # losses, and the newest checkpoint then
+        self._replaced: dict[str, float] = {}  # when run.json of what is overwritten was written
+
+    def begin(self, job: Job) -> None:
+        """Called before a job is started."""
+        if "--overwrite" in job.flags:
+            self._replaced[job.name] = _written(job)
+
+    def again(self, job: Job) -> Job | None:
+        """The job that continues a lost one, or begins it anew; None once it is given up."""
+        count, before = self._counts.get(job.name, (0, ""))
+        newest = _newest_checkpoint(job)
+        count = count + 1 if newest == before else 1
+        self._counts[job.name] = count, newest
+        if count == MOST:
+            return None
+        replaced = self._replaced.get(job.name)
+        begun = job.request.folder.exists and _written(job) != replaced
+        flags = [flag for flag in job.flags if flag not in ("--resume", "--overwrite")]
+        return replace(job, flags=(*flags, "--resume") if begun else job.flags, waits=True)
+
+
+def _written(job: Job) -> float:
+    folder = job.request.folder
+    return (folder / "run.json").stat().st_mtime if folder.exists else 0.0
+
+
+def _newest_checkpoint(job: Job) -> str:
+    folders = (job.request.folder / "checkpoints").glob("step-*")
+    return max((path.name for path in folders), default="")
