@@ -34,6 +34,8 @@ def run(jobs: Sequence[Job], starter: Starter, again: str = "--resume") -> int:
                 ends[job.name] = code, words
             elif crew.stopped:
                 ends[job.name] = 128 + crew.stopped, words
+            elif losses.ended(job):
+                ends[job.name] = 0, ""
             elif next_job := losses.again(job):
                 crew.tell(job, "its machine was lost; it is queued again")
                 waiting.append(next_job)

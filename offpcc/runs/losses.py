@@ -12,12 +12,15 @@ class Losses:
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, str]] = {}  # losses, and the newest checkpoint then
-        self._replaced: dict[str, float] = {}  # when run.json of what is overwritten was written
+        self._before: dict[str, float] = {}  # when run.json was written, as jobs were started
 
     def begin(self, job: Job) -> None:
         """Called before a job is started."""
-        if "--overwrite" in job.flags:
-            self._replaced[job.name] = _written(job)
+        self._before[job.name] = _written(job)
+
+    def ended(self, job: Job) -> bool:
+        """Whether a lost job had finished its run."""
+        return self._began(job) and job.finished
 
     def again(self, job: Job) -> Job | None:
         """The job that continues a lost one, or begins it anew; None once it is given up."""
@@ -27,10 +30,12 @@ class Losses:
         self._counts[job.name] = count, newest
         if count == MOST:
             return None
-        replaced = self._replaced.get(job.name)
-        begun = job.request.folder.exists and _written(job) != replaced
-        flags = [flag for flag in job.flags if flag not in ("--resume", "--overwrite")]
-        return replace(job, flags=(*flags, "--resume") if begun else job.flags, waits=True)
+        others = (flag for flag in job.flags if flag not in ("--resume", "--overwrite"))
+        flags = (*others, "--resume") if self._began(job) else job.flags
+        return replace(job, flags=flags, waits=True)
+
+    def _began(self, job: Job) -> bool:
+        return job.request.folder.exists and _written(job) != self._before[job.name]
 
 
 def _written(job: Job) -> float:
