@@ -18,6 +18,7 @@ from offline_wandb import without_wandb
 
 from offpcc import errors as faults
 from offpcc.cli import main as command
+from offpcc.storage.run_folder import holder
 from offpcc.training.loop import CLOCK
 
 RSAC = ("--env", "cartpole-continuous-p-v0", "--algo", "rsac")
@@ -491,7 +492,8 @@ def test_a_second_process_exits_with_5_and_the_first_ones_id(folder):
             [*LAUNCH, *RSAC, *how], cwd=folder, capture_output=True, text=True, check=False
         )
         assert second.returncode == 5
-        assert second.stderr.startswith(f"launch.py: process {first.pid} is at work on results/")
+        said = f"launch.py: process {holder(first.pid)} is at work on results/"
+        assert second.stderr.startswith(said)
     os.kill(first.pid, signal.SIGKILL)
     assert first.wait() == -signal.SIGKILL
     done(launch(folder, *RSAC, "--resume"))

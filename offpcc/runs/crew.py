@@ -119,7 +119,7 @@ class Crew:
 
     def _remind(self) -> None:
         if not self._last:
-            print(f"{self.working} runs wait: {self._starter.shortage}", file=sys.stderr)
+            print(f"{self._starter.shortage}; waiting: {self.working}", file=sys.stderr)
 
     def _end(self, job: Job) -> tuple[Job, int, str]:
         code, last = self._relay.working.pop(job).wait(), ""

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from offpcc.errors import EnvironmentFault, RunExistsError, RunLockedError, RunM
 from offpcc.storage.atomic_io import make_folder, replace_file, strict_json
 
 LOCK = "run.lock"  # empty: some versions of filelock truncate the file, whoever holds it
-HOLDER = "run.pid"  # the process that holds the lock, or the last that did
+HOLDER = "run.pid"  # host:pid of the process that holds the lock, or of the last that did
 ENDED = "ended.json"  # the error that ended its last process; none after a kill or a finish
 PATIENCE = 0.1  # seconds: `at_work` of another process may be looking at the lock
 NEEDED = ("env", "algo", "seed", "spec")  # of run.json, to continue a run or to play it
@@ -31,6 +32,11 @@ def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     if missing or not isinstance(content, dict):
         raise ValueError(f"{path} is damaged: it has no {', '.join(missing) or 'keys'}; restore it")
     return content
+
+
+def holder(process: int) -> str:
+    """A process of this machine as host:pid, as several machines may share a folder."""
+    return f"{socket.gethostname()}:{process}"
 
 
 class RunFolder:
@@ -119,11 +125,11 @@ class RunFolder:
         """Inside, no other process may work on the run; a killed one's lock is free.
 
         An error that leaves the block is recorded in ended.json. Raises RunLockedError with the
-        other's process id.
+        other's machine and process id.
         """
         make_folder(self.path)
         with self._lock():
-            (self / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
+            (self / HOLDER).write_text(holder(os.getpid()), encoding="utf-8")
             (self / ENDED).unlink(missing_ok=True)
             try:
                 yield
@@ -134,9 +140,9 @@ class RunFolder:
                 raise
 
     def record_fault(self, process: int, message: str) -> None:
-        """Records that an environment ended this process, if it was the last to work on the run."""
+        """Records that an environment ended a process of this machine, if it was the run's last."""
         with suppress(OSError):
-            if (self / HOLDER).read_text(encoding="utf-8") == str(process):
+            if (self / HOLDER).read_text(encoding="utf-8") == holder(process):
                 self._record_end(EnvironmentFault(message))
 
     def _record_end(self, error: BaseException) -> None:

@@ -22,7 +22,8 @@ from offpcc.compare.search.trial import SeedOfTrial, score
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file
 from offpcc.errors import ConfigError, StorageError
-from offpcc.runs import jobs
+from offpcc.runs.job import Job
+from offpcc.runs.starter import LocalStarter
 from offpcc.storage.run_folder import RunFolder
 
 SPACE = """
@@ -222,8 +223,8 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, str]]:
     class Crew:
         stopped = 0
 
-        def __init__(self, limit: int) -> None:
-            self.limit = limit
+        def __init__(self, starter: LocalStarter) -> None:
+            self.limit = starter.limit or 0
             self.jobs: list[TrialJob] = []
 
         def __enter__(self) -> "Crew":
@@ -243,7 +244,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, str]]:
         def start(self, job: TrialJob) -> None:
             self.jobs.append(job)
 
-        def tell(self, job: jobs.Job, line: str) -> None:
+        def tell(self, job: Job, line: str) -> None:
             print(f"{job.name}: {line}")
 
         def wait(self) -> tuple[TrialJob, int, str]:

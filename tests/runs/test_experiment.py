@@ -370,7 +370,7 @@ def test_a_run_that_another_is_at_work_on_is_left_alone(tmp_path):
     run = begin(tmp_path, "steps = 10\nlearning_starts = 5")
     with run.locked():
         for how in ({}, {"overwrite": True}, {"resume": True}):
-            with pytest.raises(RunLockedError, match=f"process {os.getpid()} is at work on"):
+            with pytest.raises(RunLockedError, match=f"process .+:{os.getpid()} is at work on"):
                 begin(tmp_path, "steps = 10\nlearning_starts = 5", **how)
 
 

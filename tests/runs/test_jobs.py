@@ -15,9 +15,12 @@ import pytest
 from children import launch, tiny
 from test_launch import ODD
 
-from offpcc.processes.lifeline import Lifeline
-from offpcc.runs import jobs
+from offpcc.processes import child
+from offpcc.runs import jobs, starter
+from offpcc.runs.crew import Relay
+from offpcc.runs.job import POOLS, Job
 from offpcc.runs.run_spec import RunSpec
+from offpcc.runs.starter import LocalStarter
 from offpcc.training.tracking.live_status import LiveStatus
 
 SLOW = f"""
@@ -83,22 +86,23 @@ def test_all_runs_are_checked_before_the_first_begins(tmp_path):
 def test_a_job_has_the_requests_command_line_and_its_share_of_the_threads(monkeypatch, own):
     asked = {}
     monkeypatch.setattr(subprocess, "Popen", lambda command, **more: asked.update(more, c=command))
+    monkeypatch.setattr(starter, "cores", lambda: 5)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     request = RunSpec("Pendulum-v1", "sac", run_id="x", seed=4, bind=["steps = 9", *own])
-    with Lifeline() as lifeline:
-        jobs.Job(request, ("--resume",)).start(threads=2, lifeline=lifeline)
+    with LocalStarter(2) as local:
+        local.start(Job(request, ("--resume",)))
     words = " ".join(asked["c"][2:])
     begin = "--env Pendulum-v1 --algo sac --run_id x --results results --wandb off --seed 4"
     binds = [f"--bind {line}" for line in ["steps = 9", *(own or ["num_threads = 2"])]]
     assert words == " ".join([begin, *binds, "--resume"])
-    pools = {asked["env"].get(name) for name in jobs.POOLS}
+    pools = {asked["env"].get(name) for name in POOLS}
     assert "2" not in pools if own else pools == {"2"}
 
 
 def test_every_signal_goes_to_every_job():
     code = "import signal; [signal.signal(n, lambda n, f: exit(n)) for n in (2, 15)]; "
     command = [sys.executable, "-c", f"{code}print('ready', flush=True); signal.pause()"]
-    with jobs.Relay() as relay:
+    with Relay() as relay:
         for name in "ab":
             process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             assert process.stdout and process.stdout.readline() == "ready\n"
@@ -112,7 +116,7 @@ def test_every_signal_goes_to_every_job():
 
 
 def test_ctrl_z_suspends_every_job_until_the_relay_goes_on(monkeypatch):
-    with jobs.Relay() as relay:
+    with Relay() as relay:
         relay.working["a"] = process = Recording()  # type: ignore[index, assignment]
         monkeypatch.setattr(os, "kill", lambda pid, number: process.result.append((pid, number)))
         signal.raise_signal(signal.SIGTSTP)
@@ -142,32 +146,26 @@ def test_a_job_has_failed_unless_its_run_has_final_scores(tmp_path, monkeypatch,
             (requests[name].folder / "run.json").write_text(text)
     codes = dict.fromkeys(result, "exit(0)") | {"d": "import os; os.kill(os.getpid(), 9)"}
 
-    def start(job: jobs.Job, threads: int, lifeline: Lifeline) -> jobs.Process:
-        command = [sys.executable, "-c", codes[job.request.run_id]]
-        return lifeline.start(command, os.environ, stdout=subprocess.PIPE, text=True)
-
-    monkeypatch.setattr(jobs.Job, "start", start)
-    assert jobs.run([jobs.Job(requests[name]) for name in "ab"], 2) == 6
+    monkeypatch.setattr(child, "child_command", lambda: [sys.executable])
+    monkeypatch.setattr(Job, "words", lambda job, threads: ["-c", codes[job.request.run_id]])
+    assert jobs.run([Job(requests[name]) for name in "ab"], LocalStarter(2)) == 6
     unfinished = "it exits with 0, but its run.json has no final scores"
     assert capfd.readouterr().err == f"failed: Pendulum-v1/sac/b: {unfinished}\n"
-    assert jobs.run([jobs.Job(requests["c"])], 1) == 6
+    assert jobs.run([Job(requests["c"])], LocalStarter(1)) == 6
     assert capfd.readouterr().err == f"failed: Pendulum-v1/sac/c: {unfinished}\n"
-    assert jobs.run([jobs.Job(requests["d"])], 1) == 137
+    assert jobs.run([Job(requests["d"])], LocalStarter(1)) == 137
     assert capfd.readouterr().err == "failed: Pendulum-v1/sac/d: killed by SIGKILL\n"
 
 
 def test_what_a_job_leaves_running_does_not_keep_the_others_waiting(tmp_path, monkeypatch):
     left = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
 
-    def start(job: jobs.Job, threads: int, lifeline: Lifeline) -> jobs.Process:
-        command = [sys.executable, "-c", left]
-        return lifeline.start(command, os.environ, stdout=subprocess.PIPE, text=True)
-
-    monkeypatch.setattr(jobs.Job, "start", start)
+    monkeypatch.setattr(child, "child_command", lambda: [sys.executable])
+    monkeypatch.setattr(Job, "words", lambda job, threads: ["-c", left])
     lines: list[str] = []
     monkeypatch.setattr(LiveStatus, "tell", lambda board, name, line: lines.append(line))
     before = time.monotonic()
-    jobs.run([jobs.Job(RunSpec("Pendulum-v1", "sac", results=tmp_path))], 1)
+    jobs.run([Job(RunSpec("Pendulum-v1", "sac", results=tmp_path))], LocalStarter(1))
     os.kill(int(lines[0]), signal.SIGKILL)
     assert time.monotonic() - before < 30
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from disks import Disk
 
 from offpcc.errors import RunExistsError, RunLockedError, RunMissingError
 from offpcc.storage.atomic_io import make_folder
-from offpcc.storage.run_folder import RunFolder
+from offpcc.storage.run_folder import HOLDER, RunFolder, holder
 
 HOLD = """
 import sys, time
@@ -58,7 +59,7 @@ def begun(tmp_path: Path) -> RunFolder:
 
 def test_a_second_process_is_refused_by_the_name_of_who_holds_the_lock(begun):
     with held(begun.path) as other:
-        said = f"process {other} is at work on {begun.path}"
+        said = f"process {holder(other)} is at work on {begun.path}"
         with pytest.raises(RunLockedError, match=said), begun.locked():
             raise AssertionError
         for how in ({}, {"resume": True}, {"overwrite": True}):
@@ -71,7 +72,7 @@ def test_a_killed_process_leaves_the_lock_free(begun):
         os.kill(other, signal.SIGKILL)
         os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
         with begun.locked():
-            assert (begun / "run.pid").read_text() == str(os.getpid())
+            assert (begun / "run.pid").read_text() == f"{socket.gethostname()}:{os.getpid()}"
 
 
 def test_a_run_is_at_work_while_its_lock_is_held(begun):
@@ -110,7 +111,10 @@ def test_an_error_in_the_block_is_recorded_and_the_next_block_forgets_it(begun):
 
 def test_a_fault_is_recorded_of_the_last_process_that_worked_on_the_run_alone(begun, tmp_path):
     begun.record_fault(os.getpid() + 1, "gone")
+    (begun / HOLDER).write_text(f"elsewhere:{os.getpid()}")
+    begun.record_fault(os.getpid(), "gone")
     assert not (begun / "ended.json").exists()
+    (begun / HOLDER).write_text(holder(os.getpid()))
     begun.record_fault(os.getpid(), "gone")
     recorded = json.loads((begun / "ended.json").read_text())
     assert recorded == {"error": "EnvironmentFault", "message": "gone"}

@@ -1,0 +1,196 @@
+"""Runs on a Ray cluster: one that this machine simulates, and the errors of one line."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from children import LAUNCH, tiny
+
+from offpcc.cli.main import main
+from offpcc.distributed import node_check as checks
+from offpcc.distributed.node_check import NodeCheck, node_check
+from offpcc.runs.ray_starter import threads
+from offpcc.training.loop import CLOCK
+
+RSAC = ["--env", "pendulum-p-v0", "--algo", "rsac", "--seed", "1"]
+RUNS = Path("results/pendulum-p-v0/rsac")
+
+# Ray leaves sockets and subprocesses to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def start(folder: Path, *arguments: object) -> "subprocess.Popen[str]":
+    words = ["--config", tiny(folder), "--bind", "num_threads = 1", *arguments]
+    return subprocess.Popen(
+        [*LAUNCH, *RSAC, *map(str, words)],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def outcome(run: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """The rows of a run but for the clock, and the agent of its last checkpoint."""
+    with (run / "progress.csv").open() as file:
+        rows = [{k: v for k, v in row.items() if k not in CLOCK} for row in csv.DictReader(file)]
+    newest = max((run / "checkpoints").glob("step-*"))
+    return rows, torch.load(newest / "agent.pt", weights_only=False)
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head node and another one, with a CPU each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.2)
+    return condition()
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Of the processes that work in a folder, the names."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(folder):
+                found.append(process.name())
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_runs_are_trained_by_ray_on_this_machine(tmp_path):
+    child = start(tmp_path, "--run_id", "a", "b", "--ray", "local")
+    said = child.communicate()[0]
+    assert child.returncode == 0, said
+    assert "pendulum-p-v0/rsac/b: on node " in said and "(raylet)" not in said
+    for run_id in "ab":
+        assert f"rsac/{run_id}: {RUNS}/{run_id}: 250 steps in " in said
+    assert not list((tmp_path / "results").glob(".ray-*"))
+
+
+@pytest.mark.slow
+def test_runs_of_a_lost_node_go_on_elsewhere_with_the_same_bits(tmp_path, cluster):
+    names = ["--run_id", "a", "b", "c", "d", "--steps", 1500]
+    plain = start(tmp_path, *names, "--jobs", "1", "--results", "plain")
+    assert plain.communicate()[0] and plain.returncode == 0
+    child = start(tmp_path, *names, "--ray", cluster.address)
+    assert child.stdout
+    said, lost = "", False
+    for line in child.stdout:
+        said += line
+        if not lost and "rsac/b: 240 / 1500" in said and "rsac/a: 240 / 1500" in said:
+            cluster.remove_node(cluster.worker_nodes.pop(), allow_graceful=False)
+            lost = True
+    assert child.wait() == 0, said
+    assert said.count("its machine was lost; it is queued again") == 1
+    assert said.count(": goes on at step ") == 1
+    for run_id in "abcd":
+        ours = outcome(tmp_path / RUNS / run_id)
+        theirs = outcome(tmp_path / "plain" / RUNS.relative_to("results") / run_id)
+        assert ours[0] == theirs[0] and same(ours[1], theirs[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_driver_that_is_stopped_or_killed_leaves_checkpoints_and_no_process(
+    tmp_path, cluster, number
+):
+    child = start(tmp_path, "--run_id", "a", "b", "c", "--steps", 99999, "--ray", cluster.address)
+    saved = [tmp_path / RUNS / run_id / "checkpoints" for run_id in "ab"]
+    assert wait_for(lambda: all(len([*each.glob("step-*")]) > 1 for each in saved), 60)
+    assert len(processes_in(tmp_path)) > 6
+    before = [max(each.glob("step-*")) for each in saved]
+    child.send_signal(number)
+    said = child.communicate(timeout=10)[0]
+    assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), said
+    assert wait_for(lambda: not processes_in(tmp_path), 10)
+    assert all(max(each.glob("step-*")) > old for each, old in zip(saved, before, strict=True))
+    if number != signal.SIGKILL:
+        line = f"launch.py: stopped by {number.name}; continue with --resume\n"
+        assert said.endswith(f"not begun: pendulum-p-v0/rsac/c\n{line}")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: no answer from 127.0.0.1:1 "),
+        (["--ray", "node:port"], "--ray node:port: it is written HOST:PORT, auto or local"),
+        (["--ray", "ray://node:10001"], "--ray ray://node:10001: the command has to run on a node"),
+        (["--ray"], "--ray: this machine belongs to no Ray cluster; start one by `ray start"),
+        (["--ray", "--render"], "--ray is for training"),
+    ],
+)
+def test_an_address_where_no_run_can_be_is_a_line(tmp_path, monkeypatch, capsys, words, complaint):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main([*RSAC, *words]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and complaint in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_search_is_for_one_machine(capsys):
+    assert main(["--tune", "pendulum-p", "--ray"]) == 2
+    assert "--ray does not go with --tune; trials run on one machine" in capsys.readouterr().err
+
+
+def test_without_ray_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "offpcc.distributed.cluster")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*RSAC, "--ray"]) == 2
+    assert capsys.readouterr().err.endswith(": ray is not installed: pip install 'offpcc[ray]'\n")
+
+
+def test_a_node_needs_the_drivers_folders_and_its_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(checks, "PATIENCE", 0.0)
+    monkeypatch.chdir(tmp_path)
+    with node_check("results") as check:
+        assert check() and Path.cwd() == tmp_path
+        facts = vars(check)
+        for other, complaint in (
+            ({"folder": "/nowhere"}, "has no folder /nowhere"),
+            ({"token": f"{check.token}x"}, f"does not share {tmp_path}/results"),
+            ({"commit": "abc"}, "of offpcc, not abc as here"),
+        ):
+            with pytest.raises(ValueError, match=f"node .* {complaint}"):
+                NodeCheck(**{**facts, **other})()
+    with pytest.raises(ValueError, match="does not share"):
+        check()
+
+
+@pytest.mark.parametrize(
+    ("cpus", "jobs", "most"), [([4, 4, 4], 4, 2), ([4, 4, 4], 3, 4), ([16], 5, 3), ([2], 9, 1)]
+)
+def test_jobs_have_the_most_threads_that_still_find_places(cpus, jobs, most):
+    assert threads(cpus, jobs) == most
