@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from offpcc.config.locations import commit
+from offpcc.config.locations import commit, version
 from offpcc.storage.atomic_io import make_folder
 
 PATIENCE = 5.0  # seconds for a file to be seen by other machines
@@ -21,10 +21,15 @@ class NodeCheck:
 
     folder: str  # the driver's working folder
     token: str  # a file of the driver's in the results folder, absolute
+    version: str  # of the driver's offpcc
     commit: str | None  # of the driver's checkout
 
-    def __call__(self) -> str:
-        """The node's name. Raises ValueError where runs of this node would not be the driver's."""
+    def __call__(self, strict: bool = True) -> str:
+        """The node's name. Raises ValueError where runs of this node would not be the driver's.
+
+        strict: whether it matters that files of the checkout have changed; not for a run that
+        begins hours after the driver did, while somebody edits a page.
+        """
         name = socket.gethostname()
         try:
             os.chdir(self.folder)
@@ -36,10 +41,13 @@ class NodeCheck:
                 results = os.path.dirname(self.token)
                 raise ValueError(f"node {name} does not share {results}: all nodes need one folder")
             time.sleep(0.2)
-        if commit() != self.commit:
-            raise ValueError(
-                f"node {name} has commit {commit()} of offpcc, not {self.commit} as here"
-            )
+        if version() != self.version:
+            raise ValueError(f"node {name} has offpcc {version()}, not {self.version} as here")
+        commits = [each or "" for each in (commit(), self.commit)]
+        if not strict:
+            commits = [each.removesuffix("-dirty") for each in commits]
+        if all(commits) and commits[0] != commits[1]:
+            raise ValueError("node {} has commit {} of offpcc, not {}".format(name, *commits))
         return name
 
 
@@ -50,6 +58,6 @@ def node_check(results: str | Path) -> Iterator[NodeCheck]:
     token = Path(results).absolute() / f".ray-{uuid.uuid4().hex}"
     token.touch()
     try:
-        yield NodeCheck(os.getcwd(), str(token), commit())
+        yield NodeCheck(os.getcwd(), str(token), version(), commit())
     finally:
         token.unlink(missing_ok=True)

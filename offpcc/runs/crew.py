@@ -134,9 +134,11 @@ class Crew:
 
 
 def _follow(job: Job, process: Process, said: Said) -> None:
-    where = process.begin()
-    if where is not None:
-        said.put((job, "begins", where))
-        for line in process.lines():
-            said.put((job, "says", line))
-    said.put((job, "ends", ""))
+    try:
+        where = process.begin()
+        if where is not None:
+            said.put((job, "begins", where))
+            for line in process.lines():
+                said.put((job, "says", line))
+    finally:
+        said.put((job, "ends", ""))

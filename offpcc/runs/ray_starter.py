@@ -51,13 +51,8 @@ class RayStarter:
         hidden = {} if needed["num_gpus"] else {"CUDA_VISIBLE_DEVICES": ""}
         passed = {name: text for name, text in os.environ.items() if name.startswith(PASSED_ON)}
         env = {**passed, **job.env(self._threads), **hidden}
-        folder = job.request.folder
         return RemoteProcess(
-            job.words(self._threads),
-            env,
-            self._check,
-            needed,
-            free=lambda: not (job.waits and folder.at_work),
+            job.words(self._threads), env, self._check, needed, free=lambda: _free(job)
         )
 
     def _resources(self, job: Job) -> dict[str, float]:
@@ -70,6 +65,13 @@ class RayStarter:
         if device.startswith("cuda") or (device == "auto" and self._gpus):
             gpus = 1 / math.ceil(self.limit / self._gpus) if self.limit and self._gpus else 1.0
         return {"num_cpus": own or self._threads, "num_gpus": gpus}
+
+
+def _free(job: Job) -> bool:
+    """Whether the lock of a lost job's run is free again."""
+    with suppress(OSError):  # the job itself reports it
+        return not (job.waits and job.request.folder.at_work)
+    return True
 
 
 def threads(cpus: list[int], jobs: int) -> int:
