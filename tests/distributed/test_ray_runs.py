@@ -101,7 +101,7 @@ def test_runs_are_trained_by_ray_on_this_machine(tmp_path):
 
 @pytest.mark.slow
 def test_runs_of_a_lost_node_go_on_elsewhere_with_the_same_bits(tmp_path, cluster):
-    names = ["--run_id", "a", "b", "c", "d", "--steps", 1500]
+    names = ["--run_id", "a", "b", "c", "d", "--steps", 800]
     plain = start(tmp_path, *names, "--jobs", "1", "--results", "plain")
     assert plain.communicate()[0] and plain.returncode == 0
     child = start(tmp_path, *names, "--ray", cluster.address)
@@ -109,7 +109,7 @@ def test_runs_of_a_lost_node_go_on_elsewhere_with_the_same_bits(tmp_path, cluste
     said, lost = "", False
     for line in child.stdout:
         said += line
-        if not lost and "rsac/b: 240 / 1500" in said and "rsac/a: 240 / 1500" in said:
+        if not lost and "rsac/b: 240 / 800" in said and "rsac/a: 240 / 800" in said:
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
             lost = True
     assert child.wait() == 0, said
