@@ -32,8 +32,9 @@ def connected(address: str, processors: int | None = None) -> Iterator[None]:
     """Inside, this process is connected to the Ray cluster at an address.
 
     address: host, host:port, "auto" for the cluster that this machine belongs to, or "local" to
-    start Ray on this machine until the block is left. processors: how many Ray is to have then; None:
-    those that there are. Signals are handled as before. Raises ValueError where no cluster answers.
+    start Ray on this machine until the block is left. processors: how many it is to have then;
+    None: those that there are. Signals are handled as before. Raises ValueError where no cluster
+    answers.
     """
     where = address if address == "local" else _reachable(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of the change
