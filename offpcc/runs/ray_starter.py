@@ -47,7 +47,8 @@ class RayStarter:
     def start(self, job: Job) -> RemoteProcess:
         """Its process, which waits for room, and ends when this process does."""
         needed = self._resources(job)
-        self.shortage = "no node has {num_cpus:g} CPU and {num_gpus:g} GPU free".format(**needed)
+        gpus = f" and {needed['num_gpus']:g} GPU" if needed["num_gpus"] else ""
+        self.shortage = f"no node has {needed['num_cpus']:g} CPU{gpus} free"
         hidden = {} if needed["num_gpus"] else {"CUDA_VISIBLE_DEVICES": ""}
         passed = {name: text for name, text in os.environ.items() if name.startswith(PASSED_ON)}
         env = {**passed, **job.env(self._threads), **hidden}

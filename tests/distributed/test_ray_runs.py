@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,21 @@ RUNS = Path("results/pendulum-p-v0/rsac")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
-def start(folder: Path, *arguments: object) -> "subprocess.Popen[str]":
+@contextmanager
+def started(folder: Path, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
     words = ["--config", tiny(folder), "--bind", "num_threads = 1", *arguments]
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*LAUNCH, *RSAC, *map(str, words)],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def outcome(run: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:
@@ -90,8 +96,8 @@ def processes_in(folder: Path) -> list[str]:
 
 
 def test_runs_are_trained_by_ray_on_this_machine(tmp_path):
-    child = start(tmp_path, "--run_id", "a", "b", "--ray", "local")
-    said = child.communicate()[0]
+    with started(tmp_path, "--run_id", "a", "b", "--ray", "local") as child:
+        said = child.communicate()[0]
     assert child.returncode == 0, said
     assert "pendulum-p-v0/rsac/b: on node " in said and "(raylet)" not in said
     for run_id in "ab":
@@ -101,18 +107,18 @@ def test_runs_are_trained_by_ray_on_this_machine(tmp_path):
 
 @pytest.mark.slow
 def test_runs_of_a_lost_node_go_on_elsewhere_with_the_same_bits(tmp_path, cluster):
-    names = ["--run_id", "a", "b", "c", "d", "--steps", 800]
-    plain = start(tmp_path, *names, "--jobs", "1", "--results", "plain")
-    assert plain.communicate()[0] and plain.returncode == 0
-    child = start(tmp_path, *names, "--ray", cluster.address)
-    assert child.stdout
+    names = ["--run_id", "a", "b", "c", "d", "--steps", 1000]
+    with started(tmp_path, *names, "--jobs", "1", "--results", "plain") as plain:
+        assert plain.communicate()[0] and plain.returncode == 0
     said, lost = "", False
-    for line in child.stdout:
-        said += line
-        if not lost and "rsac/b: 240 / 800" in said and "rsac/a: 240 / 800" in said:
-            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
-            lost = True
-    assert child.wait() == 0, said
+    with started(tmp_path, *names, "--ray", cluster.address) as child:
+        assert child.stdout
+        for line in child.stdout:
+            said += line
+            if not lost and "rsac/b: 240 / 1000" in said and "rsac/a: 240 / 1000" in said:
+                cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+                lost = True
+        assert child.wait() == 0, said
     assert said.count("its machine was lost; it is queued again") == 1
     assert said.count(": goes on at step ") == 1
     for run_id in "abcd":
@@ -126,12 +132,13 @@ def test_runs_of_a_lost_node_go_on_elsewhere_with_the_same_bits(tmp_path, cluste
 def test_a_driver_that_is_stopped_or_killed_leaves_checkpoints_and_no_process(
     tmp_path, cluster, number
 ):
-    child = start(tmp_path, "--run_id", "a", "b", "c", "--steps", 99999, "--ray", cluster.address)
     saved = [tmp_path / RUNS / run_id / "checkpoints" for run_id in "ab"]
-    assert wait_for(lambda: all(len([*each.glob("step-*")]) > 1 for each in saved), 60)
-    assert len(processes_in(tmp_path)) > 6
-    child.send_signal(number)
-    said = child.communicate(timeout=10)[0]
+    words = ["--run_id", "a", "b", "c", "--steps", 99999, "--ray", cluster.address]
+    with started(tmp_path, *words) as child:
+        assert wait_for(lambda: all(len([*each.glob("step-*")]) > 1 for each in saved), 60)
+        assert len(processes_in(tmp_path)) > 6
+        child.send_signal(number)
+        said = child.communicate(timeout=10)[0]
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), said
     assert wait_for(lambda: not processes_in(tmp_path), 10)
     for each in saved:
