@@ -106,6 +106,7 @@ def test_runs_are_trained_by_ray_on_this_machine(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_runs_of_a_lost_node_go_on_elsewhere_with_the_same_bits(tmp_path, cluster):
     names = ["--run_id", "a", "b", "c", "d", "--steps", 1000]
     with started(tmp_path, *names, "--jobs", "1", "--results", "plain") as plain:
