@@ -13,8 +13,6 @@ from typing import Any
 
 from offpcc.processes.cores import cores
 
-# Lines of Ray's own about lost nodes, pages of them, which Ray prints unless they match this.
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
 try:
     import ray
     from ray.exceptions import RayError, RayTaskError

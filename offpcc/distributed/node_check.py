@@ -41,14 +41,23 @@ class NodeCheck:
                 results = os.path.dirname(self.token)
                 raise ValueError(f"node {name} does not share {results}: all nodes need one folder")
             time.sleep(0.2)
-        if version() != self.version:
-            raise ValueError(f"node {name} has offpcc {version()}, not {self.version} as here")
-        commits = [each or "" for each in (commit(), self.commit)]
-        if not strict:
-            commits = [each.removesuffix("-dirty") for each in commits]
-        if all(commits) and commits[0] != commits[1]:
-            raise ValueError("node {} has commit {} of offpcc, not {}".format(name, *commits))
+        check_release(self.version, self.commit, strict)
         return name
+
+
+def check_release(of_driver: str, its_commit: str | None, strict: bool) -> None:
+    """Called on a node; raises ValueError where the driver has another version or commit of offpcc.
+
+    strict: see `NodeCheck`.
+    """
+    name = socket.gethostname()
+    if version() != of_driver:
+        raise ValueError(f"node {name} has offpcc {version()}, not {of_driver} as here")
+    commits = [each or "" for each in (commit(), its_commit)]
+    if not strict:
+        commits = [each.removesuffix("-dirty") for each in commits]
+    if all(commits) and commits[0] != commits[1]:
+        raise ValueError("node {} has commit {} of offpcc, not {}".format(name, *commits))
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-import ray
 import torch
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from offpcc.distributed.cluster import connected
+from offpcc.config.locations import commit, version
+from offpcc.distributed.cluster import connected, ray
+from offpcc.distributed.node_check import check_release
 from offpcc.distributed.pool import Answers, MakeWorker, WorkerPool
 from offpcc.distributed.request import CollectRequest, WorkerLost
 from offpcc.errors import ConfigError, EnvironmentFault
@@ -26,12 +27,19 @@ MINUTE = 60.0  # seconds between two lines about workers that have not started
 class WorkerProcess:
     """What a process of Ray holds: one worker, with one processor core."""
 
+    def __init__(self, folder: str, release: tuple[str, str | None]) -> None:
+        """folder: the learner's working folder; release: version and commit of its offpcc."""
+        self.release = release
+        with suppress(OSError):  # a machine need not have it
+            os.chdir(folder)
+
     def make(self, make: MakeWorker, worker: int, incarnation: int) -> tuple[str, bool]:
         """Makes the worker; gives what is wrong with it, or "", and whether that is a fault."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the learner, which saves
         torch.set_num_threads(1)
         notices.collect()
         try:
+            check_release(*self.release, strict=False)
             self.worker = make(worker, incarnation)
         except (ValueError, EnvironmentFault) as error:
             return str(error), isinstance(error, EnvironmentFault)
@@ -61,7 +69,8 @@ class RayPool(WorkerPool):
     def _process(self) -> Any:
         found = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}}
         options = {"num_cpus": 1, "max_restarts": 0, "runtime_env": found}
-        return ray.remote(WorkerProcess).options(**options).remote()
+        process = ray.remote(WorkerProcess).options(**options)
+        return process.remote(os.getcwd(), (version(), commit()))
 
     def _make(self, worker: int, incarnation: int) -> ray.ObjectRef:
         return self.processes[worker].make.remote(self.make, worker, incarnation)
