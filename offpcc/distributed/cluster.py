@@ -7,10 +7,11 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from offpcc.distributed.left_behind import ended_with_this_process
 from offpcc.processes.cores import cores
 
 try:
@@ -50,10 +51,11 @@ def connected(address: str, processors: int | None = None) -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray's would leave by sys.exit
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with ended_with_this_process() if address == "local" else nullcontext():
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def check_nodes(check: Callable[[], str]) -> None:

@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from clusters import RSAC, RUNS, outcome, processes_in, same, started, wait_for
 
@@ -69,6 +70,17 @@ def test_a_driver_that_is_stopped_or_killed_leaves_checkpoints_and_no_process(
     if number != signal.SIGKILL:
         line = f"launch.py: stopped by {number.name}; continue with --resume\n"
         assert said.endswith(f"not begun: pendulum-p-v0/rsac/c\n{line}")
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_leaves_nothing_of_the_ray_that_it_started(tmp_path):
+    saved = tmp_path / RUNS / "a" / "checkpoints"
+    with started(tmp_path, "--run_id", "a", "b", "--steps", 99999, "--ray", "local") as child:
+        assert wait_for(lambda: len([*saved.glob("step-*")]) > 1, 120)
+        processes = psutil.Process(child.pid).children(recursive=True)
+        assert {"raylet", "ray::DashboardAgent"} <= {process.name() for process in processes}
+        child.kill()
+    assert wait_for(lambda: not any(process.is_running() for process in processes), 10)
 
 
 @pytest.mark.parametrize(
