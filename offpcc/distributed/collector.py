@@ -60,6 +60,7 @@ class DistributedCollector(ExperienceSource):
         self.asked: set[int] = set()  # workers that have not answered yet
         self.held: dict[int, list[CollectResult]] = {}  # answers, by worker, not handed over yet
         self.roster = Roster(pool, num_envs, self._made)
+        self._fault = ""  # of an environment, which ends the run
         self.pace = Pace()
         self.description = (
             f"workers: {pool.size}, copies of the environment in each: {num_envs}, steps of each "
@@ -69,9 +70,10 @@ class DistributedCollector(ExperienceSource):
     def step(self, uniform: bool = False) -> list[Episode]:
         """One request; gives what all workers have played for it."""
         self.pace.called(uniform)
+        self._refuse_fault()
         if len(self.done) == self.pool.size and not self.held:
             self._request(uniform)
-        elif not self.asked and len(self.done) < self.pool.size:  # an environment has failed
+        elif not self.asked and len(self.done) < self.pool.size:  # a fault had ended the run
             self._send()
         self._await()
         self._refuse_fault()
@@ -124,14 +126,14 @@ class DistributedCollector(ExperienceSource):
         self.asked.remove(worker)
         self.held.setdefault(worker, []).append(result)
         self.roster.answered(worker, result.numbers)
+        self._fault = self._fault or result.fault
         if not result.fault:
             self.done.add(worker)
 
     def _refuse_fault(self) -> None:
-        """Raises EnvironmentFault where one of the answers that are held tells of one."""
-        latest = [results[-1] for _, results in sorted(self.held.items())]
-        if found := [result.fault for result in latest if result.fault]:
-            raise EnvironmentFault(found[0])
+        """Raises EnvironmentFault where an answer has told of one."""
+        if self._fault:
+            raise EnvironmentFault(self._fault)
 
     def state_dict(self) -> dict[str, Any]:
         """Every worker's state, the weights once, and answers that are not handed over yet.

@@ -274,12 +274,26 @@ def test_a_fault_of_an_environment_ends_the_run_as_at_home_and_loses_nothing() -
 
 def test_of_a_worker_that_is_lost_after_a_fault_nothing_is_handed_over_twice() -> None:
     Failing.made = []
-    remote = collector_of(agent_with(), LossyPool(ToyWorker(walk=Failing), 2, []))
+    remote = collector_of(agent_with(), LocalPool(ToyWorker(walk=Failing), 2))
     with pytest.raises(EnvironmentFault):
         remote.step()
-    remote.pool.lost = [(1, 1)]
+    pool = LossyPool(ToyWorker(walk=partial(Walk, steps=4)), 2, [(1, 1)])
+    resumed = collector_of(agent_with(), pool)
+    resumed.load_state_dict(through_the_disk(remote.state_dict()))
+    resumed.step()
+    assert resumed.steps == 9 * 2 * COPIES
+
+
+def test_a_fault_that_is_found_when_a_run_is_saved_ends_it_before_the_next_step() -> None:
+    Failing.made = []
+    make = ToyWorker(walk=Failing)
+    remote = collector_of(agent_with(), LocalPool(make, 2), staleness=1, collect_steps=4)
     remote.step()
-    assert remote.steps == 9 * 2 * COPIES
+    remote.state_dict()
+    stepped = [env.unwrapped.left for env in remote.pool.workers[1].collector.envs.envs]
+    with pytest.raises(EnvironmentFault, match="a cable came loose"):
+        remote.step()
+    assert stepped == [e.unwrapped.left for e in remote.pool.workers[1].collector.envs.envs]
 
 
 def test_a_lost_workers_successor_plays_the_next_episodes_and_its_share_again(capsys) -> None:
