@@ -13,8 +13,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from offpcc.errors import Stopped
+from offpcc.processes.cores import cores
 from offpcc.runs import jobs
+from offpcc.runs.job import Job
 from offpcc.runs.run_spec import RunSpec
+from offpcc.runs.starter import LocalStarter
 
 EPISODES = 100
 FOLDER = Path("build") / "demo"  # not among the results, which --plot compares
@@ -78,10 +81,10 @@ def main() -> int:
     began = time.perf_counter()
     for task in TASKS:
         print(f"{task.env}: {task.words}")
-    side_by_side = min(2, jobs.cores())
+    side_by_side = min(2, cores())
     print(f"\nfour agents learn this, {side_by_side} at a time; about 3 minutes on 2 cores\n")
     requests = [task.request(agent) for task in TASKS for agent in task.agents]
-    code = jobs.run([jobs.Job(each, ("--overwrite",)) for each in requests], side_by_side)
+    code = jobs.run([Job(each, ("--overwrite",)) for each in requests], LocalStarter(side_by_side))
     if code:
         return code
     for task in TASKS:

@@ -13,7 +13,7 @@ from code_blocks import FEW, ROLLOUTS, ROOT, SMALL, blocks, commands, obey
 from offpcc.algorithms import A2C, AMP, COPG, DDPG, PPG, PPO, SAC, TD3
 from offpcc.config.bindings import compose
 from offpcc.config.catalog import algorithm_file, domain_config
-from offpcc.runs.jobs import Job
+from offpcc.runs.job import Job
 from offpcc.runs.start_or_resume import start_run
 from offpcc.training.loop import columns
 
@@ -139,7 +139,7 @@ def short_demo(monkeypatch: pytest.MonkeyPatch, steps: int) -> ModuleType:
 def test_the_demonstration_tells_the_returns_and_where_the_pictures_are(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def train(jobs: Sequence[Job], limit: int) -> int:
+    def train(jobs: Sequence[Job], starter: object) -> int:
         """In this process, and with smaller parts."""
         for job in jobs:
             request = job.request
@@ -165,7 +165,7 @@ def test_what_cannot_be_drawn_does_not_spoil_the_demonstrations_ending(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     demo = short_demo(monkeypatch, 220)
-    monkeypatch.setattr(demo.jobs, "run", lambda jobs, limit: 0)
+    monkeypatch.setattr(demo.jobs, "run", lambda jobs, starter: 0)
     monkeypatch.setattr(demo, "compare", lambda task: None)  # nothing was trained
     assert demo.main() == 0
     result = capsys.readouterr().out
@@ -187,7 +187,7 @@ def test_a_demonstration_without_an_agent_is_none(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     demo = short_demo(monkeypatch, 220)
-    monkeypatch.setattr(demo.jobs, "run", lambda jobs, limit: 6)
+    monkeypatch.setattr(demo.jobs, "run", lambda jobs, starter: 6)
     assert demo.main() == 6
 
 
