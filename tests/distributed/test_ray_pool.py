@@ -17,7 +17,10 @@ from offpcc.distributed.request import WorkerLost
 from offpcc.errors import ConfigError, EnvironmentFault, WorkersLostError
 
 # Ray's own processes are children of this one, and its sockets are closed late.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.timeout(600),  # a slow processor may take minutes to start Ray
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 
 def workers() -> list[psutil.Process]:

@@ -15,7 +15,10 @@ from offpcc.distributed.node_check import NodeCheck, node_check
 from offpcc.runs.ray_starter import threads
 
 # Ray leaves sockets and subprocesses to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.timeout(600),  # a slow processor may take minutes to start Ray
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 
 def test_runs_are_trained_by_ray_on_this_machine(tmp_path):
