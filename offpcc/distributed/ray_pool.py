@@ -120,7 +120,8 @@ class RayPool(WorkerPool):
 
     def states(self) -> list[dict[str, Any] | WorkerLost]:
         """See `WorkerPool`."""
-        return [_answer(process.call.remote("state_dict")) for process in self.processes]
+        refs = [process.call.remote("state_dict") for process in self.processes]
+        return [_answer(ref) for ref in refs]
 
     def load(self, states: Sequence[dict[str, Any]]) -> list[bool | WorkerLost]:
         """See `WorkerPool`."""

@@ -78,7 +78,8 @@ class CollectorWorker:
         return self.collector.steps // len(self.collector.envs)
 
     def _take_over(self, request: CollectRequest) -> None:
-        load_weights(self.collector.learner.acting_parts(), request.weights)
+        for name, part in self.collector.learner.acting_parts().items():
+            part.load_state_dict(request.weights[name])
         self.collector.learner.progress = request.progress
         self.collector.sync()
         self.version = request.version
@@ -90,9 +91,3 @@ def cpu_weights(parts: dict[str, nn.Module]) -> Weights:
         name: {key: value.detach().cpu().clone() for key, value in part.state_dict().items()}
         for name, part in parts.items()
     }
-
-
-def load_weights(parts: dict[str, nn.Module], weights: Weights) -> None:
-    """The way back."""
-    for name, part in parts.items():
-        part.load_state_dict(weights[name])

@@ -43,7 +43,7 @@ SMALL = 1_000  # steps of a replay that is made to see what a step, or an update
 LONG = 64  # steps of an episode that stands for whole ones in that
 
 
-class Asked(NamedTuple):
+class Arguments(NamedTuple):
     """What a training is to be made of."""
 
     config: Config
@@ -84,41 +84,41 @@ def build(
         import_module("triton")  # before a simulator: it crashes if it is loaded after MuJoCo
     # Always said: where precision is tried, it is said too, and a resumed run should not differ.
     torch.set_num_threads(recipe.num_threads or torch.get_num_threads())
-    asked = Asked(config, recipe, env_id, seed, initialize, make_pool)
-    envs = _copies(asked, 1 if recipe.num_workers else recipe.num_envs)
+    arguments = Arguments(config, recipe, env_id, seed, initialize, make_pool)
+    envs = _copies(arguments, 1 if recipe.num_workers else recipe.num_envs)
     try:
-        return _parts(asked, envs)
+        return _parts(arguments, envs)
     except BaseException:
         envs.close()
         raise
 
 
-def _parts(asked: Asked, envs: VectorEnvAdapter) -> Parts:
+def _parts(arguments: Arguments, envs: VectorEnvAdapter) -> Parts:
     """The parts of a training in these environments."""
-    config, recipe, seed = asked.config, asked.recipe, asked.seed
+    config, recipe, seed = arguments.config, arguments.recipe, arguments.seed
     device = definite(recipe.device)
     _refuse_large_networks(config, recipe, envs.spec_of_agent, device)
     agent = recipe.make_agent(envs.spec_of_agent, seed, device)
     agent.prepare(read_transitions)
-    if asked.initialize is not None:
-        asked.initialize(agent)
+    if arguments.initialize is not None:
+        arguments.initialize(agent)
     evaluated = min(config.values["Evaluator.episodes"], MOST_EVALUATED)
-    replay, source = _experience(asked, agent, envs)
+    replay, source = _experience(arguments, agent, envs)
     try:
-        evaluation = _copies(asked, evaluated) if evaluated else SequentialEnvs([])
+        evaluation = _copies(arguments, evaluated) if evaluated else SequentialEnvs([])
         return Parts(agent, replay, source, configured(Evaluator)(evaluation, seed=seed))
     except BaseException:
         source.close()
         raise
 
 
-def _copies(asked: Asked, count: int) -> VectorEnvAdapter:
+def _copies(arguments: Arguments, count: int) -> VectorEnvAdapter:
     """So many copies, in processes of their own if the recipe says so."""
-    if not asked.recipe.async_envs:
-        return build_copies(asked.env_id, count)
-    begin, values = "make_env.", asked.config.values
+    if not arguments.recipe.async_envs:
+        return build_copies(arguments.env_id, count)
+    begin, values = "make_env.", arguments.config.values
     settings = {k.removeprefix(begin): v for k, v in values.items() if k.startswith(begin)}
-    return build_async_copies(asked.env_id, count, settings)
+    return build_async_copies(arguments.env_id, count, settings)
 
 
 def settle_precision(
@@ -195,43 +195,45 @@ def _refuse_large_baseline(config: Config, name: str, spec: AgentSpec, free: int
 
 
 def _experience(
-    asked: Asked, agent: Learner, envs: VectorEnvAdapter
+    arguments: Arguments, agent: Learner, envs: VectorEnvAdapter
 ) -> tuple[Replay, ExperienceSource]:
     """What is learned from, and where it comes from.
 
     Raises ConfigError for a learner that cannot act, and for settings that do not go together.
     """
     if isinstance(agent, Baseline):
-        if asked.recipe.dataset is not None:
+        if arguments.recipe.dataset is not None:
             raise ConfigError("baselines learn from what they play; give no dataset")
         # Stable-Baselines3 may not be installed, and takes seconds to import.
         from offpcc.baselines.sb3_experience import experience_of
 
-        return experience_of(agent, envs, asked.seed)
+        return experience_of(agent, envs, arguments.seed)
     if not isinstance(agent, Agent):
         raise ConfigError(f"{type(agent).__name__} learns but does not act; it is no Agent")
-    replay = _replay(asked.config, asked.recipe, agent, asked.seed)
-    return replay, _source(asked, agent, replay, envs)
+    replay = _replay(arguments.config, arguments.recipe, agent, arguments.seed)
+    return replay, _source(arguments, agent, replay, envs)
 
 
-def _source(asked: Asked, agent: Agent, replay: Replay, envs: VectorEnvAdapter) -> ExperienceSource:
+def _source(
+    arguments: Arguments, agent: Agent, replay: Replay, envs: VectorEnvAdapter
+) -> ExperienceSource:
     """A collector, here or of workers, or the data set where there is one.
 
     Raises ConfigError for one that a replay does not take.
     """
-    recipe = asked.recipe
+    recipe = arguments.recipe
     if recipe.dataset is not None:
         return _dataset(recipe, replay, envs)
     keep_states = bool(recipe.store_states) or not isinstance(replay, EpisodeReplay)
     if recipe.num_workers:
         make = MakeRunWorker(
-            asked.config.text(), asked.env_id, registration_of(asked.env_id),
-            envs.spec_of_agent, asked.seed, keep_states,
+            arguments.config.text(), arguments.env_id, registration_of(arguments.env_id),
+            envs.spec_of_agent, arguments.seed, keep_states,
         )  # fmt: skip
-        pool = asked.make_pool(make, recipe.num_workers)
-        return distributed_collector(asked.config, recipe, agent, pool, envs)
+        pool = arguments.make_pool(make, recipe.num_workers)
+        return distributed_collector(arguments.config, recipe, agent, pool, envs)
     collect: Collector = configured(Collector)(
-        agent, envs, seed=asked.seed, keep_states=keep_states
+        agent, envs, seed=arguments.seed, keep_states=keep_states
     )
     return collect
 

@@ -15,20 +15,23 @@ from offpcc.errors import ConfigError
 def check_together(config: Config, env: str) -> None:
     """Raises ConfigError where the settings of a run do not go together; makes nothing."""
     values = config.values
-    copies, steps = values["TrainingConfig.num_envs"], values["Training.steps"]
-    copies *= values["TrainingConfig.num_workers"] or 1
-    if copies > steps:
+    workers, steps = values["TrainingConfig.num_workers"], values["Training.steps"]
+    copies = values["TrainingConfig.num_envs"]
+    if copies * (workers or 1) > steps:
+        each = f" in each of {workers} workers" if workers else ""
         raise ConfigError(
-            f"TrainingConfig.num_envs is {copies:_} and Training.steps {steps:_}: not one step for "
-            "each copy; lower num_envs (--envs), or raise steps"
+            f"TrainingConfig.num_envs is {copies:_}{each} and Training.steps {steps:_}: not one "
+            "step for each copy; lower num_envs (--envs), or raise steps"
         )
     if values["Training.learning_starts"] and "Rollout.rollout_steps" in values:
         raise ConfigError(
             f"Training.learning_starts is {values['Training.learning_starts']:_}, but an on-policy "
             "agent learns from its own actions alone; leave it at 0"
         )
-    if values["TrainingConfig.num_workers"]:
+    if workers:
         _check_workers(values)
+    elif values["TrainingConfig.staleness"]:
+        raise ConfigError("staleness is 1, but there are no workers to play ahead (--workers)")
     if values["TrainingConfig.async_envs"]:
         _check_async(copies, values["TrainingConfig.dataset"])
     size = values.get("EpisodeReplay.buffer_size")

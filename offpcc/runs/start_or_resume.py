@@ -24,6 +24,7 @@ MAY_CHANGE = (  # at a resume
     "TrainingConfig.async_envs",
     "TrainingConfig.device",
     "TrainingConfig.num_threads",
+    "TrainingConfig.worker_timeout",
     "precision",
 )
 

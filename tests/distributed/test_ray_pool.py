@@ -132,8 +132,11 @@ def test_what_cannot_be_made_is_refused_before_anything_is_played(pools):
 
 
 @pytest.mark.slow
-def test_more_workers_than_processors_start_where_ray_starts_here(pools):
+def test_more_workers_than_processors_start_where_ray_starts_here(pools, monkeypatch, capsys):
+    monkeypatch.setattr("offpcc.distributed.ray_pool.MINUTE", 0.2)
     size = (os.cpu_count() or 1) + 2
     remote = collector_of(agent_with(), pools(ToyWorker(), size))
+    line = f"{size} of {size} workers have not started: the cluster has no free processor"
+    assert line in capsys.readouterr().err
     remote.step()
     assert remote.steps == size * 2 * 9

@@ -51,12 +51,21 @@ WORKERS = "TrainingConfig.num_workers = 2"
             ("TrainingConfig.staleness = 1",),
             "staleness 1 needs an off-policy algorithm",
         ),
-        ("rsac", ("steps = 7", "num_envs = 4"), "not one step for each copy"),
+        (
+            "rsac",
+            ("steps = 7", "num_envs = 4"),
+            "num_envs is 4 in each of 2 workers and",
+        ),
     ],
 )
 def test_workers_that_have_nothing_to_do_are_refused(algo, lines, complaint):
     with pytest.raises(ConfigError, match=complaint):
         check(algo, WORKERS, *lines)
+
+
+def test_nobody_plays_ahead_without_workers():
+    with pytest.raises(ConfigError, match="staleness is 1, but there are no workers"):
+        check("rsac", "TrainingConfig.staleness = 1")
 
 
 def test_workers_need_ray(monkeypatch):
